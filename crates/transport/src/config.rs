@@ -1,0 +1,57 @@
+//! What an endpoint can be told, with defaults and their consequences.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+/// Limits and times of every connection of an endpoint.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Ports on which peers may open streams from the start; [`crate::Connection::listen`] adds
+    /// more. A stream to any other port is reset. Default: none.
+    pub ports: BTreeSet<u16>,
+    /// A connection on which nothing arrives for so long is over; the smaller of both ends' wishes
+    /// counts. Default 30 s.
+    pub idle_timeout: Duration,
+    /// When nothing was sent for so long, a ping is, so that neither the peer nor a NAT forgets us.
+    /// `None` sends none: an idle connection then ends. Default 15 s.
+    pub keep_alive: Option<Duration>,
+    /// A handshake that takes longer is given up. Default 10 s.
+    pub handshake_timeout: Duration,
+    /// The largest message that may arrive on a stream in message mode, in bytes; a longer one
+    /// resets its stream. Default 1 MiB.
+    pub message_bytes_max: usize,
+    /// How much may arrive on one stream before it is read, in bytes. Default 1 MiB.
+    pub stream_window_bytes: u64,
+    /// How much may arrive on a connection before it is read, in bytes. Default 4 MiB.
+    pub connection_window_bytes: u64,
+    /// How much one stream takes in for sending before it says that it is full, in bytes. A message
+    /// is taken in whole while there is less than this. Default 1 MiB.
+    pub send_buffer_bytes: usize,
+    /// How many streams of the peer may be open at once. Default 1024.
+    pub streams_max: u64,
+    /// The largest UDP payload sent, in bytes, from 1200. Default 1452, which fits an Ethernet
+    /// frame over IPv6 without options; handshake datagrams have 1200.
+    pub datagram_bytes_max: usize,
+    /// Half-open connections that an accepting endpoint holds; one more evicts the oldest.
+    /// Default 4096.
+    pub half_open_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            ports: BTreeSet::new(),
+            idle_timeout: Duration::from_secs(30),
+            keep_alive: Some(Duration::from_secs(15)),
+            handshake_timeout: Duration::from_secs(10),
+            message_bytes_max: 1 << 20,
+            stream_window_bytes: 1 << 20,
+            connection_window_bytes: 4 << 20,
+            send_buffer_bytes: 1 << 20,
+            streams_max: 1024,
+            datagram_bytes_max: 1452,
+            half_open_max: 4096,
+        }
+    }
+}
