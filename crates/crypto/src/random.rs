@@ -25,3 +25,21 @@ pub fn random_array<const N: usize>(random: &mut (impl Random + ?Sized)) -> [u8;
     random.fill(&mut bytes);
     bytes
 }
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::Random;
+
+    /// Bytes that count up: reproducible, and good enough where a test needs no more.
+    #[derive(Default)]
+    pub(crate) struct Counting(u8);
+
+    impl Random for Counting {
+        fn fill(&mut self, out: &mut [u8]) {
+            for byte in out {
+                *byte = self.0;
+                self.0 = self.0.wrapping_add(1);
+            }
+        }
+    }
+}
