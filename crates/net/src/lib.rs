@@ -1,1 +1,24 @@
-//! placeholder
+//! Sockets, clocks, threads and the operating system's randomness: everything that the machines
+//! below are not allowed to touch.
+//!
+//! - [`Driver`]: an event loop around one UDP socket, for programs that own a machine.
+//! - [`Socket`]: the same socket without the loop, for programs that have a [`mio::Poll`] of their
+//!   own.
+//! - [`workers`]: threads for what would block the loop.
+//! - [`OsRandom`]: the operating system's randomness, to inject into machines.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod driver;
+mod outbox;
+mod random;
+mod socket;
+pub mod workers;
+
+pub use clock::Clock;
+pub use driver::{Driver, FIRST_RESERVED_TOKEN, Turn, Waker};
+pub use random::OsRandom;
+pub use socket::{BindOptions, PathError, Progress, Socket, SocketStats};
+
+/// What a loop of one's own waits with.
+pub use mio;

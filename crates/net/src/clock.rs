@@ -1,0 +1,26 @@
+use transport::Instant;
+
+/// The monotonic clock that machines are told the time of: nanoseconds since it was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: std::time::Instant,
+}
+
+impl Clock {
+    /// A clock that begins now.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one place that reads a clock"
+    )]
+    pub fn start() -> Self {
+        Self {
+            start: std::time::Instant::now(),
+        }
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Instant {
+        // 2^64 nanoseconds are 584 years.
+        Instant::from_nanos(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+}

@@ -1,0 +1,214 @@
+//! An event loop around one socket.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Registry, Token};
+use transport::{Instant, Machine};
+
+use crate::socket::Progress;
+use crate::{BindOptions, Clock, PathError, Socket, SocketStats};
+
+/// Tokens from here on belong to the driver; others are free for sources of the caller's own.
+pub const FIRST_RESERVED_TOKEN: Token = Token(usize::MAX - 1);
+
+const SOCKET: Token = FIRST_RESERVED_TOKEN;
+const WAKE: Token = Token(usize::MAX);
+
+/// Events that one poll returns.
+const EVENTS: usize = 64;
+
+/// Datagrams taken in before timers and the caller get their turn: about 0.3 ms of work.
+const RECEIVE_BUDGET: usize = 512;
+
+/// System calls of sending before receiving gets its turn: at most 4 MiB.
+const SEND_BUDGET: usize = 64;
+
+/// Wakes a [`Driver`] from another thread. Many wakes before a turn are one.
+#[derive(Clone, Debug)]
+pub struct Waker(Arc<mio::Waker>);
+
+impl Waker {
+    /// A waker of a poll of one's own, which reports it under `token`. A poll has at most one.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn new(registry: &Registry, token: Token) -> io::Result<Self> {
+        mio::Waker::new(registry, token).map(|waker| Self(Arc::new(waker)))
+    }
+
+    /// Ends the driver's wait, or its next one.
+    pub fn wake(&self) {
+        // It fails only when the kernel's counter is full, and then a wake is pending anyway.
+        let _ = self.0.wake();
+    }
+}
+
+/// What ended a [`Driver::turn`]. None of them: the wait was over, or a signal came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Turn {
+    /// The socket had something.
+    pub received: bool,
+    /// A timer of the machine was due.
+    pub timed_out: bool,
+    /// A [`Waker`] was used.
+    pub woken: bool,
+}
+
+/// One socket, one clock and one thread for one machine.
+///
+/// ```text
+/// loop {
+///     let turn = driver.turn(&mut machine, None)?;   // sends, waits, receives, does what is due
+///     while let Some(event) = machine.poll_event() { /* act */ }
+///     driver.flush(&mut machine);                    // or leave it to the next turn
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Driver {
+    poll: Poll,
+    events: Events,
+    socket: Socket,
+    clock: Clock,
+    waker: Waker,
+    ready: Vec<Token>,
+    receive: Progress,
+    send: Progress,
+}
+
+impl Driver {
+    /// Binds a socket to `address`; port 0 lets the system choose one.
+    ///
+    /// # Errors
+    /// The operating system's, for instance that the address is in use.
+    pub fn bind(address: SocketAddr, options: &BindOptions) -> io::Result<Self> {
+        let mut socket = Socket::bind(address, options)?;
+        let poll = Poll::new()?;
+        let both = Interest::READABLE | Interest::WRITABLE;
+        poll.registry().register(&mut socket, SOCKET, both)?;
+        let waker = Waker::new(poll.registry(), WAKE)?;
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            socket,
+            clock: Clock::start(),
+            waker,
+            ready: Vec::new(),
+            receive: Progress::Idle,
+            send: Progress::Idle,
+        })
+    }
+
+    /// The address that the socket is bound to.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.socket.local_addr()
+    }
+
+    /// The time as the machine is told it.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// A handle that ends this driver's wait.
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// Where the caller registers sources of its own, such as signals, under tokens below
+    /// [`FIRST_RESERVED_TOKEN`].
+    pub fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    /// Tokens of the caller's own sources that the last turn found ready.
+    pub fn ready(&self) -> &[Token] {
+        &self.ready
+    }
+
+    /// The socket's counters.
+    pub fn stats(&self) -> SocketStats {
+        self.socket.stats()
+    }
+
+    /// The last thing that the network said about a path, and forgets it. Needs
+    /// [`BindOptions::icmp_errors`] to hear of closed ports.
+    pub fn take_path_error(&mut self) -> Option<PathError> {
+        self.socket.take_path_error()
+    }
+
+    /// Sends what `machine` has to say; waits until a datagram, a timer, a wake-up or another
+    /// source, at most `wait` long (`None`: as long as it takes); takes datagrams in, does what is
+    /// due, and sends what follows from it.
+    ///
+    /// The caller then drains the machine's events. What it does in answer is sent by
+    /// [`Driver::flush`], or by the next turn.
+    ///
+    /// # Errors
+    /// Only those that make the loop useless; nothing that a peer or the network does.
+    pub fn turn(&mut self, machine: &mut impl Machine, wait: Option<Duration>) -> io::Result<Turn> {
+        self.flush(machine);
+        let mut turn = self.wait(machine, wait)?;
+        if self.receive == Progress::More {
+            let calls = self.socket.stats().receive_calls;
+            self.receive = self.socket.receive(&self.clock, machine, RECEIVE_BUDGET)?;
+            turn.received = self.socket.stats().receive_calls > calls;
+        }
+        let now = self.clock.now();
+        if machine.poll_timeout().is_some_and(|due| due <= now) {
+            machine.handle_timeout(now);
+            turn.timed_out = true;
+        }
+        self.flush(machine);
+        Ok(turn)
+    }
+
+    /// Sends what `machine` has to say now. What the kernel does not take is kept for the next turn.
+    pub fn flush(&mut self, machine: &mut impl Machine) {
+        if self.send != Progress::Blocked {
+            self.send = self.socket.flush(&self.clock, machine, SEND_BUDGET);
+        }
+    }
+
+    /// Polls, and notes who is ready.
+    fn wait(&mut self, machine: &mut impl Machine, wait: Option<Duration>) -> io::Result<Turn> {
+        let timeout = if self.receive == Progress::More || self.send == Progress::More {
+            Some(Duration::ZERO)
+        } else {
+            let due = machine
+                .poll_timeout()
+                .map(|due| due.since(self.clock.now()));
+            match (due, wait) {
+                (Some(due), Some(wait)) => Some(due.min(wait)),
+                (due, wait) => due.or(wait),
+            }
+        };
+        self.ready.clear();
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            // A signal. The caller may want to look at what it says.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                return Ok(Turn::default());
+            }
+            Err(error) => return Err(error),
+        }
+        let mut turn = Turn::default();
+        for event in &self.events {
+            match event.token() {
+                SOCKET => {
+                    if event.is_readable() || event.is_error() {
+                        self.receive = Progress::More;
+                    }
+                    if event.is_writable() && self.send == Progress::Blocked {
+                        self.send = Progress::More;
+                    }
+                }
+                WAKE => turn.woken = true,
+                other => self.ready.push(other),
+            }
+        }
+        Ok(turn)
+    }
+}

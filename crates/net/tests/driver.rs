@@ -1,0 +1,185 @@
+//! The driver over real sockets on the loopback interface.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests of the crate that may"
+)]
+
+mod common;
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use common::Scripted;
+use net::{BindOptions, Driver, PathError};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn loopback() -> Driver {
+    Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), &BindOptions::default()).unwrap()
+}
+
+/// Turns until `done`, or until nothing happens for too long.
+fn turn_until(driver: &mut Driver, machine: &mut Scripted, done: impl Fn(&Scripted) -> bool) {
+    while !done(machine) {
+        let turn = driver.turn(machine, Some(PATIENCE)).unwrap();
+        assert!(
+            turn.received || turn.timed_out || turn.woken,
+            "nothing came"
+        );
+    }
+}
+
+#[test]
+fn trains_keep_their_boundaries() {
+    let (mut sender, mut receiver) = (loopback(), loopback());
+    let (mut from, mut to) = (Scripted::default(), Scripted::default());
+    let train: Vec<u8> = (0..60 * 1300 + 77u32).map(|i| (i % 251) as u8).collect();
+    from.say(receiver.local_addr(), train.clone(), Some(1300));
+    from.say(receiver.local_addr(), b"alone".to_vec(), None);
+    sender.flush(&mut from);
+    turn_until(&mut receiver, &mut to, |to| to.heard.len() == 62);
+    let lens: Vec<usize> = to.heard.iter().map(|(_, bytes)| bytes.len()).collect();
+    assert_eq!(&lens[..60], &[1300; 60]);
+    assert_eq!(&lens[60..], &[77, 5]);
+    let bytes: Vec<u8> = to.heard[..61].iter().flat_map(|(_, b)| b.clone()).collect();
+    assert_eq!(bytes, train);
+    assert!(
+        to.heard
+            .iter()
+            .all(|(from, _)| *from == sender.local_addr())
+    );
+    assert_eq!(sender.stats().sent, 62);
+    assert_eq!(receiver.stats().received, 62);
+}
+
+#[test]
+fn a_dual_stack_socket_speaks_both_families() {
+    let mut server =
+        Driver::bind((Ipv6Addr::UNSPECIFIED, 0).into(), &BindOptions::default()).unwrap();
+    let port = server.local_addr().port();
+    let mut echo = Scripted {
+        echo: true,
+        ..Scripted::default()
+    };
+    for ip in ["127.0.0.1", "::1"] {
+        let target = SocketAddr::new(ip.parse().unwrap(), port);
+        let mut client = Driver::bind(
+            SocketAddr::new(ip.parse().unwrap(), 0),
+            &BindOptions::default(),
+        )
+        .unwrap();
+        let mut machine = Scripted::default();
+        machine.say(target, b"ping".to_vec(), None);
+        client.flush(&mut machine);
+        echo.heard.clear();
+        turn_until(&mut server, &mut echo, |echo| !echo.heard.is_empty());
+        assert_eq!(echo.heard[0].0, client.local_addr(), "as the family it is");
+        turn_until(&mut client, &mut machine, |machine| {
+            !machine.heard.is_empty()
+        });
+        assert_eq!(machine.heard[0], (target, b"ping".to_vec()));
+    }
+}
+
+#[test]
+fn h01_zero_byte_flood_does_not_delay_timers() {
+    let (mut sender, mut receiver) = (loopback(), loopback());
+    let mut flood = Scripted::default();
+    for _ in 0..2_000 {
+        flood.say(receiver.local_addr(), Vec::new(), None);
+    }
+    while !flood.say.is_empty() {
+        sender.flush(&mut flood);
+    }
+    let mut machine = Scripted {
+        due: Some(receiver.now()),
+        ..Scripted::default()
+    };
+    receiver.turn(&mut machine, Some(PATIENCE)).unwrap();
+    assert_eq!(machine.timeouts, 1, "in the first turn");
+    let dropped = receiver.stats().dropped;
+    assert!(dropped < 1_000, "the flood waits: {dropped}");
+    // What is left needs no further event.
+    while receiver.stats().dropped < 2_000 {
+        assert!(
+            receiver
+                .turn(&mut machine, Some(PATIENCE))
+                .unwrap()
+                .received
+        );
+    }
+    assert!(machine.heard.is_empty());
+}
+
+#[test]
+fn h74_what_the_kernel_refuses_is_counted_and_given_up() {
+    let mut receiver = loopback();
+    let mut driver = loopback();
+    let mut machine = Scripted::default();
+    machine.say(receiver.local_addr(), vec![0; 65_600], None);
+    machine.say("[::1]:9".parse().unwrap(), b"wrong family".to_vec(), None);
+    machine.say(receiver.local_addr(), b"goes through".to_vec(), None);
+    driver.flush(&mut machine);
+    assert_eq!(driver.stats().send_too_long, 1);
+    assert_eq!(driver.stats().send_errors, 1);
+    assert_eq!(driver.stats().sent, 1);
+    let mut to = Scripted::default();
+    turn_until(&mut receiver, &mut to, |to| to.heard.len() == 1);
+}
+
+#[test]
+fn h74_a_closed_port_is_told_and_does_not_spin() {
+    let closed = loopback().local_addr();
+    let options = {
+        let mut options = BindOptions::default();
+        options.icmp_errors = true;
+        options
+    };
+    let mut driver = Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), &options).unwrap();
+    let mut machine = Scripted::default();
+    for _ in 0..3 {
+        machine.say(closed, b"anybody?".to_vec(), None);
+        driver
+            .turn(&mut machine, Some(Duration::from_millis(200)))
+            .unwrap();
+    }
+    assert_eq!(driver.take_path_error(), Some(PathError::PortClosed));
+    assert_eq!(driver.take_path_error(), None);
+    let polls = (0..50)
+        .map(|_| {
+            driver
+                .turn(&mut machine, Some(Duration::from_millis(1)))
+                .unwrap()
+        })
+        .filter(|turn| turn.received)
+        .count();
+    assert_eq!(polls, 0, "the error is over");
+}
+
+#[test]
+fn a_waker_ends_the_wait() {
+    let mut driver = loopback();
+    let waker = driver.waker();
+    let thread = std::thread::spawn(move || waker.wake());
+    let mut turns = 0;
+    while !driver.turn(&mut Scripted::default(), None).unwrap().woken {
+        turns += 1;
+    }
+    assert!(turns < 5, "{turns} turns for nothing");
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_timer_ends_the_wait() {
+    let mut driver = loopback();
+    let mut machine = Scripted {
+        due: Some(driver.now() + Duration::from_millis(20)),
+        ..Scripted::default()
+    };
+    let begin = driver.now();
+    while machine.timeouts == 0 {
+        driver.turn(&mut machine, None).unwrap();
+    }
+    assert!(driver.now().since(begin) >= Duration::from_millis(20));
+}
