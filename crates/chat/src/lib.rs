@@ -1,1 +1,14 @@
-//! placeholder
+//! The application protocol between a client and its server: messages, names, admission puzzle,
+//! login, directory and delivery states.
+//!
+//! Everything here is sans-IO: time is an argument, randomness is injected, and slow functions
+//! (solving a puzzle, stretching a password) are pure, so that a worker can run them. The bytes
+//! are specified in docs/PROTOCOL.md §3, §6, §7 and §9.
+
+#![forbid(unsafe_code)]
+
+pub mod limits;
+pub mod message;
+mod name;
+
+pub use name::{InvalidName, Username};
