@@ -1,4 +1,5 @@
 use codec::{DecodeError, Reader};
+use crypto::{Random, random_array};
 
 /// An address of a connection: 8 bytes, issued by whoever receives packets under it
 /// (docs/PROTOCOL.md §2.2).
@@ -12,6 +13,11 @@ impl ConnectionId {
     /// The id of these bytes.
     pub const fn new(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
+    }
+
+    /// A random id: what a client receives under, and what it first sends to.
+    pub fn random(random: &mut (impl Random + ?Sized)) -> Self {
+        Self(random_array(random))
     }
 
     /// Reads an id.

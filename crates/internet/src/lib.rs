@@ -10,21 +10,30 @@
 #![forbid(unsafe_code)]
 
 mod build;
+mod challenge;
 mod connection_id;
 mod drops;
 mod header;
+mod initial;
+mod interim;
 mod open;
 mod packet_number;
 mod protection;
 mod replay;
+mod reset;
+mod server_ids;
 mod version;
 
 pub use build::{DATA_OVERHEAD_MAX, HANDSHAKE_OVERHEAD_MAX, PacketBuilder, initial_overhead_max};
+pub use challenge::{CHALLENGE_OVERHEAD, encode_challenge, open_challenge};
 pub use connection_id::ConnectionId;
 pub use drops::{DropReason, Drops};
 pub use header::{Header, PartialPacket, TOKEN_BYTES_MAX, VERSION};
+pub use initial::{InitialProtection, initial_keys};
 pub use open::{OpenError, Opened, Unmasked, open, open_unmasked, unmask};
 pub use packet_number::{PACKET_NUMBER_MAX, decode_packet_number, packet_number_len};
 pub use protection::{Protection, SAMPLE_LEN, TAG_LEN, Unauthentic};
 pub use replay::ReplayWindow;
+pub use reset::{RESET_LEN_MAX, RESET_LEN_MIN, ResetToken, encode_stateless_reset, resettable};
+pub use server_ids::{ConnectionIds, Route};
 pub use version::{encode_version, versions};
