@@ -170,6 +170,17 @@ impl PacketBuilder {
     /// at least 4 bytes (RFC 9001 §5.4.2). `out` has to be the buffer that the packet was begun in,
     /// with nothing but its payload appended.
     pub fn finish(self, out: &mut Vec<u8>, protection: &dyn Protection) -> usize {
+        self.finish_masked_by(out, protection, protection)
+    }
+
+    /// As [`finish`](Self::finish), with the header mask of other keys: a key update leaves the
+    /// mask as it was (RFC 9001 §6).
+    pub fn finish_masked_by(
+        self,
+        out: &mut Vec<u8>,
+        protection: &dyn Protection,
+        mask: &dyn Protection,
+    ) -> usize {
         let payload_end = out.len().max(self.number + SAMPLE_OFFSET);
         out.resize(payload_end + TAG_LEN, 0);
         if let Some(field) = self.length
@@ -184,7 +195,7 @@ impl PacketBuilder {
             return 0;
         };
         protection.seal(self.packet_number, packet, header_len);
-        self.mask(packet, protection);
+        self.mask(packet, mask);
         packet.len()
     }
 

@@ -151,6 +151,20 @@ fn keys_of_another_connection_or_direction_do_not_open() {
 }
 
 #[test]
+fn a_key_update_keeps_the_header_mask() {
+    let (first, next) = initial_keys(SERVER);
+    let mut datagram = Vec::new();
+    let builder = PacketBuilder::data(&mut datagram, SERVER, true, 9, None);
+    datagram.extend_from_slice(b"under new keys");
+    builder.finish_masked_by(&mut datagram, &next, &first);
+    let packet = PartialPacket::parse(&datagram).unwrap();
+    let unmasked = unmask(&packet, &first, None, &mut datagram).unwrap();
+    assert_eq!((unmasked.packet_number, unmasked.key_phase), (9, true));
+    let opened = open_unmasked(&unmasked, &next, &mut datagram).unwrap();
+    assert_eq!(&datagram[opened.payload], b"under new keys");
+}
+
+#[test]
 fn unmasking_leaves_the_tail_for_a_reset_check() {
     let (client, _) = initial_keys(SERVER);
     for len in 29..60 {
