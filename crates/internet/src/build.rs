@@ -2,7 +2,9 @@
 
 use codec::{VarInt, Writer};
 
-use crate::header::{FIXED, KEY_PHASE, LONG, SAMPLE_OFFSET, TYPE_HANDSHAKE, TYPE_INITIAL, VERSION};
+use crate::header::{
+    DATA, FIXED, KEY_PHASE, LONG, SAMPLE_OFFSET, TYPE_HANDSHAKE, TYPE_INITIAL, VERSION,
+};
 use crate::open::{Direction, apply_mask};
 use crate::packet_number::{PACKET_NUMBER_MAX, packet_number_len};
 use crate::{ConnectionId, Protection, SAMPLE_LEN, TAG_LEN, TOKEN_BYTES_MAX};
@@ -86,7 +88,7 @@ impl PacketBuilder {
     ) -> Self {
         let start = out.len();
         let phase = if key_phase { KEY_PHASE } else { 0 };
-        Writer::new(out).u8(FIXED | phase).bytes(dcid.as_bytes());
+        Writer::new(out).u8(DATA | phase).bytes(dcid.as_bytes());
         Self::with_number(out, start, None, packet_number, largest_acked)
     }
 

@@ -17,6 +17,9 @@ pub const TOKEN_BYTES_MAX: usize = 512;
 
 pub(crate) const LONG: u8 = 0x80;
 pub(crate) const FIXED: u8 = 0x40;
+/// Of a short header's first byte: the bits that no mask covers, and what they are.
+pub(crate) const DATA_MASK: u8 = 0xe0;
+pub(crate) const DATA: u8 = FIXED;
 pub(crate) const TYPE_MASK: u8 = 0x30;
 pub(crate) const TYPE_INITIAL: u8 = 0x00;
 pub(crate) const TYPE_HANDSHAKE: u8 = 0x20;
@@ -152,7 +155,7 @@ impl PartialPacket {
 }
 
 fn parse_data(first: u8, mut reader: Reader<'_>) -> Result<PartialPacket, DropReason> {
-    if first & FIXED == 0 {
+    if first & DATA_MASK != DATA {
         return Err(DropReason::UnknownType);
     }
     let dcid = ConnectionId::decode(&mut reader)?;

@@ -3,7 +3,7 @@
 use crypto::{Random, ct_eq};
 
 use crate::ConnectionId;
-use crate::header::{FIXED, LONG};
+use crate::header::{DATA, DATA_MASK};
 
 /// The shortest stateless reset, in bytes: five that look random and a token.
 pub const RESET_LEN_MIN: usize = 5 + ResetToken::LEN;
@@ -35,9 +35,10 @@ impl ResetToken {
     /// content. To be asked of the whole datagram, before anything in it is opened in place, or
     /// of a copy of its last 16 bytes with [`ResetToken::matches_tail`].
     pub fn matches(&self, datagram: &[u8]) -> bool {
-        let long = datagram.first().is_none_or(|first| first & LONG != 0);
         datagram.len() >= RESET_LEN_MIN
-            && !long
+            && datagram
+                .first()
+                .is_some_and(|first| first & DATA_MASK == DATA)
             && datagram
                 .last_chunk()
                 .is_some_and(|tail| self.matches_tail(tail))
@@ -68,7 +69,7 @@ pub fn encode_stateless_reset(
     let head = out.get_mut(start..)?;
     random.fill(head);
     if let Some(first) = head.first_mut() {
-        *first = (*first & !LONG) | FIXED;
+        *first = (*first & !DATA_MASK) | DATA;
     }
     out.extend_from_slice(token.as_bytes());
     Some(len)
@@ -78,7 +79,7 @@ pub fn encode_stateless_reset(
 /// enough.
 pub fn resettable(datagram: &[u8]) -> Option<ConnectionId> {
     let first = datagram.first()?;
-    if first & LONG != 0 || first & FIXED == 0 || datagram.len() <= RESET_LEN_MIN {
+    if first & DATA_MASK != DATA || datagram.len() <= RESET_LEN_MIN {
         return None;
     }
     datagram

@@ -3,8 +3,9 @@
 
 use crypto::Random;
 use internet::{
-    ConnectionId, ConnectionIds, PacketBuilder, Protection, ResetToken, Route, encode_challenge,
-    encode_stateless_reset, encode_version, initial_keys,
+    ConnectionId, ConnectionIds, DropReason, Header, PacketBuilder, PartialPacket, Protection,
+    ReplayWindow, ResetToken, Route, encode_challenge, encode_stateless_reset, encode_version,
+    initial_keys, open_challenge, open_unmasked, unmask,
 };
 
 pub const CLIENT: ConnectionId = ConnectionId::new([0xc1, 1, 2, 3, 4, 5, 6, 7]);
@@ -84,4 +85,34 @@ pub fn ids() -> ConnectionIds {
 /// The token of one of its ids.
 pub fn reset_token() -> ResetToken {
     ids().reset_token(ids().issue(Route { node: 3, worker: 9 }, &mut Counting(1)))
+}
+
+/// What a receiver that has keys for every epoch does with a datagram's first packet: the payload,
+/// or why it was dropped.
+pub fn receive(
+    datagram: &[u8],
+    keys: &dyn Protection,
+    window: &mut ReplayWindow,
+) -> Result<Vec<u8>, DropReason> {
+    let mut bytes = datagram.to_vec();
+    let packet = PartialPacket::parse(&bytes)?;
+    match packet.header {
+        Header::Challenge { .. } => open_challenge(&packet, SERVER, &bytes)
+            .map(<[u8]>::to_vec)
+            .map_err(|_| DropReason::Unauthentic),
+        Header::Version { ref versions, .. } => Ok(bytes[versions.clone()].to_vec()),
+        Header::Unknown { .. } => Err(DropReason::UnknownVersion),
+        Header::Data { .. } if reset_token().matches(&bytes) => Ok(b"reset".to_vec()),
+        _ => {
+            let unmasked = unmask(&packet, keys, window.largest(), &mut bytes)
+                .map_err(|error| error.reason())?;
+            if !window.is_new(unmasked.packet_number) {
+                return Err(DropReason::Replay);
+            }
+            let opened =
+                open_unmasked(&unmasked, keys, &mut bytes).map_err(|error| error.reason())?;
+            window.insert(opened.packet_number);
+            Ok(bytes[opened.payload].to_vec())
+        }
+    }
 }
