@@ -10,5 +10,9 @@
 pub mod limits;
 pub mod message;
 mod name;
+pub mod puzzle;
+mod sketch;
+mod source;
 
 pub use name::{InvalidName, Username};
+pub use source::SourcePrefix;
