@@ -1,0 +1,30 @@
+//! What a server keeps: accounts, their devices, a mailbox per account, notices, small blobs.
+//!
+//! A mailbox is a log. Each entry has a position, counted per account from 1 and never used
+//! twice. Every device of the account has a cursor of its own; an entry goes when the cursors of
+//! all devices have passed it, or when it expires. While an account has no device, entries wait.
+//!
+//! A sender's device numbers its messages per conversation. The store keeps, for each (sender,
+//! sending device, conversation), which number comes next, for ever: a retry at any later time is
+//! recognised, also when the message is long read and gone. A message that a full mailbox refused
+//! for good keeps its number; another message, the tombstone that says so, may take the number.
+
+mod account;
+mod mailbox;
+mod memory;
+mod op;
+
+pub use account::{Account, AccountSummary, Credentials, Device};
+pub use mailbox::{Append, Entry, Notice, Quota, Receipt, Refusal};
+pub use memory::MemoryStore;
+pub use op::{Op, Outcome};
+
+/// The most devices that an account has. One more is refused unless stale ones make room.
+pub const DEVICES_PER_ACCOUNT_MAX: usize = 16;
+/// A device that was not seen for longer (90 days, in milliseconds) makes room for a new one.
+pub const DEVICE_STALE_MS: u64 = 90 * 24 * 60 * 60 * 1000;
+/// The most notices that wait for a device; one more takes the place of the oldest.
+pub const NOTICES_PER_DEVICE_MAX: usize = 4096;
+/// The most refused messages that are remembered per (sender, sending device, conversation). One
+/// more is refused without being remembered, and its sequence number stays the next one.
+pub const REFUSED_MAX: usize = 256;
