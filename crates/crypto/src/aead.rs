@@ -11,7 +11,8 @@ pub const AEAD_NONCE_LEN: usize = 12;
 /// Length of the tag behind a ciphertext, in bytes.
 pub const AEAD_TAG_LEN: usize = 16;
 
-/// AES-256-GCM (NIST SP 800-38D) for what is sealed at rest and end to end, not for packets.
+/// AES-256-GCM (NIST SP 800-38D) for what is sealed at rest and end to end; packets have
+/// [`PacketKey`](crate::packet::PacketKey).
 ///
 /// A nonce used twice under one key gives both plaintexts and the key's authentication away. Use a
 /// key once with a constant nonce, or draw 96 random bits for at most 2^32 seals (SP 800-38D §8.3).

@@ -76,3 +76,22 @@ impl Random for SeededRandom {
         }
     }
 }
+
+/// The bytes of a test vector: hexadecimal digits, white space between them ignored.
+///
+/// # Panics
+/// When there is anything else, or half a byte.
+#[must_use]
+pub fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter(|symbol| !symbol.is_whitespace())
+        .map(|symbol| match symbol.to_digit(16) {
+            Some(digit) => digit as u8,
+            None => unreachable!("{symbol:?} is no hexadecimal digit"),
+        })
+        .collect();
+    let (pairs, rest) = digits.as_chunks::<2>();
+    assert!(rest.is_empty(), "half a byte");
+    pairs.iter().map(|[high, low]| high << 4 | low).collect()
+}

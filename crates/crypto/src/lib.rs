@@ -16,6 +16,7 @@ mod error;
 mod fingerprint;
 #[cfg(any(test, feature = "danger-fixtures"))]
 pub mod fixtures;
+pub mod packet;
 mod password;
 mod random;
 mod rsa_key;
