@@ -1,0 +1,124 @@
+use core::net::SocketAddr;
+use std::collections::BTreeMap;
+
+use transport::Instant;
+
+/// Something that must never happen has happened. The seed repeats it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("seed {seed}, {} ns: {kind}", at.as_nanos())]
+pub struct Violation {
+    /// The world's seed.
+    pub seed: u64,
+    /// When.
+    pub at: Instant,
+    /// What.
+    pub kind: ViolationKind,
+}
+
+/// What must never happen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ViolationKind {
+    /// Machines keep each other busy and time stands still.
+    #[error("{0} events without time advancing")]
+    Stalled(u64),
+    /// More was sent to an address than whoever is not there could have caused.
+    #[error("{from} sent {sent} bytes to {to}, which had sent {received}")]
+    Amplified {
+        /// Who sent.
+        from: SocketAddr,
+        /// The address that has not answered anything yet.
+        to: SocketAddr,
+        /// Bytes sent there.
+        sent: u64,
+        /// Bytes that came from there.
+        received: u64,
+    },
+    /// A datagram holds what must not be readable.
+    #[error("a datagram from {from} to {to} holds a canary")]
+    Leaked {
+        /// Who sent.
+        from: SocketAddr,
+        /// Where to.
+        to: SocketAddr,
+    },
+}
+
+/// How one node stands to one address.
+#[derive(Clone, Copy, Debug)]
+enum Standing {
+    /// The node spoke first, or has been answered from there.
+    Trusted,
+    /// The node has heard from there, and nothing shows that it came from there.
+    Unvalidated { received: u64, sent: u64 },
+}
+
+/// Watches that nobody is made to flood an address that never asked (RFC 9000 §8).
+///
+/// An address counts as validated once whoever owns it has received something from the node and has
+/// sent something afterwards: then it is really there.
+#[derive(Default)]
+pub(super) struct Amplification {
+    standings: BTreeMap<(SocketAddr, SocketAddr), Standing>,
+    /// (who, whom): `who` has received something from `whom`.
+    heard: BTreeMap<(SocketAddr, SocketAddr), ()>,
+}
+
+impl Amplification {
+    /// `node` sends to `remote`. Tells whether that is more than `factor` allows, and how much.
+    pub(super) fn sent(
+        &mut self,
+        node: SocketAddr,
+        remote: SocketAddr,
+        len: usize,
+        factor: u64,
+    ) -> Option<(u64, u64)> {
+        let standing = self
+            .standings
+            .entry((node, remote))
+            .or_insert(Standing::Trusted);
+        let Standing::Unvalidated { received, sent } = standing else {
+            return None;
+        };
+        *sent += len as u64;
+        (*sent > received.saturating_mul(factor)).then_some((*sent, *received))
+    }
+
+    /// Whether what `sender` sends to `node` now shows that it is there.
+    pub(super) fn proves(&self, sender: SocketAddr, node: SocketAddr) -> bool {
+        self.heard.contains_key(&(sender, node))
+    }
+
+    /// `node` receives from `remote`.
+    pub(super) fn received(
+        &mut self,
+        node: SocketAddr,
+        remote: SocketAddr,
+        len: usize,
+        proof: bool,
+    ) {
+        self.heard.insert((node, remote), ());
+        let standing = self
+            .standings
+            .entry((node, remote))
+            .or_insert(Standing::Unvalidated {
+                received: 0,
+                sent: 0,
+            });
+        if proof {
+            *standing = Standing::Trusted;
+        }
+        if let Standing::Unvalidated { received, .. } = standing {
+            *received += len as u64;
+        }
+    }
+}
+
+/// Whether `bytes` holds any of `canaries`.
+pub(super) fn holds(bytes: &[u8], canaries: &[Vec<u8>]) -> bool {
+    canaries.iter().any(|canary| {
+        !canary.is_empty()
+            && bytes
+                .windows(canary.len())
+                .any(|window| window == canary.as_slice())
+    })
+}

@@ -1,0 +1,190 @@
+use core::time::Duration;
+
+use transport::Instant;
+
+use crate::Rng;
+
+/// What a path does to datagrams in one direction. The default delivers everything after 10 ms.
+///
+/// Faults are drawn for each datagram from streams of their own, so that switching one off leaves the
+/// others as they were.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Link {
+    /// One-way delay.
+    pub delay: Duration,
+    /// Up to so much more, evenly spread; order is kept.
+    pub jitter: Duration,
+    /// Probability that a datagram is lost.
+    pub loss: f64,
+    /// Probability that a datagram arrives twice.
+    pub duplication: f64,
+    /// Probability that a datagram arrives changed: bits flipped, or cut short.
+    pub corruption: f64,
+    /// Probability that a datagram is overtaken.
+    pub reordering: f64,
+    /// How much longer an overtaken datagram takes at most.
+    pub reordering_delay: Duration,
+    /// Bytes per second that fit through; `None` is without limit.
+    pub rate: Option<u64>,
+    /// Bytes that wait for a limited rate; what comes on top is lost.
+    pub queue_bytes: u64,
+    /// The longest UDP payload that fits through; longer ones are lost.
+    pub mtu: usize,
+    /// Whether anything gets through at all.
+    pub up: bool,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self {
+            delay: Duration::from_millis(10),
+            jitter: Duration::ZERO,
+            loss: 0.0,
+            duplication: 0.0,
+            corruption: 0.0,
+            reordering: 0.0,
+            reordering_delay: Duration::ZERO,
+            rate: None,
+            queue_bytes: 1 << 20,
+            mtu: 65_507,
+            up: true,
+        }
+    }
+}
+
+impl Link {
+    /// A perfect link with this one-way delay.
+    pub fn with_delay(delay: Duration) -> Self {
+        Self {
+            delay,
+            ..Self::default()
+        }
+    }
+
+    /// Loses 30 %, duplicates 50 %, corrupts 10 % and reorders, at 10 to 15 ms.
+    pub fn dreadful() -> Self {
+        Self {
+            jitter: Duration::from_millis(5),
+            loss: 0.3,
+            duplication: 0.5,
+            corruption: 0.1,
+            reordering: 0.2,
+            reordering_delay: Duration::from_millis(30),
+            ..Self::default()
+        }
+    }
+}
+
+/// One direction between two addresses.
+pub(super) struct Path {
+    pub(super) link: Link,
+    loss: Rng,
+    duplication: Rng,
+    corruption: Rng,
+    timing: Rng,
+    /// When what is queued has been sent.
+    free_at: Instant,
+    /// When the last datagram that kept its place arrives.
+    last_arrival: Instant,
+}
+
+/// What became of a datagram.
+pub(super) enum Fate {
+    /// It does not arrive.
+    Lost,
+    /// It arrives at these times, once or twice, changed or not.
+    Arrives {
+        at: Instant,
+        corrupted: bool,
+        again: Option<Instant>,
+    },
+}
+
+impl Path {
+    pub(super) fn new(link: Link, seed: u64, index: u64) -> Self {
+        Self {
+            link,
+            loss: Rng::stream(seed, "loss", index),
+            duplication: Rng::stream(seed, "duplication", index),
+            corruption: Rng::stream(seed, "corruption", index),
+            timing: Rng::stream(seed, "timing", index),
+            free_at: Instant::ZERO,
+            last_arrival: Instant::ZERO,
+        }
+    }
+
+    /// Decides about a datagram of `len` bytes. Draws equally often whatever is switched on.
+    pub(super) fn pass(&mut self, now: Instant, len: usize) -> Fate {
+        let lost = self.loss.chance(self.link.loss);
+        let duplicated = self.duplication.chance(self.link.duplication);
+        let corrupted = self.corruption.chance(self.link.corruption);
+        let (at, again) = (self.arrival(now, len), self.later(now));
+        let overtaken = self.timing.chance(self.link.reordering);
+        let extra = self.spread(self.link.reordering_delay);
+        let Some(mut at) = at else {
+            return Fate::Lost;
+        };
+        if lost || !self.link.up || len > self.link.mtu {
+            return Fate::Lost;
+        }
+        if overtaken {
+            at += extra;
+        } else {
+            at = at.max(self.last_arrival);
+            self.last_arrival = at;
+        }
+        Fate::Arrives {
+            at,
+            corrupted,
+            again: duplicated.then_some(again.max(at)),
+        }
+    }
+
+    /// Flips one to three bits, or cuts the end off.
+    pub(super) fn corrupt(&mut self, bytes: &mut Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
+        let len = bytes.len() as u64;
+        if self.corruption.chance(0.25) {
+            bytes.truncate(usize::try_from(self.corruption.below(len)).unwrap_or(0));
+            return;
+        }
+        for _ in 0..=self.corruption.below(3) {
+            let bit = self.corruption.below(len * 8);
+            let index = usize::try_from(bit / 8).unwrap_or(0);
+            if let Some(byte) = bytes.get_mut(index) {
+                *byte ^= 1 << (bit % 8);
+            }
+        }
+    }
+
+    /// `None` when the queue is full.
+    fn arrival(&mut self, now: Instant, len: usize) -> Option<Instant> {
+        let jitter = self.spread(self.link.jitter);
+        let Some(rate) = self.link.rate else {
+            return Some(now + self.link.delay + jitter);
+        };
+        let waiting = self.free_at.since(now);
+        let queued = waiting.as_nanos() * u128::from(rate) / 1_000_000_000;
+        if queued > u128::from(self.link.queue_bytes) {
+            return None;
+        }
+        let nanos = len as u128 * 1_000_000_000 / u128::from(rate.max(1));
+        let takes = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        self.free_at = self.free_at.max(now) + takes;
+        Some(self.free_at + self.link.delay + jitter)
+    }
+
+    /// When a duplicate arrives.
+    fn later(&mut self, now: Instant) -> Instant {
+        let spread = self.link.jitter.max(self.link.delay / 2);
+        now + self.link.delay + self.spread(spread)
+    }
+
+    fn spread(&mut self, most: Duration) -> Duration {
+        let nanos = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
+        Duration::from_nanos(self.timing.below(nanos.saturating_add(1)))
+    }
+}

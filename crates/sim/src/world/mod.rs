@@ -1,0 +1,236 @@
+mod invariants;
+mod link;
+mod run;
+mod schedule;
+mod trace;
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use transport::{Instant, Machine};
+
+use invariants::Amplification;
+use link::Path;
+use schedule::{Schedule, What};
+use trace::Trace;
+
+pub use invariants::{Violation, ViolationKind};
+pub use link::Link;
+
+/// A machine of a [`World`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(usize);
+
+impl NodeId {
+    /// Its place in the order in which nodes were added.
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// A datagram as it left its sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captured {
+    /// When.
+    pub at: Instant,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// Where to.
+    pub to: SocketAddr,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// What became of the datagrams of a world.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DatagramStats {
+    /// Datagrams that machines sent.
+    pub sent: u64,
+    /// Bytes in them.
+    pub sent_bytes: u64,
+    /// Those that were lost, for whatever reason.
+    pub lost: u64,
+    /// Those that arrived twice.
+    pub duplicated: u64,
+    /// Those that arrived changed.
+    pub corrupted: u64,
+    /// Those that a machine was given, duplicates and injected ones included.
+    pub delivered: u64,
+}
+
+struct Node<M> {
+    machine: M,
+    address: SocketAddr,
+    amplification_max: u64,
+    /// When a timer event is on its way.
+    armed: Option<Instant>,
+}
+
+/// Machines, links between them, and time.
+///
+/// One thread, one heap of events ordered by time and then by when they were scheduled. Machines are
+/// driven in the order that their documentation asks for; after each event the caller's `app` gets the
+/// machine that it happened to, drains what it has to tell, and acts.
+pub struct World<M> {
+    seed: u64,
+    now: Instant,
+    schedule: Schedule,
+    nodes: Vec<Node<M>>,
+    addresses: BTreeMap<SocketAddr, NodeId>,
+    default_link: Link,
+    paths: BTreeMap<(NodeId, SocketAddr), Path>,
+    amplification: Amplification,
+    canaries: Vec<Vec<u8>>,
+    capture: Option<Vec<Captured>>,
+    stats: DatagramStats,
+    trace: Trace,
+    events_now: u64,
+    violation: Option<ViolationKind>,
+    buffer: Vec<u8>,
+}
+
+impl<M: Machine> World<M> {
+    /// An empty world. Everything random in it follows from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            now: Instant::ZERO,
+            schedule: Schedule::default(),
+            nodes: Vec::new(),
+            addresses: BTreeMap::new(),
+            default_link: Link::default(),
+            paths: BTreeMap::new(),
+            amplification: Amplification::default(),
+            canaries: Vec::new(),
+            capture: None,
+            stats: DatagramStats::default(),
+            trace: Trace::default(),
+            events_now: 0,
+            violation: None,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Adds a machine that is reached at `address`.
+    pub fn add(&mut self, address: SocketAddr, machine: M) -> NodeId {
+        let id = NodeId(self.nodes.len());
+        self.nodes.push(Node {
+            machine,
+            address,
+            amplification_max: 3,
+            armed: None,
+        });
+        self.addresses.insert(address, id);
+        self.schedule.push(self.now, What::Touch(id));
+        id
+    }
+
+    /// The virtual time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// A sum of everything that has happened: times, addresses, sizes and kinds of events.
+    pub fn trace(&self) -> u64 {
+        self.trace.sum()
+    }
+
+    /// What became of the datagrams.
+    pub fn stats(&self) -> DatagramStats {
+        self.stats
+    }
+
+    /// The address of a node.
+    pub fn address(&self, id: NodeId) -> Option<SocketAddr> {
+        self.nodes.get(id.0).map(|node| node.address)
+    }
+
+    /// Links that are not set are like this one. Those that were used already stay as they are.
+    pub fn set_default_link(&mut self, link: Link) {
+        self.default_link = link;
+    }
+
+    /// Sets the link from one node to another; the way back is a link of its own.
+    pub fn set_link(&mut self, from: NodeId, to: NodeId, link: Link) {
+        if let Some(address) = self.address(to) {
+            self.path(from, address).link = link;
+        }
+    }
+
+    /// Changes every link of `node` in both directions, used or not yet used.
+    pub fn change_links(&mut self, node: NodeId, mut change: impl FnMut(&mut Link)) {
+        let Some(address) = self.address(node) else {
+            return;
+        };
+        let others: Vec<(NodeId, SocketAddr)> = (self.nodes.iter().enumerate())
+            .map(|(index, other)| (NodeId(index), other.address))
+            .filter(|(other, _)| *other != node)
+            .collect();
+        for (other, other_address) in others {
+            change(&mut self.path(node, other_address).link);
+            change(&mut self.path(other, address).link);
+        }
+    }
+
+    /// How many times what came from an unvalidated address `node` may send there, in bytes. 3 unless
+    /// set; a gated endpoint keeps to 1.
+    pub fn set_amplification_max(&mut self, node: NodeId, factor: u64) {
+        if let Some(node) = self.nodes.get_mut(node.0) {
+            node.amplification_max = factor;
+        }
+    }
+
+    /// From now on no datagram may hold these bytes.
+    pub fn add_canary(&mut self, bytes: &[u8]) {
+        self.canaries.push(bytes.to_vec());
+    }
+
+    /// From now on datagrams are kept as they leave their senders.
+    pub fn start_capture(&mut self) {
+        self.capture = Some(Vec::new());
+    }
+
+    /// What was captured; capturing ends.
+    pub fn take_capture(&mut self) -> Vec<Captured> {
+        self.capture.take().unwrap_or_default()
+    }
+
+    /// Gives `node` another address, as a NAT does. What is on its way to the old one is lost.
+    pub fn move_node(&mut self, node: NodeId, address: SocketAddr) {
+        if let Some(there) = self.nodes.get_mut(node.0) {
+            self.addresses.remove(&there.address);
+            there.address = address;
+            self.addresses.insert(address, node);
+        }
+    }
+
+    /// A datagram from anywhere, which needs no sender, arrives at `to` after `delay`.
+    pub fn inject(&mut self, delay: Duration, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        self.schedule.push(
+            self.now + delay,
+            What::Deliver {
+                from,
+                to,
+                bytes,
+                ecn: None,
+                proof: false,
+            },
+        );
+    }
+
+    /// A machine, to look at. To change it use [`World::with`].
+    pub fn machine(&self, node: NodeId) -> Option<&M> {
+        self.nodes.get(node.0).map(|node| &node.machine)
+    }
+
+    /// Does something to a machine, then drives it as it wants to be driven. `None`: no such node.
+    pub fn with<T>(&mut self, node: NodeId, act: impl FnOnce(&mut M, Instant) -> T) -> Option<T> {
+        let now = self.now;
+        let result = act(&mut self.nodes.get_mut(node.0)?.machine, now);
+        self.transmit(node);
+        self.schedule.push(now, What::Touch(node));
+        Some(result)
+    }
+}

@@ -1,0 +1,233 @@
+//! How a world moves.
+
+use core::net::SocketAddr;
+
+use transport::{Instant, Machine, Meta, Transmit};
+
+use super::invariants::{ViolationKind, holds};
+use super::link::{Fate, Path};
+use super::schedule::What;
+use super::trace::Kind;
+use super::{Captured, NodeId, Violation, World};
+
+/// Datagrams that a machine may give at a time.
+const SEGMENTS: usize = 10;
+
+/// Events at one moment, for each node, before time counts as standing still.
+const EVENTS_PER_NODE_MAX: u64 = 10_000;
+
+/// What a machine may say at one moment before it counts as endless.
+const TRANSMITS_MAX: usize = 100_000;
+
+impl<M: Machine> World<M> {
+    /// Lets the next thing happen. `app` is given the machine that it happened to, so that it drains
+    /// events and acts on them. False when nothing will ever happen again.
+    ///
+    /// # Errors
+    /// A [`Violation`] of what must always hold.
+    pub fn step(
+        &mut self,
+        mut app: impl FnMut(NodeId, &mut M, Instant),
+    ) -> Result<bool, Violation> {
+        let Some((at, what)) = self.schedule.pop() else {
+            return Ok(false);
+        };
+        if at > self.now {
+            self.now = at;
+            self.events_now = 0;
+        }
+        self.events_now += 1;
+        let events_max = EVENTS_PER_NODE_MAX.saturating_mul(self.nodes.len() as u64 + 1);
+        if self.events_now > events_max {
+            self.violation = Some(ViolationKind::Stalled(self.events_now));
+        }
+        if let Some(touched) = self.happen(what) {
+            self.transmit(touched);
+            if let Some(node) = self.nodes.get_mut(touched.0) {
+                app(touched, &mut node.machine, self.now);
+            }
+            self.transmit(touched);
+        }
+        match self.violation.take() {
+            None => Ok(true),
+            Some(kind) => Err(Violation {
+                seed: self.seed,
+                at: self.now,
+                kind,
+            }),
+        }
+    }
+
+    /// Lets time pass until `done` or `deadline`. Tells whether it is done; looked at after every
+    /// event.
+    ///
+    /// # Errors
+    /// A [`Violation`] of what must always hold.
+    pub fn run(
+        &mut self,
+        deadline: Instant,
+        mut app: impl FnMut(NodeId, &mut M, Instant),
+        mut done: impl FnMut(&Self) -> bool,
+    ) -> Result<bool, Violation> {
+        loop {
+            if done(self) {
+                return Ok(true);
+            }
+            if self.schedule.next_at().is_none_or(|at| at > deadline) {
+                self.now = self.now.max(deadline);
+                return Ok(false);
+            }
+            self.step(&mut app)?;
+        }
+    }
+
+    /// The node that it happened to, if any.
+    fn happen(&mut self, what: What) -> Option<NodeId> {
+        match what {
+            What::Touch(id) => Some(id),
+            What::Timer(id) => {
+                let node = self.nodes.get_mut(id.0)?;
+                if node.armed != Some(self.now) {
+                    return None;
+                }
+                node.armed = None;
+                self.trace.timer(self.now, id.0);
+                node.machine.handle_timeout(self.now);
+                Some(id)
+            }
+            What::Deliver {
+                from,
+                to,
+                mut bytes,
+                ecn,
+                proof,
+            } => {
+                let Some(&id) = self.addresses.get(&to) else {
+                    self.stats.lost += 1;
+                    return None;
+                };
+                self.stats.delivered += 1;
+                self.trace
+                    .datagram(Kind::Delivered, self.now, from, to, bytes.len());
+                self.amplification.received(to, from, bytes.len(), proof);
+                let node = self.nodes.get_mut(id.0)?;
+                let meta = Meta { remote: from, ecn };
+                node.machine.handle_datagram(self.now, meta, &mut bytes);
+                Some(id)
+            }
+        }
+    }
+
+    /// Sends what a machine has to say, and sets its timer.
+    pub(super) fn transmit(&mut self, id: NodeId) {
+        let mut buffer = core::mem::take(&mut self.buffer);
+        for count in 0.. {
+            buffer.clear();
+            let Some(node) = self.nodes.get_mut(id.0) else {
+                break;
+            };
+            let from = node.address;
+            let transmit = node.machine.poll_transmit(self.now, SEGMENTS, &mut buffer);
+            let Some(transmit) = transmit else {
+                break;
+            };
+            if count == TRANSMITS_MAX {
+                self.violation = Some(ViolationKind::Stalled(count as u64));
+                break;
+            }
+            let bytes = buffer.get(..transmit.len).unwrap_or_default();
+            let segment_len = transmit.segment_len.unwrap_or(transmit.len).max(1);
+            for segment in bytes.chunks(segment_len) {
+                self.send(id, from, &transmit, segment);
+            }
+        }
+        self.buffer = buffer;
+        self.arm(id);
+    }
+
+    fn arm(&mut self, id: NodeId) {
+        let Some(node) = self.nodes.get_mut(id.0) else {
+            return;
+        };
+        let due = node.machine.poll_timeout().map(|due| due.max(self.now));
+        if due != node.armed {
+            node.armed = due;
+            if let Some(due) = due {
+                self.schedule.push(due, What::Timer(id));
+            }
+        }
+    }
+
+    fn send(&mut self, id: NodeId, from: SocketAddr, transmit: &Transmit, bytes: &[u8]) {
+        let to = transmit.remote;
+        self.stats.sent += 1;
+        self.stats.sent_bytes += bytes.len() as u64;
+        self.trace
+            .datagram(Kind::Sent, self.now, from, to, bytes.len());
+        self.check(id, from, to, bytes);
+        if let Some(capture) = &mut self.capture {
+            capture.push(Captured {
+                at: self.now,
+                from,
+                to,
+                bytes: bytes.to_vec(),
+            });
+        }
+        let proof = self.amplification.proves(from, to);
+        let now = self.now;
+        let path = self.path(id, to);
+        let Fate::Arrives {
+            at,
+            corrupted,
+            again,
+        } = path.pass(now, bytes.len())
+        else {
+            self.stats.lost += 1;
+            self.trace.datagram(Kind::Lost, now, from, to, bytes.len());
+            return;
+        };
+        let deliver = |bytes| What::Deliver {
+            from,
+            to,
+            bytes,
+            ecn: transmit.ecn,
+            proof,
+        };
+        let mut arriving = bytes.to_vec();
+        if corrupted {
+            path.corrupt(&mut arriving);
+            self.stats.corrupted += 1;
+        }
+        self.schedule.push(at, deliver(arriving));
+        if let Some(again) = again {
+            self.stats.duplicated += 1;
+            self.schedule.push(again, deliver(bytes.to_vec()));
+        }
+    }
+
+    fn check(&mut self, id: NodeId, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        let factor = self
+            .nodes
+            .get(id.0)
+            .map_or(3, |node| node.amplification_max);
+        if let Some((sent, received)) = self.amplification.sent(from, to, bytes.len(), factor) {
+            self.violation = Some(ViolationKind::Amplified {
+                from,
+                to,
+                sent,
+                received,
+            });
+        }
+        if holds(bytes, &self.canaries) {
+            self.violation = Some(ViolationKind::Leaked { from, to });
+        }
+    }
+
+    pub(super) fn path(&mut self, from: NodeId, to: SocketAddr) -> &mut Path {
+        let (link, seed) = (&self.default_link, self.seed);
+        let index = self.paths.len() as u64;
+        self.paths
+            .entry((from, to))
+            .or_insert_with(|| Path::new(link.clone(), seed, index))
+    }
+}
