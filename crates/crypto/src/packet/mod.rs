@@ -5,6 +5,7 @@
 //! that no packet of one protocol authenticates in the other. What is here catches accidents and
 //! senders who never saw the connection. It keeps nothing secret.
 
+mod block_mask;
 mod challenge;
 mod initial;
 
@@ -12,6 +13,7 @@ use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey, quic};
 
 use crate::Unauthentic;
 
+pub use block_mask::BlockMask;
 pub use challenge::challenge_tag;
 pub use initial::InitialKeys;
 
