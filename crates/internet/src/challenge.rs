@@ -27,7 +27,7 @@ pub fn encode_challenge(
         .u8(ConnectionId::LEN as u8)
         .bytes(original.as_bytes())
         .bytes(body);
-    let tag = crate::interim::challenge_tag(original.as_bytes(), out.get(start..).unwrap_or(&[]));
+    let tag = crypto::packet::challenge_tag(original.as_bytes(), out.get(start..).unwrap_or(&[]));
     out.extend_from_slice(&tag);
 }
 
@@ -46,7 +46,7 @@ pub fn open_challenge<'a>(
     };
     let covered = bytes.get(..body.end).ok_or(Unauthentic)?;
     let tag = bytes.get(body.end..packet.len()).ok_or(Unauthentic)?;
-    let expected = crate::interim::challenge_tag(original.as_bytes(), covered);
+    let expected = crypto::packet::challenge_tag(original.as_bytes(), covered);
     if *scid != original || !crypto::ct_eq(tag, &expected) {
         return Err(Unauthentic);
     }

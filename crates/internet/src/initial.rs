@@ -1,6 +1,6 @@
 //! Keys of the first flight: a guard against accidents and strangers off the path, no secret.
 
-use crate::interim::{InitialKeys, PacketKey};
+use crypto::packet::{CONFIDENTIALITY_LIMIT, INTEGRITY_LIMIT, InitialKeys, PacketKey};
 
 use crate::{ConnectionId, Protection, SAMPLE_LEN, Unauthentic};
 
@@ -34,12 +34,11 @@ impl Protection for InitialProtection {
         self.0.header_mask(sample)
     }
 
-    // RFC 9001 §6.6, for AES-128-GCM. An Initial epoch gets nowhere near.
     fn confidentiality_limit(&self) -> u64 {
-        1 << 23
+        CONFIDENTIALITY_LIMIT
     }
 
     fn integrity_limit(&self) -> u64 {
-        1 << 52
+        INTEGRITY_LIMIT
     }
 }

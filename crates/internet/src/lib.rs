@@ -15,7 +15,6 @@ mod connection_id;
 mod drops;
 mod header;
 mod initial;
-mod interim;
 mod open;
 mod packet_number;
 mod protection;

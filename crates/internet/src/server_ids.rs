@@ -1,6 +1,9 @@
 //! Connection ids that tell their issuer which node and worker they belong to, and nobody else
 //! (docs/PROTOCOL.md §2.2).
 
+use std::sync::Arc;
+
+use crypto::packet::BlockMask;
 use crypto::{Random, Secret, Transcript, random_array};
 
 use crate::{ConnectionId, ResetToken};
@@ -23,17 +26,18 @@ pub struct Route {
 /// of them can route every packet and reset a connection that is gone.
 #[derive(Clone)]
 pub struct ConnectionIds {
-    mask_key: Secret<32>,
+    mask: Arc<BlockMask>,
     reset_key: Secret<32>,
 }
 
 impl ConnectionIds {
     /// Ids and tokens under this secret.
     pub fn new(secret: &Secret<32>) -> Self {
-        let derive = |context| Secret::from(Transcript::new(context).hmac_sha256(secret.expose()));
+        let derive = |context| Transcript::new(context).hmac_sha256(secret.expose());
+        let mask_key = Secret::from(first_half(derive("connection-id")));
         Self {
-            mask_key: derive("connection-id"),
-            reset_key: derive("reset-key"),
+            mask: Arc::new(BlockMask::new(mask_key.expose())),
+            reset_key: Secret::from(derive("reset-key")),
         }
     }
 
@@ -64,14 +68,17 @@ impl ConnectionIds {
         let tag = Transcript::new("reset-token")
             .field(id.as_bytes())
             .hmac_sha256(self.reset_key.expose());
-        let [token @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = tag;
-        ResetToken::new(token)
+        ResetToken::new(first_half(tag))
     }
 
     fn mask(&self, random: &[u8; RANDOM_LEN]) -> [u8; 2] {
-        let [a, b, ..] = Transcript::new("mask")
-            .field(random)
-            .hmac_sha256(self.mask_key.expose());
-        [a, b]
+        let [r0, r1, r2, r3, r4, r5] = *random;
+        let block = [r0, r1, r2, r3, r4, r5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let [node, worker, ..] = self.mask.mask(&block);
+        [node, worker]
     }
+}
+
+fn first_half(bytes: [u8; 32]) -> [u8; 16] {
+    std::array::from_fn(|index| bytes[index])
 }
