@@ -1,0 +1,7 @@
+mod epochs;
+mod handshake;
+mod keys;
+mod mutation;
+mod pair;
+mod resumption;
+mod trust;
