@@ -116,7 +116,13 @@ impl Identity {
         let mut earlier = self.earlier;
         earlier.insert(0, self.decryption);
         earlier.truncate(EARLIER_KEYS_MAX);
-        Self::from_keys(&self.public.name().to_owned(), self.signing, fresh, earlier, self.archive)
+        Self::from_keys(
+            self.public.name(),
+            self.signing,
+            fresh,
+            earlier,
+            self.archive,
+        )
     }
 
     /// The user's name, case-mapped.

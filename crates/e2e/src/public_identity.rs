@@ -1,11 +1,11 @@
 use std::fmt;
 
-use codec::{DecodeError, Reader, Writer};
+use codec::{Reader, Writer};
 use crypto::{EncryptionKey, Fingerprint, Transcript, VerifyingKey};
 
+use crate::IdentityError;
 use crate::labels;
 use crate::name::{NAME_BYTES_MAX, is_name, read_name};
-use crate::IdentityError;
 
 /// Longest DER SubjectPublicKeyInfo that is looked at, in bytes. RSA with 4096 bits takes 550.
 const SPKI_BYTES_MAX: usize = 600;

@@ -62,7 +62,11 @@ impl MessageId {
 impl ConversationId {
     /// The conversation of two users, by their case-mapped names.
     pub fn of(one: &str, other: &str) -> Self {
-        let (first, second) = if one <= other { (one, other) } else { (other, one) };
+        let (first, second) = if one <= other {
+            (one, other)
+        } else {
+            (other, one)
+        };
         let hash = Transcript::new(labels::CONVERSATION)
             .field(first.as_bytes())
             .field(second.as_bytes())
@@ -122,7 +126,7 @@ mod tests {
     fn conversation_id_vector() {
         assert_eq!(
             ConversationId::of("bob", "alice").to_string(),
-            "CONVERSATION_VECTOR"
+            "ce2e2709653bfe261fb774852b11c2ef"
         );
     }
 }

@@ -147,7 +147,11 @@ impl ReceiveState {
         let mut link = ChainLink::Open;
         if skipped == 0 {
             // Sequence 1 names the start, which the header's parser has checked.
-            let before = if first { Some(ChainHash::START) } else { self.chain };
+            let before = if first {
+                Some(ChainHash::START)
+            } else {
+                self.chain
+            };
             link = compare(before, step.previous);
         } else {
             self.gaps.push(Gap {
@@ -173,12 +177,14 @@ impl ReceiveState {
         let gap = self.gaps.remove(index);
         let mut link = ChainLink::Open;
         if step.sequence == gap.first {
-            let before = if gap.first == 1 { Some(ChainHash::START) } else { gap.before };
+            let before = if gap.first == 1 {
+                Some(ChainHash::START)
+            } else {
+                gap.before
+            };
             link = compare(before, step.previous);
         }
-        if step.sequence == gap.last
-            && compare(step.chain, gap.after) == ChainLink::Broken
-        {
+        if step.sequence == gap.last && compare(step.chain, gap.after) == ChainLink::Broken {
             link = ChainLink::Broken;
         }
         if step.sequence < gap.last {
@@ -216,7 +222,7 @@ impl ReceiveState {
 
     /// The blob of PROTOCOL.md §8.8. The origin is the store's key for it, and not inside.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(42 + 81 * self.gaps.len());
+        let mut bytes = Vec::with_capacity(43 + 81 * self.gaps.len());
         let mut writer = Writer::new(&mut bytes);
         writer.u8(FORMAT).u64(self.highest);
         write_chain(&mut writer, self.chain);

@@ -82,8 +82,7 @@ impl SealedMessage {
     /// The form of PROTOCOL.md §8.3: what was decoded, byte for byte.
     pub fn encode(&self) -> Vec<u8> {
         let rest = 32 + 4 + self.ciphertext.len() + 2 + self.signature.len();
-        let mut bytes =
-            Vec::with_capacity(self.header_bytes.len() + self.keys_bytes.len() + rest);
+        let mut bytes = Vec::with_capacity(self.header_bytes.len() + self.keys_bytes.len() + rest);
         Writer::new(&mut bytes)
             .bytes(&self.header_bytes)
             .bytes(&self.keys_bytes)

@@ -26,6 +26,17 @@ pub struct Local<'a> {
 ///
 /// There is no other way to one than [`SealedMessage::verify`], and no other way to a text than
 /// [`Verified::decrypt`]: nothing that no pinned key has signed reaches an RSA decryption.
+///
+/// ```compile_fail,E0599
+/// fn skip_the_signature(message: e2e::SealedMessage, me: &e2e::Identity) {
+///     let _ = message.decrypt(me);
+/// }
+/// ```
+/// ```compile_fail,E0451
+/// fn vouch_for_it(message: e2e::SealedMessage) -> e2e::Verified {
+///     e2e::Verified { message, th: [0; 32] }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Verified {
     message: SealedMessage,
@@ -45,7 +56,7 @@ pub struct Opened {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Content {
-    /// A text, as it was typed.
+    /// A text, as it was typed. Whoever keeps it decides how long it stays in memory.
     Text(String),
     /// Nothing: its place belonged to a message that was refused for good.
     Tombstone,
@@ -92,7 +103,11 @@ impl SealedMessage {
     fn wrapped_for<'a>(&'a self, me: &'a Identity) -> Result<Wrapped<'a>, Unopened> {
         let header = &self.header;
         let (context, fingerprint, wrapped) = if header.recipient == me.name() {
-            (labels::SEALED_KEY, &header.recipient_key, &self.keys.wrapped)
+            (
+                labels::SEALED_KEY,
+                &header.recipient_key,
+                &self.keys.wrapped,
+            )
         } else {
             let own = self.keys.own.as_ref().ok_or(Reason::NoKey)?;
             (labels::SEALED_OWN_KEY, &own.key, &own.wrapped)

@@ -76,7 +76,7 @@ mod tests {
             (511, 512),
             (1_000, 1_024),
             (1_025, 1_088),
-            (65_537, 69_632),
+            (65_537, 67_584),
             (1_048_580, 1_081_344),
         ] {
             assert_eq!(padme(length), padded, "{length}");
@@ -87,12 +87,28 @@ mod tests {
     #[test]
     fn h62_short_texts_cannot_be_told_apart() {
         for more in [0, 1, 128, 255] {
-            let lengths = [0, 1, 17, 251, 252].map(|body| {
-                pad(&vec![b'x'; body], 0, &mut Fixed(more)).len()
-            });
+            let lengths =
+                [0, 1, 17, 251, 252].map(|body| pad(&vec![b'x'; body], 0, &mut Fixed(more)).len());
             assert_eq!(lengths, [256 + usize::from(more); 5]);
         }
         assert_eq!(pad(&[b'x'; 253], 0, &mut Fixed(0)).len(), 272);
+    }
+
+    /// The random part is uniform, whatever the text: each of the 256 values is drawn about 100
+    /// times in 25,600, and more than six standard deviations off would be a flaw.
+    #[test]
+    fn r9_the_random_part_is_uniform_for_every_text() {
+        for body in [&b""[..], &[b'x'; 200]] {
+            let mut random = crate::testing::random(9);
+            let mut counts = [0; 256];
+            for _ in 0..25_600 {
+                counts[pad(body, 0, &mut random).len() - 256] += 1;
+            }
+            assert!(
+                counts.iter().all(|count| (40..160).contains(count)),
+                "{counts:?}"
+            );
+        }
     }
 
     #[test]

@@ -32,7 +32,11 @@ impl Schedule {
         Aead::aes256_gcm(self.key.expose()).seal(&self.nonce, th, padded);
     }
 
-    pub(super) fn open(&self, th: &[u8; 32], sealed: &mut Vec<u8>) -> Result<(), crypto::Unauthentic> {
+    pub(super) fn open(
+        &self,
+        th: &[u8; 32],
+        sealed: &mut Vec<u8>,
+    ) -> Result<(), crypto::Unauthentic> {
         Aead::aes256_gcm(self.key.expose()).open(&self.nonce, th, sealed)
     }
 }

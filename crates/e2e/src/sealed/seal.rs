@@ -6,9 +6,7 @@ use super::message::{Keys, OwnCopy, SealedMessage, head_hash, signed_bytes};
 use super::padding::{TEXT_BYTES_MAX, pad};
 use super::schedule::Schedule;
 use crate::Identity;
-use crate::conversation::{
-    COUNT_MAX, ChainHash, ConversationId, DeviceId, MessageId, SendState, Slot,
-};
+use crate::conversation::{COUNT_MAX, ChainHash, ConversationId, DeviceId, MessageId, Slot};
 use crate::labels;
 use crate::trust::Recipient;
 
@@ -19,7 +17,7 @@ pub enum Body<'a> {
     /// A text of at most [`TEXT_BYTES_MAX`] bytes, delivered byte for byte.
     Text(&'a str),
     /// Nothing, in the place of a message that was refused for good: seal it for that message's
-    /// slot, and leave the [`SendState`] as it is.
+    /// slot, and leave the [`SendState`](crate::conversation::SendState) as it is.
     Tombstone,
 }
 
@@ -32,7 +30,7 @@ pub struct Outgoing<'a> {
     pub device: DeviceId,
     /// A fresh id.
     pub id: MessageId,
-    /// Its place, from [`SendState::slot`].
+    /// Its place, from [`SendState::slot`](crate::conversation::SendState::slot).
     pub slot: Slot,
     /// Milliseconds since 1970-01-01 UTC.
     pub time_ms: u64,
@@ -60,7 +58,7 @@ pub enum SealError {
 pub struct Sealed {
     /// The form of PROTOCOL.md §8.3.
     pub bytes: Vec<u8>,
-    /// For [`SendState::advance`].
+    /// For [`SendState::advance`](crate::conversation::SendState::advance).
     pub chain: ChainHash,
 }
 
@@ -115,9 +113,9 @@ fn header(sender: &Identity, message: &Outgoing<'_>, kind: Kind) -> Header {
 /// What the parser of every reader will check.
 fn in_range(header: &Header) -> bool {
     let first = header.sequence == 1;
-    let manifest = header.manifest.is_none_or(|head| {
-        (1..=COUNT_MAX).contains(&head.version) && head.root != [0; 32]
-    });
+    let manifest = header
+        .manifest
+        .is_none_or(|head| (1..=COUNT_MAX).contains(&head.version) && head.root != [0; 32]);
     (1..=COUNT_MAX).contains(&header.sequence)
         && header.time_ms <= COUNT_MAX
         && first == (header.previous == ChainHash::START)

@@ -19,7 +19,11 @@ impl SafetyNumber {
             (one.name(), one.fingerprint()),
             (other.name(), other.fingerprint()),
         );
-        let (first, second) = if one <= other { (one, other) } else { (other, one) };
+        let (first, second) = if one <= other {
+            (one, other)
+        } else {
+            (other, one)
+        };
         let both = Transcript::new(labels::SAFETY_NUMBER)
             .field(first.0.as_bytes())
             .field(first.1.as_bytes())
@@ -30,7 +34,9 @@ impl SafetyNumber {
         Transcript::new(labels::SAFETY_NUMBER_DIGITS).hkdf_sha256(&both, &[], &mut bytes);
         let mut groups = [0; GROUPS];
         for (group, five) in groups.iter_mut().zip(bytes.chunks_exact(5)) {
-            let value = five.iter().fold(0, |value, &byte| value << 8 | u64::from(byte));
+            let value = five
+                .iter()
+                .fold(0, |value, &byte| value << 8 | u64::from(byte));
             *group = (value % 100_000) as u32;
         }
         Self(groups)

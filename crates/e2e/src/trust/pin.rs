@@ -161,7 +161,10 @@ impl Pin {
     /// The user accepts the changed keys with this fingerprint, the one that was shown: they are
     /// pinned, unverified. Does nothing, and returns false, if others wait by now.
     pub fn accept(&mut self, shown: &Fingerprint) -> bool {
-        match self.changed.take_if(|changed| changed.fingerprint() == *shown) {
+        match self
+            .changed
+            .take_if(|changed| changed.fingerprint() == *shown)
+        {
             None => false,
             Some(changed) => {
                 *self = Self::first_seen(changed);
