@@ -66,6 +66,15 @@ mod tests {
         assert_eq!(decode_packet_number(None, 0xff, 1), 0xff);
     }
 
+    /// Of two candidates equally far from the expected number, the later one is meant.
+    #[test]
+    fn halfway_counts_as_ahead() {
+        assert_eq!(decode_packet_number(Some(0xff), 0x80, 1), 0x180);
+        assert_eq!(decode_packet_number(Some(0xff), 0x81, 1), 0x81);
+        assert_eq!(decode_packet_number(Some(0x17f), 0x00, 1), 0x200);
+        assert_eq!(decode_packet_number(Some(0x17e), 0x00, 1), 0x100);
+    }
+
     #[test]
     fn the_largest_number_is_never_exceeded() {
         for len in 1..=4 {

@@ -100,6 +100,11 @@ fn a_challenge_answers_one_initial_only() {
     let packet = PartialPacket::parse(&forged).unwrap();
     assert!(open_challenge(&packet, CLIENT, &forged).is_err());
     assert!(open_challenge(&packet, SERVER, &forged).is_err());
+    // The tag holds, but the id in the clear is another.
+    let front = forged.len() - 16;
+    let tag = crypto::packet::challenge_tag(SERVER.as_bytes(), &forged[..front]);
+    forged[front..].copy_from_slice(&tag);
+    assert!(open_challenge(&packet, SERVER, &forged).is_err());
     // Not a Challenge at all.
     let mut version = Vec::new();
     encode_version(&mut version, CLIENT.as_bytes(), SERVER.as_bytes());

@@ -1,4 +1,5 @@
 //! The test vectors of docs/PROTOCOL.md §2.10: made and read, byte by byte.
+#![allow(clippy::expect_used)] // A helper outside a test function is still a test.
 
 use std::collections::BTreeMap;
 
