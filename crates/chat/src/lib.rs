@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod limits;
+pub mod login;
 pub mod message;
 mod name;
 pub mod puzzle;

@@ -6,8 +6,8 @@ const COLUMNS: usize = 4096;
 /// Counts events by key in a fixed 128 KiB, whatever the number of keys: a count-min sketch
 /// (Cormode and Muthukrishnan, 2005) of leaky buckets.
 ///
-/// A count never reads lower than it is. It reads higher when a key shares all four of its buckets
-/// with busy ones, which nobody can arrange, since the places come from a keyed hash. Each bucket
+/// A count never reads lower than it is. It reads higher when a key shares each of its four buckets
+/// with busy ones, which nobody can arrange, since the places come from a keyed hash. A bucket
 /// holds the time at which it will be empty (the theoretical arrival time of the GCRA), so nothing
 /// has to be swept.
 pub(crate) struct Sketch {
@@ -26,49 +26,44 @@ impl Sketch {
         }
     }
 
-    #[cfg(test)]
     /// How many events of `key` have not drained yet; a part of one counts as one.
     pub(crate) fn count(&self, now_ns: u64, key: &[&[u8]]) -> u64 {
-        let places = self.places(key);
-        self.empty_at(&places)
+        self.empty_at(&self.places(key))
             .saturating_sub(now_ns)
             .div_ceil(self.drain_ns)
     }
 
     /// Adds one event if fewer than `limit` are there. Whether it was added.
     pub(crate) fn add_below(&mut self, now_ns: u64, key: &[&[u8]], limit: u64) -> bool {
-        let places = self.places(key);
-        let level_ns = self.empty_at(&places).saturating_sub(now_ns);
-        if level_ns.div_ceil(self.drain_ns) >= limit {
-            return false;
+        let is_below = self.count(now_ns, key) < limit;
+        if is_below {
+            self.add(now_ns, key, 1);
         }
-        self.raise(&places, now_ns, self.drain_ns);
-        true
+        is_below
     }
 
-    #[cfg(test)]
-    /// Adds one event, up to a level of `ceiling`.
-    pub(crate) fn add(&mut self, now_ns: u64, key: &[&[u8]], ceiling: u64) {
-        self.add_below(now_ns, key, ceiling);
-    }
-
-    #[cfg(test)]
-    /// Takes one event back.
-    pub(crate) fn take_back(&mut self, key: &[&[u8]]) {
+    /// Adds `events` at once.
+    pub(crate) fn add(&mut self, now_ns: u64, key: &[&[u8]], events: u64) {
+        let added_ns = self.drain_ns.saturating_mul(events);
         for place in self.places(key) {
             if let Some(bucket) = self.empty_at_ns.get_mut(place) {
-                *bucket = bucket.saturating_sub(self.drain_ns);
+                *bucket = (*bucket).max(now_ns).saturating_add(added_ns);
             }
         }
     }
 
-    /// Raises the key's lowest buckets alone (conservative update): the others are there for keys
-    /// that share them.
-    fn raise(&mut self, places: &[usize; ROWS], now_ns: u64, by_ns: u64) {
-        let target = self.empty_at(places).max(now_ns).saturating_add(by_ns);
-        for &place in places {
+    /// Takes back `events` that were added at once at `added_ns`.
+    ///
+    /// What may have drained of it since then stays: so much of the bucket belongs to others.
+    pub(crate) fn take_back(&mut self, now_ns: u64, added_ns: u64, key: &[&[u8]], events: u64) {
+        let drained_ns = now_ns.saturating_sub(added_ns);
+        let left_ns = self
+            .drain_ns
+            .saturating_mul(events)
+            .saturating_sub(drained_ns);
+        for place in self.places(key) {
             if let Some(bucket) = self.empty_at_ns.get_mut(place) {
-                *bucket = (*bucket).max(target);
+                *bucket = bucket.saturating_sub(left_ns);
             }
         }
     }
@@ -114,8 +109,18 @@ mod tests {
         assert_eq!(sketch.count(10 * SECOND, &[b"b"]), 0);
         assert_eq!(sketch.count(12 * SECOND, &[b"a"]), 1);
         assert!(sketch.add_below(11 * SECOND, &[b"a"], 3));
-        sketch.take_back(&[b"a"]);
+        sketch.take_back(11 * SECOND, 11 * SECOND, &[b"a"], 1);
         assert_eq!(sketch.count(11 * SECOND, &[b"a"]), 2);
+    }
+
+    #[test]
+    fn what_drained_cannot_be_taken_back_from_others() {
+        let mut sketch = sketch();
+        sketch.add_below(0, &[b"a"], 9);
+        // The first event has drained; this one shares the bucket by being of the same key.
+        sketch.add_below(SECOND, &[b"a"], 9);
+        sketch.take_back(SECOND, 0, &[b"a"], 1);
+        assert_eq!(sketch.count(SECOND, &[b"a"]), 1);
     }
 
     #[test]
@@ -123,10 +128,10 @@ mod tests {
         let mut sketch = sketch();
         let size = sketch.empty_at_ns.len();
         for _ in 0..9 {
-            sketch.add(SECOND, &[b"guessed"], 100);
+            sketch.add_below(SECOND, &[b"guessed"], 100);
         }
         for name in 0..2000u32 {
-            sketch.add(SECOND, &[&name.to_be_bytes()], 100);
+            sketch.add_below(SECOND, &[&name.to_be_bytes()], 100);
         }
         assert_eq!(sketch.empty_at_ns.len(), size);
         assert!(sketch.count(SECOND, &[b"guessed"]) >= 9);
@@ -139,7 +144,7 @@ mod tests {
     fn h31_times_at_the_end_of_the_clock_do_not_overflow() {
         let mut sketch = sketch();
         for _ in 0..3 {
-            sketch.add(u64::MAX, &[b"a"], 100);
+            sketch.add_below(u64::MAX, &[b"a"], 100);
         }
         assert_eq!(sketch.count(u64::MAX, &[b"a"]), 0);
     }

@@ -21,6 +21,7 @@ pub use admission::{Admission, AdmissionConfig, Judgement, Stranger};
 pub use challenge::{CHALLENGE_KIND, CHALLENGE_LEN, Challenge};
 pub use solve::{DIFFICULTY_CAP, Refusal, solve};
 pub use token::{TOKEN_LEN, Token};
+pub(crate) use work::Work;
 
 /// Sub-puzzles of one puzzle: they narrow the spread of solving times.
 pub const SUB_PUZZLES: u8 = 4;
