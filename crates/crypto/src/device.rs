@@ -10,7 +10,7 @@ const PKCS8_PREFIX: [u8; 16] = [
 /// What stands before the key in its SubjectPublicKeyInfo (RFC 8410 §4).
 const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
 
-/// The Ed25519 key of a device or of a server's node (PROTOCOL.md §1).
+/// The Ed25519 key of a device or of a server's node (PROTOCOL.md §1.1).
 ///
 /// The seed is erased when dropped; what ring keeps for signing is not.
 pub struct DeviceKey {

@@ -14,7 +14,7 @@ pub const OAEP_PLAINTEXT_MAX: usize = 384 - 2 * 32 - 2;
 #[error("cannot be decrypted")]
 pub struct Undecryptable;
 
-/// A private RSA key that decrypts, and does nothing else (PROTOCOL.md §1).
+/// A private RSA key that decrypts, and does nothing else (PROTOCOL.md §1.1).
 ///
 /// RSA-OAEP with SHA-256 and MGF1-SHA-256 (RFC 8017 §7.1). Private operations are blinded, but the
 /// big integers beneath are not proven to take constant time (RUSTSEC-2023-0071). So decrypt only

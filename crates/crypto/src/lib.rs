@@ -2,8 +2,8 @@
 //!
 //! What a protocol above needs of cryptography, and no choice it could get wrong: one hash, one
 //! AEAD, one signature scheme per kind of key. Nothing here looks at a clock, and randomness is
-//! injected ([`Random`]); the one exception is the salt of a signature
-//! ([PROTOCOL.md §1](../../../docs/PROTOCOL.md)), which ring draws itself.
+//! injected ([`Random`]), with two exceptions that the libraries leave no choice in or that change
+//! no result: the salt of an RSA signature, and what blinds an RSA decryption.
 //!
 //! Every input of a hash, MAC, signature or key derivation of ours is a [`Transcript`].
 #![forbid(unsafe_code)]

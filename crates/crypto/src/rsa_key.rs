@@ -19,7 +19,7 @@ pub(crate) const EXPONENT: [u8; 3] = [1, 0, 1];
 /// Longer encodings are not looked into; a private key of 4096 bits takes 2,375 bytes.
 const ENCODING_LEN_MAX: usize = 8192;
 
-/// The size of an RSA key (PROTOCOL.md §1). There is no other.
+/// The size of an RSA key (PROTOCOL.md §1.1). There is no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RsaBits {
     /// 3072 bits, about 128 bits of security: the default.

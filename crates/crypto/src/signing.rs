@@ -13,7 +13,7 @@ use crate::{Fingerprint, KeyError, Random, RsaBits, SecretBytes};
 #[error("the signature is not valid")]
 pub struct BadSignature;
 
-/// A private RSA key that signs, and does nothing else (PROTOCOL.md §1).
+/// A private RSA key that signs, and does nothing else (PROTOCOL.md §1.1).
 ///
 /// RSA-PSS with SHA-256, MGF1-SHA-256 and a salt of 32 bytes (RFC 8017 §8.1). The PKCS#8 encoding
 /// is erased when dropped; what ring keeps for signing is not.
