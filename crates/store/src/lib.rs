@@ -13,12 +13,15 @@
 
 #![forbid(unsafe_code)]
 
+mod checksum;
 pub mod device;
 mod error;
 pub mod faulty;
 pub mod relay;
+mod sqlite;
 
 pub use error::StoreError;
+pub use sqlite::SqliteOptions;
 
 /// Identifies an installation, chosen at random by it.
 pub type DeviceId = [u8; 16];

@@ -7,6 +7,7 @@ mod contact;
 mod memory;
 mod message;
 mod op;
+mod sqlite;
 
 pub use contact::{Contact, ContactState};
 pub use memory::MemoryStore;
@@ -14,6 +15,7 @@ pub use message::{
     Conversation, Inbound, InboundState, Origin, Outbound, OutboundEntry, OutboxState,
 };
 pub use op::{Op, Outcome};
+pub use sqlite::SqliteStore;
 
 /// Names of the small blobs that a client keeps.
 pub mod meta {

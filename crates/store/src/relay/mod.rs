@@ -13,11 +13,13 @@ mod account;
 mod mailbox;
 mod memory;
 mod op;
+mod sqlite;
 
 pub use account::{Account, AccountSummary, Credentials, Device};
 pub use mailbox::{Append, Entry, Notice, Quota, Receipt, Refusal};
 pub use memory::MemoryStore;
 pub use op::{Op, Outcome};
+pub use sqlite::SqliteStore;
 
 /// The most devices that an account has. One more is refused unless stale ones make room.
 pub const DEVICES_PER_ACCOUNT_MAX: usize = 16;

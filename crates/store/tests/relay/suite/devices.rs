@@ -1,0 +1,225 @@
+use store::relay::{
+    DEVICE_STALE_MS, DEVICES_PER_ACCOUNT_MAX, NOTICES_PER_DEVICE_MAX, Notice, Op, Outcome,
+};
+
+use crate::build::{Relay, id};
+
+pub(crate) fn a_removed_device_holds_nothing_back(store: &mut impl Relay) {
+    store.add_account("bob");
+    store.touch("bob", 1, 5);
+    store.touch("bob", 2, 5);
+    store.send("bob", 1);
+    store.send("bob", 2);
+    store.acknowledge("bob", 1, 1);
+    let remove = |device| Op::RemoveDevice {
+        account: "bob".into(),
+        device: id(device),
+    };
+    assert_eq!(store.one(remove(2)), Outcome::Done);
+    assert_eq!(store.one(remove(2)), Outcome::NoSuchDevice);
+    // Only the second message waits: a device that comes now starts there.
+    assert_eq!(
+        store.touch("bob", 3, 5),
+        Outcome::Touched {
+            new: true,
+            cursor: 1
+        }
+    );
+    store.one(remove(1));
+    store.one(remove(3));
+    // Nobody left: what waits goes on waiting.
+    assert_eq!(
+        store.touch("bob", 4, 5),
+        Outcome::Touched {
+            new: true,
+            cursor: 1
+        }
+    );
+    assert_eq!(store.positions("bob", 4), [2]);
+}
+
+pub(crate) fn devices_are_limited_and_stale_ones_make_room(store: &mut impl Relay) {
+    store.add_account("bob");
+    let most = u8::try_from(DEVICES_PER_ACCOUNT_MAX).unwrap();
+    for device in 0..most {
+        store.touch("bob", device, 100 + u64::from(device));
+    }
+    store.send("bob", 1);
+    for device in 1..most {
+        store.acknowledge("bob", device, 1);
+    }
+    let late = 100 + DEVICE_STALE_MS;
+    assert_eq!(store.touch("bob", 99, late), Outcome::TooManyDevices);
+    // The oldest is stale one millisecond later. It was the last to wait for the message.
+    assert_eq!(
+        store.touch("bob", 99, late + 1),
+        Outcome::Touched {
+            new: true,
+            cursor: 1
+        }
+    );
+    let Outcome::Devices(devices) = store.one(Op::ListDevices {
+        account: "bob".into(),
+    }) else {
+        panic!("no devices");
+    };
+    let left: Vec<u8> = devices.iter().map(|device| device.device[0]).collect();
+    assert_eq!(left, (1..most).chain([99]).collect::<Vec<u8>>());
+    assert_eq!(store.touch("bob", 98, late + 1), Outcome::TooManyDevices);
+    // A clock that runs backwards makes no room.
+    assert_eq!(store.touch("bob", 98, 0), Outcome::TooManyDevices);
+}
+
+pub(crate) fn a_device_that_is_seen_again_keeps_its_cursor(store: &mut impl Relay) {
+    store.add_account("bob");
+    store.touch("bob", 1, 5);
+    store.send("bob", 1);
+    store.acknowledge("bob", 1, 1);
+    let again = Op::TouchDevice {
+        account: "bob".into(),
+        device: id(1),
+        device_key: [0xdd; 32],
+        now_ms: 50,
+    };
+    assert_eq!(
+        store.one(again),
+        Outcome::Touched {
+            new: false,
+            cursor: 1
+        }
+    );
+    assert_eq!(
+        store.touch("bob", 1, 20),
+        Outcome::Touched {
+            new: false,
+            cursor: 1
+        }
+    );
+    let Outcome::Devices(devices) = store.one(Op::ListDevices {
+        account: "bob".into(),
+    }) else {
+        panic!("no devices");
+    };
+    assert_eq!(devices.len(), 1);
+    assert_eq!(devices[0].device_key, [1; 32]);
+    assert_eq!((devices[0].first_seen_ms, devices[0].last_seen_ms), (5, 50));
+}
+
+fn notice(message: u8, time_ms: u64) -> Notice {
+    Notice {
+        message_id: id(message),
+        kind: message,
+        time_ms,
+    }
+}
+
+fn put_notice(device: u8, notice: Notice) -> Op {
+    Op::PutNotice {
+        account: "bob".into(),
+        device: id(device),
+        notice,
+    }
+}
+
+fn load_notices(device: u8, limit: u32) -> Op {
+    Op::LoadNotices {
+        account: "bob".into(),
+        device: id(device),
+        limit,
+    }
+}
+
+pub(crate) fn notices_wait_until_deleted(store: &mut impl Relay) {
+    store.add_account("bob");
+    assert_eq!(
+        store.one(put_notice(1, notice(1, 10))),
+        Outcome::NoSuchDevice
+    );
+    store.touch("bob", 1, 5);
+    store.touch("bob", 2, 5);
+    for (message, time_ms) in [(1, 30), (2, 10), (3, 20), (3, 20)] {
+        assert_eq!(
+            store.one(put_notice(1, notice(message, time_ms))),
+            Outcome::Done
+        );
+    }
+    let expected = |messages: &[(u8, u64)]| {
+        let notices = messages
+            .iter()
+            .map(|(message, time_ms)| notice(*message, *time_ms));
+        Outcome::Notices(notices.collect())
+    };
+    assert_eq!(
+        store.one(load_notices(1, 9)),
+        expected(&[(2, 10), (3, 20), (1, 30)])
+    );
+    assert_eq!(store.one(load_notices(1, 1)), expected(&[(2, 10)]));
+    assert_eq!(store.one(load_notices(2, 9)), expected(&[]));
+    let changed = Notice {
+        kind: 0xff,
+        ..notice(3, 40)
+    };
+    store.one(put_notice(1, changed.clone()));
+    let delete = Op::DeleteNotices {
+        account: "bob".into(),
+        device: id(1),
+        message_ids: vec![id(2), id(1), id(77)],
+    };
+    assert_eq!(store.one(delete.clone()), Outcome::Done);
+    assert_eq!(store.one(delete), Outcome::Done);
+    assert_eq!(
+        store.one(load_notices(1, 9)),
+        Outcome::Notices(vec![changed])
+    );
+    let expire = |before_ms| Op::Expire {
+        before_ms,
+        limit: 9,
+    };
+    assert_eq!(
+        store.one(expire(40)),
+        Outcome::Expired {
+            messages: 0,
+            notices: 0
+        }
+    );
+    assert_eq!(
+        store.one(expire(41)),
+        Outcome::Expired {
+            messages: 0,
+            notices: 1
+        }
+    );
+    store.one(put_notice(1, notice(1, 50)));
+    store.one(Op::RemoveDevice {
+        account: "bob".into(),
+        device: id(1),
+    });
+    store.touch("bob", 1, 5);
+    assert_eq!(store.one(load_notices(1, 9)), expected(&[]));
+}
+
+pub(crate) fn notices_are_bounded(store: &mut impl Relay) {
+    store.add_account("bob");
+    store.touch("bob", 1, 5);
+    let most = u64::try_from(NOTICES_PER_DEVICE_MAX).unwrap();
+    let batch: Vec<Op> = (0..=most)
+        .map(|number| {
+            let mut message_id = [0; 16];
+            message_id[8..].copy_from_slice(&number.to_be_bytes());
+            put_notice(
+                1,
+                Notice {
+                    message_id,
+                    kind: 1,
+                    time_ms: number,
+                },
+            )
+        })
+        .collect();
+    store.commit(&batch).unwrap();
+    let Outcome::Notices(notices) = store.one(load_notices(1, u32::MAX)) else {
+        panic!("no notices");
+    };
+    assert_eq!(notices.len(), NOTICES_PER_DEVICE_MAX);
+    assert_eq!(notices[0].time_ms, 1);
+}
