@@ -7,13 +7,16 @@
 
 #![forbid(unsafe_code)]
 
+mod delivery;
 pub mod limits;
 pub mod login;
+pub mod manifest;
 pub mod message;
 mod name;
 pub mod puzzle;
 mod sketch;
 mod source;
 
+pub use delivery::{DeliveryEvent, DeliveryState};
 pub use name::{InvalidName, Username};
 pub use source::SourcePrefix;

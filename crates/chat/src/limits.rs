@@ -46,3 +46,9 @@ pub const DELIVERY_BYTES_AHEAD_MAX: usize = 4 * 1024 * 1024;
 pub const MANIFEST_PART_ENTRIES_MAX: usize = 256;
 /// Accounts in a manifest.
 pub const MANIFEST_ENTRIES_MAX: u32 = 65_536;
+
+/// `LoginResponse`s on one connection; the next `LoginStart` is answered by `TooManyAttempts`, and
+/// the connection closed.
+pub const LOGINS_PER_CONNECTION_MAX: u32 = 3;
+/// Challenges that a client solves for one connection attempt.
+pub const CHALLENGES_SOLVED_MAX: u32 = 3;
