@@ -121,7 +121,7 @@ mod tests {
         );
     }
 
-    /// Test vector, checked in with its value computed by `tests/vectors/check.py`.
+    /// Test vector of PROTOCOL.md §8.9.
     #[test]
     fn conversation_id_vector() {
         assert_eq!(

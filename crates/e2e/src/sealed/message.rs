@@ -6,8 +6,9 @@ use super::padding::{PADDED_BYTES_MAX, PADDED_BYTES_MIN};
 use crate::conversation::ChainHash;
 use crate::labels;
 
-/// Longest sealed message, in bytes: 1.1 MiB (PROTOCOL.md §6, §8.3). A longer one is not looked at.
-pub const SEALED_BYTES_MAX: usize = 1_153_433;
+/// Longest sealed message, in bytes: 1126 KiB, just under 1.1 MiB (PROTOCOL.md §9). A longer one is
+/// not looked at.
+pub const SEALED_BYTES_MAX: usize = 1126 * 1024;
 
 /// Length of AES-GCM's tag, in bytes.
 const TAG_BYTES: usize = 16;
