@@ -30,7 +30,7 @@ const PKCS8_BYTES_MAX: usize = 3_072;
 pub struct Binding<'a> {
     /// The user's case-mapped name.
     pub name: &'a str,
-    /// The account's count of key bags, from 1.
+    /// Rises with every bag of the account; at most [`COUNT_MAX`].
     pub version: u64,
     /// `fp(C_sig)`.
     pub signing_key: Fingerprint,
@@ -63,7 +63,7 @@ pub enum KeyBagError {
     Identity(#[from] IdentityError),
 }
 
-/// Seals an identity's secrets as version `version` (from 1), under the OPAQUE export key.
+/// Seals an identity's secrets as version `version`, above that of the bag before, under the OPAQUE export key.
 pub fn seal(
     identity: &Identity,
     version: u64,
@@ -103,7 +103,7 @@ pub fn open(
     if binding.version < version_seen {
         return Err(KeyBagError::WentBack);
     }
-    if !(1..=COUNT_MAX).contains(&binding.version) {
+    if binding.version > COUNT_MAX {
         return Err(DecodeError::Invalid.into());
     }
     let (salt, sealed) = split(bag)?;
