@@ -33,6 +33,12 @@ impl Username {
         if typed.len() > USERNAME_INPUT_LEN_MAX {
             return Err(InvalidName);
         }
+        if is_plain(typed) {
+            return Ok(Self {
+                key: typed.to_ascii_lowercase(),
+                display: typed.to_owned(),
+            });
+        }
         let display = UsernameCasePreserved::enforce(typed).map_err(|_| InvalidName)?;
         let key = UsernameCaseMapped::enforce(display.as_ref()).map_err(|_| InvalidName)?;
         let length_max = display.len().max(key.len());
@@ -59,6 +65,12 @@ impl Username {
     pub fn display(&self) -> &str {
         &self.display
     }
+}
+
+/// Most names: visible ASCII (RFC 8264 §9.11), which both profiles leave alone but for its case. A
+/// directory has tens of thousands of them.
+fn is_plain(typed: &str) -> bool {
+    (1..=USERNAME_LEN_MAX).contains(&typed.len()) && typed.bytes().all(|b| b.is_ascii_graphic())
 }
 
 impl PartialEq for Username {
@@ -140,6 +152,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn plain_names_are_what_the_profiles_make_of_them(typed in "[!-~]{1,64}") {
+            let name = Username::parse(&typed).unwrap();
+            let display = UsernameCasePreserved::enforce(&typed[..]).unwrap();
+            let key = UsernameCaseMapped::enforce(&typed[..]).unwrap();
+            prop_assert_eq!((name.display(), name.key()), (&display[..], &key[..]));
+        }
+
         #[test]
         fn both_forms_are_stable(typed in "\\PC{1,20}") {
             if let Ok(name) = Username::parse(&typed) {

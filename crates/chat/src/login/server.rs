@@ -72,7 +72,6 @@ impl PasswordRecord {
 pub struct ServerLogin {
     opaque: opaque_ke::ServerLogin<Suite>,
     context: Vec<u8>,
-    is_known: bool,
 }
 
 impl ServerSecrets {
@@ -154,7 +153,6 @@ impl ServerSecrets {
         let login = ServerLogin {
             opaque: started.state,
             context,
-            is_known: record.is_some(),
         };
         let ksf = ksf.to_byte();
         Ok((login, LoginResponse { ksf, ke2 }))
@@ -181,18 +179,15 @@ impl ServerSecrets {
 }
 
 impl ServerLogin {
-    /// Checks a `LoginFinish`: whether the client knows the password. Gives the session key.
+    /// Checks a `LoginFinish`: whether the client knows the password. Gives the session key. Without
+    /// a record none checks out: nobody has the decoy's private key.
     pub fn finish(self, finish: &LoginFinish) -> Result<Secret<64>, LoginFailed> {
         let ke3 = CredentialFinalization::deserialize(&finish.ke3).map_err(|_| LoginFailed)?;
         let finished = self
             .opaque
             .finish(ke3, parameters(&self.context))
             .map_err(|_| LoginFailed)?;
-        if self.is_known {
-            Ok(secret(finished.session_key))
-        } else {
-            Err(LoginFailed)
-        }
+        Ok(secret(finished.session_key))
     }
 }
 

@@ -149,19 +149,17 @@ fn h41_a_token_is_good_from_its_address_and_ids_alone() {
 
 #[test]
 fn h43_a_token_expires_with_its_key() {
-    let mut admission = admission(|_| ());
-    let token = token(&mut admission, 59 * SECOND);
-    let mut late = admission_like(&token, 120 * SECOND);
-    assert_eq!(late, Judgement::Challenge);
-    late = judge(&mut admission, 119 * SECOND, &stranger(&token));
-    assert!(is_admitted(late), "the previous key is still good");
-}
-
-/// The judgement of a policy like the one that made `token`, at another time.
-fn admission_like(token: &[u8], now_ns: u64) -> Judgement {
-    let mut admission = admission(|_| ());
-    judge(&mut admission, 59 * SECOND, &stranger(&[]));
-    judge(&mut admission, now_ns, &stranger(token))
+    let judged_at = |now_ns| {
+        let mut admission = admission(|_| ());
+        let token = token(&mut admission, 59 * SECOND);
+        judge(&mut admission, now_ns, &stranger(&token))
+    };
+    assert!(
+        is_admitted(judged_at(119 * SECOND)),
+        "the previous key is still good"
+    );
+    assert_eq!(judged_at(120 * SECOND), Judgement::Challenge);
+    assert_eq!(judged_at(1 << 60), Judgement::Challenge);
 }
 
 #[test]
