@@ -1,0 +1,211 @@
+//! The ends of a connection (RFC 9000 §10).
+
+use crate::event::{CloseReason, Event};
+use crate::frame::{Close, REASON_BYTES_MAX};
+use crate::session::SessionError;
+use crate::violation::{Violation, code};
+use crate::{Instant, Side};
+
+use super::Connection;
+
+/// What a client's application error is called before the handshake protects it
+/// (RFC 9000 §10.2.3).
+const APPLICATION_ERROR: u64 = 0x0c;
+
+/// Where a connection stands.
+#[derive(Debug)]
+pub(super) enum State {
+    Handshaking,
+    Open,
+    /// A CLOSE is sent, and sent again until the peer answers with its own or time is up.
+    Closing(Closing),
+    /// Nothing more happens: the endpoint forgets it.
+    Gone,
+}
+
+#[derive(Debug)]
+pub(super) struct Closing {
+    application: bool,
+    code: u64,
+    reason: Vec<u8>,
+    /// The CLOSE is to be sent.
+    pub(super) due: bool,
+    /// The peer knows: one CLOSE, and that is all.
+    last: bool,
+    /// When it is sent again.
+    pub(super) resend: Instant,
+    /// When we stop waiting for the peer.
+    pub(super) deadline: Instant,
+    /// To be told when it is over; `None` when it was told at once.
+    event: Option<CloseReason>,
+}
+
+impl Closing {
+    /// The frame to send. Outside Data packets an application's reason is not told.
+    pub(super) fn frame(&self, protected: bool) -> Close<'_> {
+        if self.application && !protected {
+            return Close {
+                application: false,
+                code: APPLICATION_ERROR,
+                reason: b"",
+            };
+        }
+        Close {
+            application: self.application,
+            code: self.code,
+            reason: &self.reason,
+        }
+    }
+}
+
+impl Connection {
+    /// Closes the connection: streams end at once, and the peer is told `code` and `reason` (cut to
+    /// 256 bytes). [`Event::Closed`] with [`CloseReason::Local`] follows when the peer has answered,
+    /// or after three probe timeouts.
+    ///
+    /// What the peer has not acknowledged may be lost: where that matters, finish the stream and
+    /// wait for [`Event::Finished`] first.
+    pub fn close(&mut self, now: Instant, code: u64, reason: &str) {
+        if matches!(self.state, State::Handshaking | State::Open) {
+            self.start_closing(now, true, code, cut(reason), Some(CloseReason::Local));
+        }
+    }
+
+    /// Whether nothing more happens.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self.state, State::Gone)
+    }
+
+    pub(super) fn on_violation(&mut self, now: Instant, violation: Violation) {
+        let Violation { code, reason } = violation;
+        self.tell_closed(CloseReason::ProtocolError { code, reason });
+        self.start_closing(now, false, code, reason.as_bytes().to_vec(), None);
+    }
+
+    pub(super) fn on_session_error(&mut self, now: Instant, error: SessionError) {
+        let code = code::CRYPTO + u64::from(error.alert.unwrap_or(0));
+        self.tell_closed(CloseReason::Handshake(error));
+        self.start_closing(now, false, code, Vec::new(), None);
+    }
+
+    /// The peer closed the connection: it gets one answer.
+    pub(super) fn on_peer_close(&mut self, now: Instant, frame: &Close<'_>) {
+        if let State::Closing(closing) = &mut self.state {
+            // It has our CLOSE, or closed by itself: either way it knows.
+            let event = closing.event.take();
+            if let Some(reason) = event {
+                self.tell_closed(reason);
+            }
+            self.state = State::Gone;
+            return;
+        }
+        if matches!(self.state, State::Gone) {
+            return;
+        }
+        let reason = printable(frame.reason);
+        let code = frame.code;
+        let awaited = self.is_handshaking() && self.side == Side::Client;
+        self.tell_closed(match (frame.application, code) {
+            (true, code) => CloseReason::Peer { code, reason },
+            (false, APPLICATION_ERROR) if awaited => CloseReason::Peer { code, reason },
+            (false, code) => CloseReason::PeerError { code, reason },
+        });
+        self.start_closing(now, false, code::NONE, Vec::new(), None);
+        if let State::Closing(closing) = &mut self.state {
+            closing.last = true;
+        }
+    }
+
+    /// Ends the connection without a word to the peer.
+    pub(crate) fn abandon(&mut self, reason: CloseReason) {
+        if let State::Closing(closing) = &mut self.state {
+            let event = closing.event.take();
+            self.state = State::Gone;
+            if let Some(reason) = event {
+                self.tell_closed(reason);
+            }
+            return;
+        }
+        if !self.is_gone() {
+            self.tell_closed(reason);
+            self.state = State::Gone;
+        }
+    }
+
+    fn start_closing(
+        &mut self,
+        now: Instant,
+        application: bool,
+        code: u64,
+        reason: Vec<u8>,
+        event: Option<CloseReason>,
+    ) {
+        // Before the peer has proven anything it gets one CLOSE, and nobody waits.
+        let last = self.is_handshaking();
+        if last && let Some(reason) = event.clone() {
+            self.tell_closed(reason);
+        }
+        let pto = self.rtt.pto();
+        self.state = State::Closing(Closing {
+            application,
+            code,
+            reason,
+            due: true,
+            last,
+            resend: now + pto,
+            deadline: now + pto * 3,
+            event: event.filter(|_| !last),
+        });
+    }
+
+    /// Time passed while closing.
+    pub(super) fn on_closing_timeout(&mut self, now: Instant) {
+        let pto = self.rtt.pto();
+        let State::Closing(closing) = &mut self.state else {
+            return;
+        };
+        if now >= closing.deadline {
+            self.abandon(CloseReason::Local);
+        } else if now >= closing.resend {
+            closing.resend = now + pto;
+            closing.due = true;
+        }
+    }
+
+    /// Something arrived while closing: the peer may not know yet.
+    pub(super) fn on_packet_while_closing(&mut self) {
+        if let State::Closing(closing) = &mut self.state {
+            closing.due = true;
+        }
+    }
+
+    /// The CLOSE was sent.
+    pub(super) fn on_close_sent(&mut self) {
+        if let State::Closing(closing) = &mut self.state {
+            closing.due = false;
+            if closing.last {
+                self.state = State::Gone;
+            }
+        }
+    }
+
+    fn tell_closed(&mut self, reason: CloseReason) {
+        self.streams.push_event(Event::Closed(reason));
+    }
+}
+
+fn cut(reason: &str) -> Vec<u8> {
+    let mut end = reason.len().min(REASON_BYTES_MAX);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    reason.as_bytes().get(..end).unwrap_or_default().to_vec()
+}
+
+/// A peer's words, harmless on a terminal.
+fn printable(reason: &[u8]) -> String {
+    String::from_utf8_lossy(reason)
+        .chars()
+        .filter(|c| !c.is_control())
+        .collect()
+}

@@ -1,0 +1,379 @@
+//! What is sent: from state to datagrams in the caller's buffer.
+
+use codec::Writer;
+use internet::PacketBuilder;
+
+use crate::datagram::Transmit;
+use crate::frame::{self, CryptoHeader};
+use crate::recovery::SentFrame;
+use crate::violation::{Violation, code};
+use crate::{Epoch, Instant, Side};
+
+use super::close::State;
+use super::keys::SpaceKeys;
+use super::space::{EPOCHS, Space, index};
+use super::{Connection, DATAGRAM_MIN};
+
+/// With less room than this left in a datagram, no further packet is begun in it.
+const PACKET_ROOM_MIN: usize = 128;
+
+/// What a packet that is being built may hold.
+#[derive(Clone, Copy)]
+struct Plan {
+    epoch: Epoch,
+    /// Index of the buffer at which the datagram has to end.
+    end: usize,
+    /// Whether frames that elicit acknowledgements may be sent.
+    eliciting: bool,
+    /// Pad the packet up to `end`.
+    pad: bool,
+}
+
+impl Connection {
+    /// Appends datagrams to `out`: all of equal length but the last, which may be shorter.
+    pub(crate) fn poll_transmit(
+        &mut self,
+        now: Instant,
+        max_segments: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        if let Some(violation) = self.streams.take_violation() {
+            self.on_violation(now, violation);
+        }
+        match &self.state {
+            State::Gone => return None,
+            State::Closing(closing) if !closing.due => return None,
+            State::Closing(_) => return self.transmit_close(now, out),
+            State::Handshaking | State::Open => {}
+        }
+        let start = out.len();
+        let full = self.datagram_len();
+        let mut segment_len = None;
+        let mut segments = 0;
+        while segments < max_segments {
+            let len = self.build_datagram(now, full, out);
+            if len == 0 {
+                break;
+            }
+            segments += 1;
+            segment_len.get_or_insert(len);
+            if len < full {
+                break;
+            }
+        }
+        (segments > 0).then(|| Transmit {
+            remote: self.remote,
+            len: out.len() - start,
+            segment_len: segment_len.filter(|_| segments > 1),
+            ecn: None,
+        })
+    }
+
+    /// Length of a full datagram.
+    fn datagram_len(&self) -> usize {
+        let Some(peer) = self.peer.as_ref().filter(|_| self.is_open()) else {
+            return DATAGRAM_MIN;
+        };
+        let peer_max = usize::try_from(peer.max_datagram).unwrap_or(usize::MAX);
+        self.config
+            .datagram_bytes_max
+            .min(peer_max)
+            .max(DATAGRAM_MIN)
+    }
+
+    /// Whether the address has not yet earned another datagram (RFC 9000 §8.1).
+    pub(super) fn is_amplification_limited(&self) -> bool {
+        let earned = self.unvalidated_received.saturating_mul(3);
+        !self.validated && self.unvalidated_sent + DATAGRAM_MIN as u64 > earned
+    }
+
+    /// Appends one datagram of at most `len` bytes. Returns its length, 0 for none.
+    fn build_datagram(&mut self, now: Instant, len: usize, out: &mut Vec<u8>) -> usize {
+        let start = out.len();
+        if self.challenge.is_solving() || self.is_amplification_limited() {
+            return 0;
+        }
+        let free = self.may_send_more(now, len as u64);
+        let wants = EPOCHS.map(|epoch| self.wants_to_send(now, epoch, free));
+        let Some(last) = EPOCHS.into_iter().rev().find(|&epoch| wants[index(epoch)]) else {
+            return 0;
+        };
+        let end = start + len;
+        let padded = wants[0];
+        let mut eliciting = false;
+        for epoch in EPOCHS {
+            let is_wanted = wants[index(epoch)] && end - out.len() >= PACKET_ROOM_MIN;
+            if !is_wanted {
+                continue;
+            }
+            let plan = Plan {
+                epoch,
+                end,
+                eliciting: free || self.spaces[index(epoch)].probes > 0,
+                pad: padded && epoch == last,
+            };
+            eliciting |= self.build_packet(now, plan, out);
+        }
+        let len = out.len() - start;
+        if len > 0 {
+            self.on_datagram_sent(now, len, eliciting);
+        }
+        len
+    }
+
+    /// Whether congestion window and pacer let a full datagram go.
+    fn may_send_more(&mut self, now: Instant, len: u64) -> bool {
+        let window = self.congestion.window();
+        if self.totals.in_flight + len > window {
+            self.window_limited = self.streams.wants_to_send();
+            return false;
+        }
+        let rate = self.congestion.pacing_rate(self.rtt.smoothed());
+        match self.pacer.check(now, rate) {
+            Ok(()) => {
+                self.timers.pacing = None;
+                true
+            }
+            Err(at) => {
+                let has_data = self.streams.wants_to_send();
+                self.timers.pacing = has_data.then_some(at);
+                false
+            }
+        }
+    }
+
+    fn wants_to_send(&mut self, now: Instant, epoch: Epoch, free: bool) -> bool {
+        let space = &self.spaces[index(epoch)];
+        if !space.keys.are_ready() {
+            return false;
+        }
+        if epoch == Epoch::Data && self.is_handshaking() {
+            return false;
+        }
+        if space.received.due().is_some_and(|due| due <= now) || space.probes > 0 {
+            return true;
+        }
+        if !free {
+            return false;
+        }
+        if space.crypto_send.is_pending() {
+            return true;
+        }
+        epoch == Epoch::Data && (self.done_due || self.ping_due || self.has_stream_data())
+    }
+
+    fn has_stream_data(&mut self) -> bool {
+        let wants = self.streams.wants_to_send();
+        if !wants {
+            // It is the application that has nothing to say.
+            self.window_limited = false;
+        }
+        wants
+    }
+
+    /// Appends one packet. Returns whether it elicits an acknowledgement.
+    fn build_packet(&mut self, now: Instant, plan: Plan, out: &mut Vec<u8>) -> bool {
+        if plan.epoch == Epoch::Data && !self.prepare_data_keys(now) {
+            return false;
+        }
+        let builder = self.begin_packet(plan.epoch, out);
+        let payload = builder.payload_start();
+        let limit = out.len() + builder.room(out, plan.end);
+        let mut frames = 0;
+        let mut eliciting = false;
+        self.write_ack(now, plan, limit, out, &mut frames);
+        if plan.eliciting {
+            let before = out.len();
+            self.write_eliciting(plan, limit, out, &mut frames);
+            if out.len() == before && self.spaces[index(plan.epoch)].probes > 0 {
+                Writer::new(out).u8(frame::PING);
+            }
+            eliciting = out.len() > before;
+        }
+        if out.len() == payload {
+            builder.abandon(out);
+            return false;
+        }
+        if plan.pad {
+            builder.pad_to(out, plan.end);
+        }
+        let start = builder.start();
+        self.seal(now, plan.epoch, builder, out);
+        let len = out.len() - start;
+        let space = &mut self.spaces[index(plan.epoch)];
+        space
+            .sent
+            .on_sent(now, len, frames, eliciting, &mut self.totals);
+        space.probes = space.probes.saturating_sub(u8::from(eliciting));
+        self.packets_sent += 1;
+        if plan.epoch == Epoch::Handshake && self.side == Side::Client {
+            // RFC 9001 §4.9.1.
+            self.discard(Epoch::Initial);
+        }
+        eliciting
+    }
+
+    /// Updates the data keys if it is time. `false`: no packet may be sealed any more.
+    fn prepare_data_keys(&mut self, now: Instant) -> bool {
+        let space = &mut self.spaces[index(Epoch::Data)];
+        let SpaceKeys::Data(keys) = &mut space.keys else {
+            return false;
+        };
+        let acked = space.sent.largest_acked();
+        keys.update_if_due(now, acked, &mut *self.session);
+        let may_seal = keys.may_seal();
+        if !may_seal {
+            let reason = "a key was used as often as it may be";
+            self.on_violation(now, Violation::new(code::AEAD_LIMIT, reason));
+        }
+        may_seal
+    }
+
+    fn begin_packet(&self, epoch: Epoch, out: &mut Vec<u8>) -> PacketBuilder {
+        let space = &self.spaces[index(epoch)];
+        let (number, acked) = (space.sent.next(), space.sent.largest_acked());
+        let (dcid, scid) = (self.remote_cid, self.local_cid);
+        match epoch {
+            Epoch::Initial => {
+                PacketBuilder::initial(out, dcid, scid, &self.challenge.token, number, acked)
+            }
+            Epoch::Handshake => PacketBuilder::handshake(out, dcid, scid, number, acked),
+            Epoch::Data => {
+                let phase = match &space.keys {
+                    SpaceKeys::Data(keys) => keys.phase(),
+                    _ => false,
+                };
+                PacketBuilder::data(out, dcid, phase, number, acked)
+            }
+        }
+    }
+
+    fn seal(&mut self, now: Instant, epoch: Epoch, builder: PacketBuilder, out: &mut Vec<u8>) {
+        match &mut self.spaces[index(epoch)].keys {
+            SpaceKeys::Fixed(keys) => {
+                builder.finish(out, &*keys.local);
+            }
+            SpaceKeys::Data(keys) => keys.seal(now, builder, out),
+            SpaceKeys::None | SpaceKeys::Discarded => builder.abandon(out),
+        }
+    }
+
+    /// An acknowledgement goes with whatever is sent.
+    fn write_ack(
+        &mut self,
+        now: Instant,
+        plan: Plan,
+        limit: usize,
+        out: &mut Vec<u8>,
+        frames: &mut usize,
+    ) {
+        let space = &mut self.spaces[index(plan.epoch)];
+        if !space.received.has_news() {
+            return;
+        }
+        let delay = space.received.delay(now);
+        let room = limit.saturating_sub(out.len());
+        let written =
+            frame::encode_ack(space.received.ranges(), delay, room, &mut Writer::new(out));
+        if written {
+            let largest = space.received.on_ack_sent();
+            space.sent.note(SentFrame::Ack { largest });
+            *frames += 1;
+        }
+    }
+
+    /// Frames that elicit acknowledgements: handshake bytes, then what the connection and its
+    /// streams have to say.
+    fn write_eliciting(&mut self, plan: Plan, limit: usize, out: &mut Vec<u8>, frames: &mut usize) {
+        let Space {
+            sent, crypto_send, ..
+        } = &mut self.spaces[index(plan.epoch)];
+        let mut note = |frame| {
+            sent.note(frame);
+            *frames += 1;
+        };
+        loop {
+            let room = limit.saturating_sub(out.len() + CryptoHeader::LEN_MAX);
+            let Some(range) = crypto_send.take(room, u64::MAX) else {
+                break;
+            };
+            CryptoHeader {
+                offset: range.start,
+                len: (range.end - range.start) as usize,
+            }
+            .encode(&mut Writer::new(out));
+            crypto_send.copy(&range, out);
+            note(SentFrame::Crypto { range });
+        }
+        if plan.epoch != Epoch::Data {
+            return;
+        }
+        if self.done_due && out.len() < limit {
+            self.done_due = false;
+            Writer::new(out).u8(frame::HANDSHAKE_DONE);
+            note(SentFrame::HandshakeDone);
+        }
+        if self.ping_due && out.len() < limit {
+            self.ping_due = false;
+            Writer::new(out).u8(frame::PING);
+        }
+        self.streams.write_frames(limit, out, &mut note);
+    }
+
+    fn on_datagram_sent(&mut self, now: Instant, len: usize, eliciting: bool) {
+        if !self.validated {
+            self.unvalidated_sent += len as u64;
+        }
+        if eliciting {
+            self.pacer.on_sent(len as u64);
+        }
+        self.timers.on_sent(now, eliciting, self.idle_timeout);
+    }
+
+    /// One datagram with the CLOSE, in every epoch that the peer may be able to read.
+    fn transmit_close(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Transmit> {
+        let start = out.len();
+        let end = start + DATAGRAM_MIN;
+        let amplified = self.is_amplification_limited();
+        for epoch in EPOCHS {
+            let ready = self.spaces[index(epoch)].keys.are_ready() && !amplified;
+            let early = epoch == Epoch::Data && self.peer.is_none();
+            if ready && !early && end - out.len() >= PACKET_ROOM_MIN {
+                self.build_close_packet(now, epoch, end, out);
+            }
+        }
+        let len = out.len() - start;
+        self.on_close_sent();
+        if len == 0 {
+            return None;
+        }
+        self.on_datagram_sent(now, len, false);
+        Some(Transmit {
+            remote: self.remote,
+            len,
+            segment_len: None,
+            ecn: None,
+        })
+    }
+
+    fn build_close_packet(&mut self, now: Instant, epoch: Epoch, end: usize, out: &mut Vec<u8>) {
+        let builder = self.begin_packet(epoch, out);
+        if let State::Closing(closing) = &self.state {
+            let frame = closing.frame(epoch == Epoch::Data);
+            frame.encode(&mut Writer::new(out));
+        }
+        if epoch == Epoch::Initial && self.side == Side::Client {
+            // What a server takes in from an unknown address has full length.
+            let others = self.spaces[1..].iter().any(|space| space.keys.are_ready());
+            if !others {
+                builder.pad_to(out, end);
+            }
+        }
+        let start = builder.start();
+        self.seal(now, epoch, builder, out);
+        let len = out.len() - start;
+        let space = &mut self.spaces[index(epoch)];
+        space.sent.on_sent(now, len, 0, false, &mut self.totals);
+        self.packets_sent += 1;
+    }
+}

@@ -1,0 +1,323 @@
+//! The handshake: crypto streams, keys, parameters, admission (docs/PROTOCOL.md §3.1, §4.1).
+
+use core::time::Duration;
+
+use internet::{ConnectionId, ResetToken};
+
+use crate::event::{CloseReason, Event, Request};
+use crate::frame;
+use crate::parameters::Parameters;
+use crate::stream::Limits;
+use crate::violation::{Refused, Violation, code};
+use crate::{Admission, Epoch, Instant, Side, TOKEN_BYTES_MAX};
+
+use super::Connection;
+use super::close::State;
+use super::keys::SpaceKeys;
+use super::space::index;
+
+/// Handshake bytes that are kept out of order, beyond what was read.
+const CRYPTO_BUFFER_MAX: u64 = 64 << 10;
+
+/// The longest first handshake message of a client, with its header.
+const HELLO_BYTES_MAX: usize = 4096;
+/// Type and 24-bit length of a TLS handshake message.
+const HELLO_HEADER: usize = 4;
+
+/// Challenges that a client answers in one connection.
+const CHALLENGES_MAX: usize = 3;
+
+/// A challenge that arrives so soon after a token was sent answers an earlier packet.
+const CHALLENGE_ECHO: Duration = Duration::from_millis(250);
+
+/// Kind of a challenge that is answered by repeating it: a proof of address and nothing else.
+const KIND_ECHO: u8 = 0;
+
+/// A client's dealings with the server's gate.
+#[derive(Debug, Default)]
+pub(crate) struct ChallengeState {
+    /// SHA-256 of every challenge that was answered, at most [`CHALLENGES_MAX`].
+    answered: Vec<[u8; 32]>,
+    /// Waiting for the application's answer.
+    solving: bool,
+    pub(super) token: Vec<u8>,
+    /// When the token was first sent.
+    token_at: Option<Instant>,
+    /// A packet from the server has authenticated: no more challenges.
+    over: bool,
+}
+
+impl ChallengeState {
+    /// Nothing is sent while the token is made: it would only draw another challenge.
+    pub(super) fn is_solving(&self) -> bool {
+        self.solving
+    }
+}
+
+/// What a server's gate admitted.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    /// SHA-256 of the only first message that is let in, until it has come.
+    hello: Option<[u8; 32]>,
+}
+
+impl Admitted {
+    pub(super) fn new(admission: Admission) -> Self {
+        Self {
+            hello: admission.hello,
+        }
+    }
+}
+
+impl Connection {
+    /// Handshake bytes have arrived.
+    pub(super) fn on_crypto(
+        &mut self,
+        now: Instant,
+        epoch: Epoch,
+        frame: &frame::Crypto<'_>,
+    ) -> Result<(), Refused> {
+        let space = &mut self.spaces[index(epoch)];
+        let end = frame.offset + frame.data.len() as u64;
+        if end > space.crypto_receive.position() + CRYPTO_BUFFER_MAX {
+            return Err(Violation::new(code::CRYPTO_BUFFER, "too many handshake bytes").into());
+        }
+        space
+            .crypto_receive
+            .insert(frame.offset, frame.data)
+            .map_err(|_| Refused::NoRoom)?;
+        if epoch == Epoch::Initial && !self.is_hello_admitted()? {
+            return Ok(());
+        }
+        let mut data = Vec::new();
+        let space = &mut self.spaces[index(epoch)];
+        space.crypto_receive.read(&mut data, usize::MAX);
+        if data.is_empty() {
+            return Ok(());
+        }
+        match self.session.read(epoch, &data) {
+            Ok(()) => self.pump_session(now),
+            Err(error) => {
+                // The alert that says why may be waiting in the session.
+                self.pump_session(now);
+                self.on_session_error(now, error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the first handshake message is whole and the one that was admitted.
+    fn is_hello_admitted(&mut self) -> Result<bool, Violation> {
+        let Some(expected) = self.admitted.hello else {
+            return Ok(true);
+        };
+        let refused = || Violation::new(code::PROTOCOL_VIOLATION, "not the admitted first message");
+        let (front, back) = self.spaces[0].crypto_receive.peek();
+        let mut hello: Vec<u8> = front.iter().chain(back).copied().collect();
+        let Some(&[_, a, b, c]) = hello.first_chunk::<HELLO_HEADER>() else {
+            return Ok(false);
+        };
+        let len = HELLO_HEADER + u32::from_be_bytes([0, a, b, c]) as usize;
+        if len > HELLO_BYTES_MAX {
+            return Err(refused());
+        }
+        if hello.len() < len {
+            return Ok(false);
+        }
+        hello.truncate(len);
+        if crypto::sha256(&hello) != expected {
+            return Err(refused());
+        }
+        self.admitted.hello = None;
+        Ok(true)
+    }
+
+    /// Moves handshake bytes and keys out of the session.
+    pub(super) fn pump_session(&mut self, now: Instant) {
+        loop {
+            let mut out = Vec::new();
+            let change = self.session.write(&mut out);
+            if out.is_empty() && change.is_none() {
+                break;
+            }
+            self.spaces[index(self.write_epoch)].crypto_send.write(&out);
+            if let Some(change) = change {
+                let space = &mut self.spaces[index(change.epoch)];
+                space.keys = SpaceKeys::new(change.epoch, change.keys);
+                self.write_epoch = change.epoch;
+            }
+        }
+        let data_keys = self.spaces[index(Epoch::Data)].keys.are_ready();
+        if self.is_handshaking() && data_keys && !self.session.is_handshaking() {
+            match self.check_parameters() {
+                Ok(()) => self.on_connected(now),
+                Err(violation) => self.on_violation(now, violation),
+            }
+        }
+    }
+
+    /// The peer's parameters have to be those of this very exchange (docs/PROTOCOL.md §4.2).
+    fn check_parameters(&mut self) -> Result<(), Violation> {
+        let violation = |reason| Violation::new(code::PARAMETERS, reason);
+        let bytes = self
+            .session
+            .peer_parameters()
+            .ok_or_else(|| violation("no transport parameters"))?;
+        let peer = Parameters::decode(bytes)
+            .map_err(|_| violation("transport parameters do not decode"))?;
+        if peer.own_scid != self.remote_cid {
+            return Err(violation("the peer's id was changed on the way"));
+        }
+        match self.side {
+            Side::Client => {
+                // Any of them: a later challenge may have crossed the answer to an earlier one.
+                let answered = &self.challenge.answered;
+                let admitted = match &peer.challenge {
+                    Some(hash) => answered.contains(hash),
+                    None => answered.is_empty(),
+                };
+                if peer.original_dcid != Some(self.original_dcid) || !admitted {
+                    return Err(violation("admission was changed on the way"));
+                }
+            }
+            Side::Server => {
+                let servers_own = peer.original_dcid.is_some()
+                    || peer.challenge.is_some()
+                    || peer.reset_token.is_some();
+                if servers_own {
+                    return Err(violation("parameters that only a server has"));
+                }
+            }
+        }
+        self.streams.on_peer_limits(Limits {
+            stream_data: peer.max_stream_data,
+            data: peer.max_data,
+            streams: peer.max_streams,
+            message: peer.max_message,
+        });
+        self.idle_timeout = self.idle_timeout.min(peer.idle_timeout);
+        self.reset_token = peer.reset_token.map(ResetToken::new);
+        self.peer = Some(peer);
+        Ok(())
+    }
+
+    fn on_connected(&mut self, now: Instant) {
+        self.state = State::Open;
+        self.timers.on_connected(now, self.idle_timeout);
+        self.streams.push_event(Event::Connected);
+        if self.side == Side::Server {
+            // RFC 9001 §4.1.2: complete is confirmed for a server.
+            self.done_due = true;
+            self.on_confirmed();
+        }
+    }
+
+    /// The handshake is confirmed: its keys are of no more use.
+    pub(super) fn on_confirmed(&mut self) {
+        self.confirmed = true;
+        self.validated = true;
+        self.discard(Epoch::Initial);
+        self.discard(Epoch::Handshake);
+    }
+
+    /// Drops an epoch's keys and what depends on them (RFC 9001 §4.9, RFC 9002 §6.4).
+    pub(super) fn discard(&mut self, epoch: Epoch) {
+        let space = &mut self.spaces[index(epoch)];
+        if matches!(space.keys, SpaceKeys::Discarded) {
+            return;
+        }
+        space.keys = SpaceKeys::Discarded;
+        space.sent.discard(&mut self.totals);
+        space.crypto_send.discard();
+        space.crypto_receive.discard();
+        space.probes = 0;
+        self.pto_count = 0;
+    }
+
+    /// A packet of the server has authenticated: admission is behind us.
+    pub(super) fn on_server_packet(&mut self, scid: Option<ConnectionId>) {
+        if self.challenge.over {
+            return;
+        }
+        self.challenge.over = true;
+        if let Some(scid) = scid {
+            self.remote_cid = scid;
+        }
+    }
+
+    /// A challenge with a valid tag has arrived.
+    pub(crate) fn on_challenge(&mut self, now: Instant, body: &[u8]) {
+        let state = &mut self.challenge;
+        let echo = state
+            .token_at
+            .is_some_and(|at| now.since(at) < CHALLENGE_ECHO);
+        let answerable = self.side == Side::Client
+            && !state.over
+            && !state.solving
+            && !echo
+            && state.answered.len() < CHALLENGES_MAX;
+        if !answerable || !self.is_handshaking() {
+            return;
+        }
+        let Some(&kind) = body.first() else {
+            return;
+        };
+        let state = &mut self.challenge;
+        state.answered.push(crypto::sha256(body));
+        if kind == KIND_ECHO {
+            self.on_solved(now, body.to_vec());
+            return;
+        }
+        state.solving = true;
+        self.request = Some(Request::Solve {
+            challenge: body.to_vec(),
+            hello: self.hello_hash(),
+        });
+    }
+
+    /// SHA-256 of our first handshake message, all of which still waits for the server.
+    fn hello_hash(&self) -> [u8; 32] {
+        let buffer = &self.spaces[0].crypto_send;
+        let mut hello = Vec::new();
+        buffer.copy(&(0..buffer.end()), &mut hello);
+        crypto::sha256(&hello)
+    }
+
+    /// The challenge is answered: the first flight goes out again, with the token.
+    pub(super) fn on_solved(&mut self, now: Instant, token: Vec<u8>) {
+        if self.challenge.over || !self.is_handshaking() {
+            return;
+        }
+        if token.len() > TOKEN_BYTES_MAX {
+            self.on_refused("the answer is too long for a token".into());
+            return;
+        }
+        self.challenge.solving = false;
+        self.challenge.token = token;
+        self.challenge.token_at = Some(now);
+        self.pto_count = 0;
+        let space = &mut self.spaces[0];
+        // The server has forgotten what came without the token.
+        space.sent.discard(&mut self.totals);
+        space.crypto_send.resend_all();
+        space.probes = 2;
+    }
+
+    pub(super) fn on_refused(&mut self, reason: String) {
+        if self.is_handshaking() {
+            self.abandon(CloseReason::ChallengeRefused(reason));
+        }
+    }
+
+    /// The server speaks other versions only. Believed before anything authenticated arrived.
+    pub(crate) fn on_version_mismatch(&mut self) {
+        if self.side == Side::Client && !self.challenge.over && self.is_handshaking() {
+            self.abandon(CloseReason::VersionMismatch);
+        }
+    }
+
+    /// The peer has forgotten us: what it sent ends with its token.
+    pub(crate) fn on_stateless_reset(&mut self) {
+        self.abandon(CloseReason::StatelessReset);
+    }
+}

@@ -1,0 +1,260 @@
+//! What arrives: from a datagram to the state that its frames change.
+
+use codec::Reader;
+use internet::{
+    ConnectionId, DropReason, Drops, Header, OpenError, Opened, PartialPacket, open_unmasked,
+    unmask,
+};
+
+use crate::frame::{Ack, Frame};
+use crate::recovery::Received;
+use crate::violation::{Refused, Violation, code};
+use crate::{Epoch, Instant, Side};
+
+use super::close::State;
+use super::keys::{KeyError, SpaceKeys};
+use super::space::index;
+use super::{Connection, DATAGRAM_MIN, EARLY_DATAGRAMS_MAX};
+
+impl Connection {
+    /// Takes in a datagram that is for this connection. Its packets are opened in place.
+    pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: &mut [u8], drops: &mut Drops) {
+        if !self.validated {
+            self.unvalidated_received += datagram.len() as u64;
+        }
+        let was_handshaking = self.is_handshaking();
+        let whole = datagram.len();
+        let mut first_dcid = None;
+        let mut rest = datagram;
+        while !rest.is_empty() && !self.is_gone() {
+            let packet = match PartialPacket::parse(rest) {
+                Ok(packet) => packet,
+                Err(reason) => return drops.count(reason),
+            };
+            let (bytes, behind) = rest.split_at_mut(packet.len());
+            rest = behind;
+            // RFC 9000 §12.2: packets of one datagram are for one connection.
+            if *first_dcid.get_or_insert(packet.dcid()) != packet.dcid() {
+                drops.count(DropReason::UnknownConnection);
+                continue;
+            }
+            if let Err(reason) = self.handle_packet(now, &packet, bytes, whole) {
+                drops.count(reason);
+            }
+        }
+        if was_handshaking && self.is_open() {
+            for mut datagram in core::mem::take(&mut self.early) {
+                self.handle_datagram(now, &mut datagram, drops);
+            }
+        }
+    }
+
+    fn handle_packet(
+        &mut self,
+        now: Instant,
+        packet: &PartialPacket,
+        bytes: &mut [u8],
+        datagram_len: usize,
+    ) -> Result<(), DropReason> {
+        if let State::Closing(_) = self.state {
+            self.on_packet_while_closing();
+        }
+        let (epoch, scid) = match packet.header {
+            Header::Initial { scid, .. } => {
+                // RFC 9000 §14.1: what draws an answer has to be padded.
+                if self.side == Side::Server && datagram_len < DATAGRAM_MIN {
+                    return Err(DropReason::TooShort);
+                }
+                (Epoch::Initial, Some(scid))
+            }
+            Header::Handshake { scid, .. } => (Epoch::Handshake, Some(scid)),
+            Header::Data { .. } => (Epoch::Data, None),
+            _ => return Err(DropReason::Unexpected),
+        };
+        if epoch == Epoch::Data && self.is_handshaking() {
+            return self.keep_early(bytes);
+        }
+        if scid.is_some_and(|scid| self.is_strange(scid)) {
+            return Err(DropReason::Unexpected);
+        }
+        let opened = self.open_packet(now, epoch, packet, bytes)?;
+        self.packets_received += 1;
+        if self.side == Side::Client {
+            self.on_server_packet(scid);
+        }
+        if epoch == Epoch::Handshake && self.side == Side::Server {
+            // RFC 9000 §8.1: only who received our Initial can seal this.
+            self.validated = true;
+            self.discard(Epoch::Initial);
+        }
+        self.timers.on_received(now, self.idle_timeout);
+        let Some(payload) = bytes.get(opened.payload.clone()) else {
+            return Err(DropReason::Truncated);
+        };
+        match self.handle_payload(now, epoch, payload) {
+            Ok(eliciting) => {
+                let hold = match epoch {
+                    Epoch::Data => Received::hold(self.rtt.smoothed()),
+                    // RFC 9000 §13.2.1: at once while the handshake lasts.
+                    Epoch::Initial | Epoch::Handshake => core::time::Duration::ZERO,
+                };
+                self.spaces[index(epoch)].received.on_packet(
+                    now,
+                    opened.packet_number,
+                    eliciting,
+                    hold,
+                );
+                Ok(())
+            }
+            // Not received, as far as the peer learns.
+            Err(Refused::NoRoom) => Err(DropReason::QueueFull),
+            Err(Refused::Violation(violation)) => {
+                self.on_violation(now, violation);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the peer's id in a long header is not the one it began with.
+    fn is_strange(&self, scid: ConnectionId) -> bool {
+        let settled = self.side == Side::Server || self.has_server_id();
+        settled && scid != self.remote_cid
+    }
+
+    /// Whether a client has learnt the server's id.
+    fn has_server_id(&self) -> bool {
+        self.spaces[0].received.largest().is_some()
+            || self.spaces[index(Epoch::Handshake)]
+                .received
+                .largest()
+                .is_some()
+    }
+
+    /// Data before our own handshake is complete is kept closed, and only a little of it.
+    fn keep_early(&mut self, bytes: &[u8]) -> Result<(), DropReason> {
+        if self.early.len() >= EARLY_DATAGRAMS_MAX {
+            return Err(DropReason::NoKeys);
+        }
+        self.early.push(bytes.to_vec());
+        Ok(())
+    }
+
+    /// Opens a packet in place, if it is new.
+    fn open_packet(
+        &mut self,
+        now: Instant,
+        epoch: Epoch,
+        packet: &PartialPacket,
+        bytes: &mut [u8],
+    ) -> Result<Opened, DropReason> {
+        let space = &mut self.spaces[index(epoch)];
+        let largest = space.received.largest();
+        let unmasked = match &space.keys {
+            SpaceKeys::Fixed(keys) => unmask(packet, &*keys.remote, largest, bytes),
+            SpaceKeys::Data(keys) => keys.unmask(packet, largest, bytes),
+            SpaceKeys::None | SpaceKeys::Discarded => return Err(DropReason::NoKeys),
+        }
+        .map_err(OpenError::reason)?;
+        if !space.received.is_new(unmasked.packet_number) {
+            return Err(DropReason::Replay);
+        }
+        let opened = match &mut space.keys {
+            SpaceKeys::Fixed(keys) => {
+                open_unmasked(&unmasked, &*keys.remote, bytes).map_err(KeyError::Dropped)
+            }
+            SpaceKeys::Data(keys) => keys.open(&unmasked, bytes, &mut *self.session),
+            SpaceKeys::None | SpaceKeys::Discarded => return Err(DropReason::NoKeys),
+        };
+        match opened {
+            Ok(opened) => Ok(opened),
+            Err(KeyError::Dropped(OpenError::ReservedBits)) => {
+                let violation = Violation::new(code::PROTOCOL_VIOLATION, "reserved bits are set");
+                self.on_violation(now, violation);
+                Err(DropReason::ReservedBits)
+            }
+            Err(KeyError::Dropped(error)) => Err(error.reason()),
+            Err(KeyError::LimitReached) => {
+                let reason = "too many packets that do not authenticate";
+                self.on_violation(now, Violation::new(code::AEAD_LIMIT, reason));
+                Err(DropReason::Unauthentic)
+            }
+        }
+    }
+
+    /// Takes in the frames of an authentic packet. Returns whether it elicits an acknowledgement.
+    fn handle_payload(
+        &mut self,
+        now: Instant,
+        epoch: Epoch,
+        payload: &[u8],
+    ) -> Result<bool, Refused> {
+        if payload.is_empty() {
+            return Err(Violation::new(code::PROTOCOL_VIOLATION, "a packet without frames").into());
+        }
+        let mut reader = Reader::new(payload);
+        let mut eliciting = false;
+        while !reader.is_empty() {
+            let frame = Frame::decode(&mut reader)?;
+            eliciting |= frame.is_ack_eliciting();
+            self.handle_frame(now, epoch, &frame)?;
+            if !matches!(self.state, State::Handshaking | State::Open) {
+                break;
+            }
+        }
+        Ok(eliciting)
+    }
+
+    fn handle_frame(
+        &mut self,
+        now: Instant,
+        epoch: Epoch,
+        frame: &Frame<'_>,
+    ) -> Result<(), Refused> {
+        if matches!(self.state, State::Closing(_)) && !matches!(frame, Frame::Close(_)) {
+            return Ok(());
+        }
+        match frame {
+            Frame::Padding(_) | Frame::Ping => Ok(()),
+            Frame::Ack(ack) => self.handle_ack(now, epoch, ack),
+            Frame::Crypto(frame) => self.on_crypto(now, epoch, frame),
+            Frame::Close(frame) => {
+                self.on_peer_close(now, frame);
+                Ok(())
+            }
+            _ if epoch != Epoch::Data => Err(Violation::new(
+                code::PROTOCOL_VIOLATION,
+                "a data frame in a handshake packet",
+            )
+            .into()),
+            Frame::Stream(frame) => self.streams.on_stream(frame),
+            Frame::ResetStream(frame) => self.streams.on_reset(*frame),
+            Frame::StopSending(frame) => self.streams.on_stop(*frame),
+            Frame::MaxData(max) => {
+                self.streams.on_max_data(*max);
+                Ok(())
+            }
+            Frame::MaxStreamData(frame) => self.streams.on_max_stream_data(*frame),
+            Frame::MaxStreams(max) => {
+                self.streams.on_max_streams(*max);
+                Ok(())
+            }
+            Frame::HandshakeDone => self.on_handshake_done(),
+        }
+    }
+
+    fn handle_ack(&mut self, now: Instant, epoch: Epoch, ack: &Ack<'_>) -> Result<(), Refused> {
+        self.on_ack(now, epoch, ack)
+    }
+
+    fn on_handshake_done(&mut self) -> Result<(), Refused> {
+        if self.side == Side::Server {
+            return Err(
+                Violation::new(code::PROTOCOL_VIOLATION, "a client confirms no handshake").into(),
+            );
+        }
+        if !self.confirmed {
+            self.on_confirmed();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! 1-RTT keys and their updates (RFC 9001 §6, docs/PROTOCOL.md §4.7).
+
+use core::time::Duration;
+
+use internet::{OpenError, Opened, PacketBuilder, PartialPacket, Unmasked, open_unmasked, unmask};
+
+use crate::session::{Keys, Session};
+use crate::{Epoch, Instant};
+
+/// Packets sealed under one key before it is updated.
+const UPDATE_AFTER_PACKETS: u64 = 1 << 20;
+
+/// How long a key is used for sealing before it is updated.
+const UPDATE_AFTER: Duration = Duration::from_secs(600);
+
+/// How many generations of opening keys there are at once: previous, current, next.
+pub(super) struct DataKeys {
+    /// The first generation: its header masks stay.
+    first: Keys,
+    /// The generation in use, if it is no longer the first.
+    current: Option<Keys>,
+    /// The generation before, for packets that were overtaken by the update.
+    previous: Option<Keys>,
+    /// Whether the previous generation is the first one.
+    previous_is_first: bool,
+    next: Option<Keys>,
+    phase: bool,
+    /// Packets sealed under the current key.
+    sealed: u64,
+    /// First packet number sealed under the current key, and when.
+    since: Option<(u64, Instant)>,
+    /// Packets that failed to open, over all keys.
+    failures: u64,
+    /// Lowest packet number opened under the current key.
+    lowest_opened: Option<u64>,
+}
+
+/// Why a packet did not open, and whether the connection has to end for it.
+pub(super) enum KeyError {
+    Dropped(OpenError),
+    /// The integrity limit is reached (RFC 9001 §6.6).
+    LimitReached,
+}
+
+impl DataKeys {
+    pub(super) fn new(first: Keys) -> Self {
+        Self {
+            first,
+            current: None,
+            previous: None,
+            previous_is_first: false,
+            next: None,
+            phase: false,
+            sealed: 0,
+            since: None,
+            failures: 0,
+            lowest_opened: None,
+        }
+    }
+
+    fn current(&self) -> &Keys {
+        self.current.as_ref().unwrap_or(&self.first)
+    }
+
+    /// The key phase bit of what is sent.
+    pub(super) fn phase(&self) -> bool {
+        self.phase
+    }
+
+    /// Reads the packet number of a packet.
+    pub(super) fn unmask(
+        &self,
+        packet: &PartialPacket,
+        largest: Option<u64>,
+        bytes: &mut [u8],
+    ) -> Result<Unmasked, OpenError> {
+        unmask(packet, &*self.first.remote, largest, bytes)
+    }
+
+    /// Opens a packet under the generation that its phase bit asks for, updating when the peer has.
+    pub(super) fn open(
+        &mut self,
+        unmasked: &Unmasked,
+        bytes: &mut [u8],
+        session: &mut dyn Session,
+    ) -> Result<Opened, KeyError> {
+        let opened = if unmasked.key_phase == self.phase {
+            open_unmasked(unmasked, &*self.current().remote, bytes)
+        } else if self
+            .lowest_opened
+            .is_some_and(|lowest| unmasked.packet_number < lowest)
+            && self.has_previous()
+        {
+            // RFC 9001 §6.5: sent before the peer updated.
+            open_unmasked(unmasked, &*self.previous().remote, bytes)
+        } else {
+            self.open_next(unmasked, bytes, session)
+        };
+        match opened {
+            Ok(opened) => {
+                if opened.key_phase == self.phase {
+                    let number = opened.packet_number;
+                    let lowest = self
+                        .lowest_opened
+                        .map_or(number, |lowest| lowest.min(number));
+                    self.lowest_opened = Some(lowest);
+                }
+                Ok(opened)
+            }
+            Err(error) => {
+                if error == OpenError::Unauthentic {
+                    self.failures += 1;
+                    if self.failures >= self.first.remote.integrity_limit() {
+                        return Err(KeyError::LimitReached);
+                    }
+                }
+                Err(KeyError::Dropped(error))
+            }
+        }
+    }
+
+    fn has_previous(&self) -> bool {
+        self.previous_is_first || self.previous.is_some()
+    }
+
+    fn previous(&self) -> &Keys {
+        self.previous.as_ref().unwrap_or(&self.first)
+    }
+
+    /// The phase has flipped: under the next keys, or it is a forgery.
+    fn open_next(
+        &mut self,
+        unmasked: &Unmasked,
+        bytes: &mut [u8],
+        session: &mut dyn Session,
+    ) -> Result<Opened, OpenError> {
+        self.prepare_next(session);
+        let next = self.next.as_ref().ok_or(OpenError::Unauthentic)?;
+        let opened = open_unmasked(unmasked, &*next.remote, bytes)?;
+        self.update();
+        Ok(opened)
+    }
+
+    fn prepare_next(&mut self, session: &mut dyn Session) {
+        if self.next.is_none() {
+            self.next = session.next_keys();
+        }
+    }
+
+    /// The next generation becomes the current one.
+    fn update(&mut self) {
+        let Some(next) = self.next.take() else {
+            return;
+        };
+        self.previous_is_first = self.current.is_none();
+        self.previous = self.current.replace(next);
+        self.phase = !self.phase;
+        self.sealed = 0;
+        self.since = None;
+        self.lowest_opened = None;
+    }
+
+    /// Updates the keys if it is time. `largest_acked` shows that the peer has the current ones:
+    /// no update before that (RFC 9001 §6.1).
+    pub(super) fn update_if_due(
+        &mut self,
+        now: Instant,
+        largest_acked: Option<u64>,
+        session: &mut dyn Session,
+    ) {
+        let Some((first, since)) = self.since else {
+            return;
+        };
+        let due = self.sealed >= UPDATE_AFTER_PACKETS || now.since(since) >= UPDATE_AFTER;
+        if due && largest_acked.is_some_and(|acked| acked >= first) {
+            self.prepare_next(session);
+            self.update();
+        }
+    }
+
+    /// Whether the current key may seal another packet (RFC 9001 §6.6).
+    pub(super) fn may_seal(&self) -> bool {
+        self.sealed < self.first.local.confidentiality_limit()
+    }
+
+    /// Seals a packet under the current keys.
+    pub(super) fn seal(&mut self, now: Instant, builder: PacketBuilder, out: &mut Vec<u8>) {
+        self.since.get_or_insert((builder.packet_number(), now));
+        self.sealed += 1;
+        builder.finish_masked_by(out, &*self.current().local, &*self.first.local);
+    }
+}
+
+/// The keys of one packet number space.
+pub(super) enum SpaceKeys {
+    /// Not agreed on yet.
+    None,
+    /// One generation, for the handshake.
+    Fixed(Keys),
+    Data(Box<DataKeys>),
+    /// Dropped (RFC 9001 §4.9).
+    Discarded,
+}
+
+impl SpaceKeys {
+    pub(super) fn new(epoch: Epoch, keys: Keys) -> Self {
+        match epoch {
+            Epoch::Data => Self::Data(Box::new(DataKeys::new(keys))),
+            Epoch::Initial | Epoch::Handshake => Self::Fixed(keys),
+        }
+    }
+
+    /// Whether packets can be sealed and opened.
+    pub(super) fn are_ready(&self) -> bool {
+        matches!(self, Self::Fixed(_) | Self::Data(_))
+    }
+}

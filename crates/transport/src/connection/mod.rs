@@ -1,0 +1,355 @@
+//! One connection: the machine between packets and streams. This file only wires; what happens is
+//! in the files beside it.
+
+mod close;
+mod egress;
+mod handshake;
+mod ingress;
+mod keys;
+mod recovery;
+mod space;
+mod timers;
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::sync::Arc;
+
+use internet::{ConnectionId, ResetToken, initial_keys};
+
+use crate::congestion::{Controller, Cubic, Pacer};
+use crate::event::{Completion, Event, Request};
+use crate::parameters::Parameters;
+use crate::recovery::{Rtt, Totals};
+use crate::session::{Keys, Session, SessionError};
+use crate::stream::{Mode, StreamError, StreamId, Streams};
+use crate::{Config, Epoch, Instant, Side};
+
+use close::State;
+use handshake::Admitted;
+pub(crate) use handshake::ChallengeState;
+use keys::SpaceKeys;
+use space::Space;
+use timers::Timers;
+
+/// What every datagram of a handshake is padded to, and every path takes.
+pub(crate) const DATAGRAM_MIN: usize = 1200;
+
+/// Data datagrams kept until our own handshake is complete (docs/PROTOCOL.md §4.1).
+const EARLY_DATAGRAMS_MAX: usize = 4;
+
+/// One connection of an [`crate::Endpoint`], to use its streams, look at it, or close it.
+pub struct Connection {
+    side: Side,
+    remote: SocketAddr,
+    config: Arc<Config>,
+    /// The id under which we receive.
+    local_cid: ConnectionId,
+    /// The id under which the peer receives.
+    remote_cid: ConnectionId,
+    /// The destination id of the client's first packet.
+    original_dcid: ConnectionId,
+    session: Box<dyn Session>,
+    /// The epoch of what the session writes next.
+    write_epoch: Epoch,
+    spaces: [Space; 3],
+    streams: Streams,
+    state: State,
+
+    rtt: Rtt,
+    congestion: Box<dyn Controller>,
+    pacer: Pacer,
+    totals: Totals,
+    pto_count: u32,
+    /// The congestion window, not a lack of data, ended the last transmission.
+    window_limited: bool,
+    timers: Timers,
+
+    /// What the peer told in the handshake, once it is authenticated.
+    peer: Option<Parameters>,
+    idle_timeout: Duration,
+    /// The handshake is confirmed (RFC 9001 §4.1.2).
+    confirmed: bool,
+    /// HANDSHAKE_DONE is to be sent.
+    done_due: bool,
+    /// A ping is to be sent.
+    ping_due: bool,
+    /// The peer receives at its address (RFC 9000 §8.1).
+    validated: bool,
+    /// Bytes from and to an address that is not validated.
+    unvalidated_received: u64,
+    unvalidated_sent: u64,
+    challenge: ChallengeState,
+    admitted: Admitted,
+    /// Data datagrams that arrived before our handshake was complete.
+    early: Vec<Vec<u8>>,
+    /// What stateless resets from the peer end with.
+    reset_token: Option<ResetToken>,
+    request: Option<Request>,
+    packets_sent: u64,
+    packets_received: u64,
+}
+
+/// What a new connection starts from.
+pub(crate) struct Start {
+    pub(crate) now: Instant,
+    pub(crate) side: Side,
+    pub(crate) remote: SocketAddr,
+    pub(crate) local_cid: ConnectionId,
+    pub(crate) remote_cid: ConnectionId,
+    pub(crate) original_dcid: ConnectionId,
+    pub(crate) session: Box<dyn Session>,
+    /// Server only: what the gate said.
+    pub(crate) admission: Option<crate::Admission>,
+}
+
+/// Counters of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Smoothed round-trip time.
+    pub srtt: Duration,
+    /// Congestion window in bytes.
+    pub cwnd: u64,
+    /// Bytes sent, neither acknowledged nor lost.
+    pub bytes_in_flight: u64,
+    /// Packets sent.
+    pub packets_sent: u64,
+    /// Packets received and authenticated.
+    pub packets_received: u64,
+    /// Packets declared lost.
+    pub packets_lost: u64,
+}
+
+impl Connection {
+    pub(crate) fn new(start: Start, config: Arc<Config>) -> Self {
+        let mss = DATAGRAM_MIN as u64;
+        let (client, server) = initial_keys(start.original_dcid);
+        let (client, server): (Box<dyn internet::Protection>, Box<dyn internet::Protection>) =
+            (Box::new(client), Box::new(server));
+        let keys = match start.side {
+            Side::Client => Keys {
+                local: client,
+                remote: server,
+            },
+            Side::Server => Keys {
+                local: server,
+                remote: client,
+            },
+        };
+        let mut spaces = [Space::new(), Space::new(), Space::new()];
+        spaces[0].keys = SpaceKeys::new(Epoch::Initial, keys);
+        let mut connection = Self {
+            side: start.side,
+            remote: start.remote,
+            local_cid: start.local_cid,
+            remote_cid: start.remote_cid,
+            original_dcid: start.original_dcid,
+            session: start.session,
+            write_epoch: Epoch::Initial,
+            spaces,
+            streams: Streams::new(start.side, &config),
+            state: State::Handshaking,
+            rtt: Rtt::default(),
+            congestion: Box::new(Cubic::new(mss)),
+            pacer: Pacer::new(mss),
+            totals: Totals::default(),
+            pto_count: 0,
+            window_limited: false,
+            timers: Timers::new(start.now, &config),
+            peer: None,
+            idle_timeout: config.idle_timeout,
+            confirmed: false,
+            done_due: false,
+            ping_due: false,
+            // A client chose the server's address; a token proves a client's.
+            validated: start.side == Side::Client
+                || start.admission.is_some_and(|a| a.challenge.is_some()),
+            unvalidated_received: 0,
+            unvalidated_sent: 0,
+            challenge: ChallengeState::default(),
+            admitted: Admitted::new(start.admission.unwrap_or_default()),
+            early: Vec::new(),
+            reset_token: None,
+            request: None,
+            packets_sent: 0,
+            packets_received: 0,
+            config,
+        };
+        if start.side == Side::Client {
+            connection.pump_session(start.now);
+        }
+        connection
+    }
+
+    /// Which end this is.
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    /// The peer's address.
+    pub fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Whether the handshake is complete and the connection is not closing.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
+
+    /// Whether the handshake is still under way.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        matches!(self.state, State::Handshaking)
+    }
+
+    /// The id under which this end receives.
+    pub(crate) fn local_cid(&self) -> ConnectionId {
+        self.local_cid
+    }
+
+    /// The destination id of the client's first packet.
+    pub(crate) fn original_dcid(&self) -> ConnectionId {
+        self.original_dcid
+    }
+
+    /// What stateless resets from the peer end with.
+    pub(crate) fn reset_token(&self) -> Option<ResetToken> {
+        self.reset_token
+    }
+
+    /// DER SubjectPublicKeyInfo of the key that the peer proved to be its identity.
+    pub fn peer_identity(&self) -> Option<Vec<u8>> {
+        self.session.peer_identity()
+    }
+
+    /// Fills `out` with keying material bound to this channel (RFC 8446 §7.5): both ends get the
+    /// same, nobody else does.
+    ///
+    /// # Errors
+    /// Before the handshake is complete.
+    pub fn export(&self, label: &[u8], context: &[u8], out: &mut [u8]) -> Result<(), SessionError> {
+        self.session.export(label, context, out)
+    }
+
+    /// Lets the peer open streams to `port`, beyond those of the configuration.
+    pub fn listen(&mut self, port: u16) {
+        self.streams.listen(port);
+    }
+
+    /// Raises how many bytes may arrive before they are read, on each stream and on all together.
+    /// Smaller values than the present ones change nothing.
+    pub fn grow_windows(&mut self, stream_bytes: u64, connection_bytes: u64) {
+        self.streams.grow_windows(stream_bytes, connection_bytes);
+    }
+
+    /// Opens a stream to the peer's `port`.
+    ///
+    /// # Errors
+    /// [`StreamError::NotOpen`], [`StreamError::TooMany`].
+    pub fn open(&mut self, port: u16, mode: Mode) -> Result<StreamId, StreamError> {
+        self.check_open()?;
+        self.streams.open(port, mode)
+    }
+
+    /// Byte mode: takes in as much of `data` as there is room for, and returns how much.
+    ///
+    /// # Errors
+    /// [`StreamError::Blocked`] when there is no room; `Writable` follows when there is.
+    pub fn write(&mut self, stream: StreamId, data: &[u8]) -> Result<usize, StreamError> {
+        self.check_open()?;
+        self.streams.write(stream, data)
+    }
+
+    /// Message mode: takes in the whole message, or nothing.
+    ///
+    /// # Errors
+    /// [`StreamError::Blocked`] when the buffer is full; `Writable` follows when there is room.
+    /// [`StreamError::TooLong`] when the peer would not take it.
+    pub fn send(&mut self, stream: StreamId, message: &[u8]) -> Result<(), StreamError> {
+        self.check_open()?;
+        self.streams.send(stream, message)
+    }
+
+    /// Byte mode: reads what is next. `Ok(0)` is the stream's end (or `out` is empty).
+    ///
+    /// # Errors
+    /// [`StreamError::Blocked`] when nothing is there; `Readable` follows when there is.
+    pub fn read(&mut self, stream: StreamId, out: &mut [u8]) -> Result<usize, StreamError> {
+        self.check_open()?;
+        self.streams.read(stream, out)
+    }
+
+    /// Message mode: the next whole message; `Ok(None)` is the stream's end.
+    ///
+    /// # Errors
+    /// [`StreamError::Blocked`] when none is complete; `Readable` follows when one is.
+    pub fn receive(&mut self, stream: StreamId) -> Result<Option<Vec<u8>>, StreamError> {
+        self.check_open()?;
+        self.streams.receive(stream)
+    }
+
+    /// Ends our direction behind what was written. `Finished` follows when the peer's transport
+    /// has it all.
+    ///
+    /// # Errors
+    /// [`StreamError::Unknown`] when it has ended already.
+    pub fn finish(&mut self, stream: StreamId) -> Result<(), StreamError> {
+        self.check_open()?;
+        self.streams.finish(stream)
+    }
+
+    /// Ends our direction at once; what the peer does not have yet is dropped.
+    ///
+    /// # Errors
+    /// [`StreamError::Unknown`] when it has ended already.
+    pub fn reset(&mut self, stream: StreamId, code: u32) -> Result<(), StreamError> {
+        self.check_open()?;
+        self.streams.reset(stream, u64::from(code))
+    }
+
+    /// Asks the peer to send no more on this stream; what arrives of it is thrown away.
+    ///
+    /// # Errors
+    /// [`StreamError::Unknown`] when the peer's direction has ended already.
+    pub fn stop(&mut self, stream: StreamId, code: u32) -> Result<(), StreamError> {
+        self.check_open()?;
+        self.streams.stop(stream, u64::from(code))
+    }
+
+    fn check_open(&self) -> Result<(), StreamError> {
+        if self.is_open() {
+            Ok(())
+        } else {
+            Err(StreamError::NotOpen)
+        }
+    }
+
+    /// Counters of the connection.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            srtt: self.rtt.smoothed(),
+            cwnd: self.congestion.window(),
+            bytes_in_flight: self.totals.in_flight,
+            packets_sent: self.packets_sent,
+            packets_received: self.packets_received,
+            packets_lost: self.totals.lost,
+        }
+    }
+
+    /// The next event.
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        self.streams.poll_event()
+    }
+
+    /// The next request.
+    pub(crate) fn poll_request(&mut self) -> Option<Request> {
+        self.request.take()
+    }
+
+    /// Takes in the outcome of a request.
+    pub(crate) fn handle_completion(&mut self, now: Instant, completion: Completion) {
+        match completion {
+            Completion::Solved(token) => self.on_solved(now, token),
+            Completion::Refused(reason) => self.on_refused(reason),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Acknowledgements, losses and probes over all packet number spaces (RFC 9002).
+
+use core::time::Duration;
+
+use crate::frame::Ack;
+use crate::recovery::{
+    HANDSHAKE_PTO_MAX, LossOutcome, MAX_ACK_DELAY, PERSISTENT_CONGESTION_PTOS, PTO_MAX, SentFrame,
+};
+use crate::violation::Refused;
+use crate::{Epoch, Instant, Side};
+
+use super::Connection;
+use super::space::{EPOCHS, Space, index};
+
+/// Packets sent when a probe timeout passes (RFC 9002 §6.2.4).
+const PROBES: u8 = 2;
+
+impl Connection {
+    pub(super) fn on_ack(
+        &mut self,
+        now: Instant,
+        epoch: Epoch,
+        ack: &Ack<'_>,
+    ) -> Result<(), Refused> {
+        let Space {
+            sent,
+            received,
+            crypto_send,
+            ..
+        } = &mut self.spaces[index(epoch)];
+        let streams = &mut self.streams;
+        let outcome = sent.on_ack(now, ack, &mut self.totals, |frame| match frame {
+            SentFrame::Crypto { range } => {
+                crypto_send.on_acked(range);
+            }
+            SentFrame::Ack { largest } => received.on_ack_acked(largest),
+            other => streams.on_frame_acked(other),
+        })?;
+        if let (Some(sample), Some(_)) = (outcome.rtt_sample, outcome.newest_sent) {
+            // RFC 9002 §5.3: handshake packets are not held back.
+            let delay = match epoch {
+                Epoch::Data => ack.delay.min(self.peer_ack_delay()),
+                Epoch::Initial | Epoch::Handshake => Duration::ZERO,
+            };
+            self.rtt.update(sample, delay);
+        }
+        self.detect_losses(now, epoch);
+        if let Some(newest) = outcome.newest_sent {
+            let srtt = self.rtt.smoothed();
+            let limited = self.window_limited;
+            self.congestion
+                .on_ack(now, newest, outcome.bytes, srtt, limited);
+            self.pto_count = 0;
+        }
+        Ok(())
+    }
+
+    fn peer_ack_delay(&self) -> Duration {
+        self.peer
+            .as_ref()
+            .map_or(MAX_ACK_DELAY, |peer| peer.max_ack_delay)
+    }
+
+    fn detect_losses(&mut self, now: Instant, epoch: Epoch) {
+        let space = &mut self.spaces[index(epoch)];
+        let streams = &mut self.streams;
+        let done_due = &mut self.done_due;
+        let crypto_send = &mut space.crypto_send;
+        let outcome =
+            space
+                .sent
+                .detect_losses(now, &self.rtt, &mut self.totals, |frame| match frame {
+                    SentFrame::Crypto { range } => crypto_send.on_lost(range),
+                    SentFrame::HandshakeDone => *done_due = true,
+                    other => streams.on_frame_lost(other),
+                });
+        self.on_losses(now, &outcome);
+    }
+
+    fn on_losses(&mut self, now: Instant, outcome: &LossOutcome) {
+        let (Some(newest), Some(oldest)) = (outcome.newest_sent, outcome.oldest_sent) else {
+            return;
+        };
+        let pto = self.rtt.pto() + self.peer_ack_delay();
+        let persistent = newest.since(oldest) > pto * PERSISTENT_CONGESTION_PTOS;
+        self.congestion.on_loss(now, newest, persistent);
+    }
+
+    /// When the loss detection timer fires, and for which epoch (RFC 9002 §A.8).
+    pub(super) fn loss_timeout(&self) -> Option<Instant> {
+        let earliest = self
+            .spaces
+            .iter()
+            .filter_map(|space| space.sent.loss_time())
+            .min();
+        earliest.or_else(|| self.pto().map(|(at, _)| at))
+    }
+
+    /// When the next probe is due, and in which epoch.
+    fn pto(&self) -> Option<(Instant, Epoch)> {
+        if self.challenge.is_solving() || self.is_amplification_limited() {
+            return None;
+        }
+        let in_flight = EPOCHS.into_iter().filter_map(|epoch| {
+            let sent = &self.spaces[index(epoch)].sent;
+            let at = sent.last_eliciting().filter(|_| sent.has_eliciting())?;
+            // RFC 9002 §6.2.1: not before the peer can be expected to answer.
+            let early = epoch == Epoch::Data && !self.confirmed && self.is_handshaking();
+            (!early).then(|| (at + self.pto_delay(epoch), epoch))
+        });
+        let earliest = in_flight.min_by_key(|&(at, _)| at);
+        // A client keeps the server from waiting for an address validation that never comes
+        // (RFC 9002 §6.2.2.1).
+        let deadlock = || {
+            (self.side == Side::Client && !self.confirmed && self.is_handshaking()).then(|| {
+                let epoch = self.handshake_epoch();
+                (self.timers.quiet_since() + self.pto_delay(epoch), epoch)
+            })
+        };
+        earliest.or_else(deadlock)
+    }
+
+    /// The newest epoch of the handshake that we have keys for.
+    fn handshake_epoch(&self) -> Epoch {
+        if self.spaces[index(Epoch::Handshake)].keys.are_ready() {
+            Epoch::Handshake
+        } else {
+            Epoch::Initial
+        }
+    }
+
+    fn pto_delay(&self, epoch: Epoch) -> Duration {
+        let base = match epoch {
+            Epoch::Data => self.rtt.pto() + self.peer_ack_delay(),
+            Epoch::Initial | Epoch::Handshake => self.rtt.pto(),
+        };
+        let cap = if self.is_handshaking() {
+            HANDSHAKE_PTO_MAX
+        } else {
+            PTO_MAX
+        };
+        let factor = 1u32 << self.pto_count.min(10);
+        // A path that is slower than the cap is probed at its own pace.
+        (base * factor).min(cap.max(base))
+    }
+
+    /// The loss detection timer has fired (RFC 9002 §A.9).
+    pub(super) fn on_loss_timeout(&mut self, now: Instant) {
+        let by_time = EPOCHS.into_iter().find(|&epoch| {
+            let time = self.spaces[index(epoch)].sent.loss_time();
+            time.is_some_and(|at| at <= now)
+        });
+        if let Some(epoch) = by_time {
+            self.detect_losses(now, epoch);
+            return;
+        }
+        let Some((at, epoch)) = self.pto() else {
+            return;
+        };
+        if at > now {
+            return;
+        }
+        self.pto_count += 1;
+        self.timers.on_probe(now);
+        self.spaces[index(epoch)].probes = PROBES;
+        for epoch in EPOCHS {
+            let space = &mut self.spaces[index(epoch)];
+            // Handshake bytes are few, and nothing goes on without them: those of every epoch go
+            // again, in the same datagrams (RFC 9002 §6.2.4).
+            space.crypto_send.resend_all();
+            if space.crypto_send.is_pending() && space.keys.are_ready() {
+                space.probes = PROBES;
+            }
+        }
+        let (streams, done_due) = (&mut self.streams, &mut self.done_due);
+        let sent = &self.spaces[index(epoch)].sent;
+        sent.probe(|frame| match frame {
+            SentFrame::HandshakeDone => *done_due = true,
+            other => streams.on_frame_lost(other),
+        });
+    }
+}

@@ -1,0 +1,125 @@
+//! When something is due, and what then happens.
+
+use core::time::Duration;
+
+use crate::event::CloseReason;
+use crate::{Config, Epoch, Instant};
+
+use super::Connection;
+use super::close::State;
+use super::space::index;
+
+/// Deadlines that are not derived from other state.
+#[derive(Debug)]
+pub(super) struct Timers {
+    /// The handshake is given up.
+    handshake: Instant,
+    /// The connection is over for want of a sign of the peer.
+    idle: Instant,
+    /// Something has arrived since we last sent something that asks for an answer.
+    heard: bool,
+    /// When anything was sent last, or the last probe was due.
+    quiet_since: Instant,
+    /// When the pacer lets the next packet go.
+    pub(super) pacing: Option<Instant>,
+}
+
+impl Timers {
+    pub(super) fn new(now: Instant, config: &Config) -> Self {
+        Self {
+            handshake: now + config.handshake_timeout,
+            idle: now + config.idle_timeout,
+            heard: false,
+            quiet_since: now,
+            pacing: None,
+        }
+    }
+
+    pub(super) fn on_connected(&mut self, now: Instant, idle: Duration) {
+        self.idle = now + idle;
+    }
+
+    /// A packet has arrived.
+    pub(super) fn on_received(&mut self, now: Instant, idle: Duration) {
+        self.idle = now + idle;
+        self.heard = true;
+    }
+
+    /// A datagram was sent. RFC 9000 §10.1: the first that asks for an answer restarts the clock.
+    pub(super) fn on_sent(&mut self, now: Instant, eliciting: bool, idle: Duration) {
+        self.quiet_since = now;
+        if eliciting && self.heard {
+            self.heard = false;
+            self.idle = now + idle;
+        }
+    }
+
+    pub(super) fn on_probe(&mut self, now: Instant) {
+        self.quiet_since = now;
+    }
+
+    /// When anything was sent last.
+    pub(super) fn quiet_since(&self) -> Instant {
+        self.quiet_since
+    }
+}
+
+impl Connection {
+    /// When a ping keeps the connection alive; well before the idle timeout.
+    fn keep_alive_at(&self) -> Option<Instant> {
+        let interval = self.config.keep_alive?.min(self.idle_timeout / 2);
+        self.is_open().then(|| self.timers.quiet_since() + interval)
+    }
+
+    /// When [`Connection::handle_timeout`] is due.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        match &self.state {
+            State::Gone => None,
+            State::Closing(closing) => Some(closing.deadline.min(closing.resend)),
+            State::Handshaking => {
+                let deadline = self.timers.handshake.min(self.timers.idle);
+                [Some(deadline), self.loss_timeout(), self.timers.pacing]
+                    .into_iter()
+                    .flatten()
+                    .min()
+            }
+            State::Open => {
+                let ack = self.spaces[index(Epoch::Data)].received.due();
+                [
+                    Some(self.timers.idle),
+                    self.keep_alive_at(),
+                    self.loss_timeout(),
+                    self.timers.pacing,
+                    ack,
+                ]
+                .into_iter()
+                .flatten()
+                .min()
+            }
+        }
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        match self.state {
+            State::Gone => return,
+            State::Closing(_) => return self.on_closing_timeout(now),
+            State::Handshaking if now >= self.timers.handshake => {
+                return self.abandon(CloseReason::HandshakeTimeout);
+            }
+            State::Handshaking | State::Open if now >= self.timers.idle => {
+                return self.abandon(CloseReason::IdleTimeout);
+            }
+            State::Handshaking | State::Open => {}
+        }
+        if self.timers.pacing.is_some_and(|at| at <= now) {
+            self.timers.pacing = None;
+        }
+        if self.keep_alive_at().is_some_and(|at| at <= now) {
+            self.ping_due = true;
+        }
+        if self.loss_timeout().is_some_and(|at| at <= now) {
+            self.on_loss_timeout(now);
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! Many connections behind one UDP address.
+
+mod incoming;
+mod table;
+
+use core::net::SocketAddr;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crypto::{Random, Secret};
+use internet::{ConnectionId, ConnectionIds, Drops, Route};
+
+use crate::connection::{Connection, Start};
+use crate::datagram::{Meta, Transmit};
+use crate::event::{CloseReason, Completion, ConnectionHandle, Event, Request};
+use crate::gate::{Gate, Load};
+use crate::machine::Machine;
+use crate::parameters::Parameters;
+use crate::session::{SessionError, Sessions};
+use crate::{Config, Instant, Side};
+
+use table::Table;
+
+/// Stateless answers that wait to be sent; more are dropped.
+const ANSWERS_MAX: usize = 256;
+
+/// What accepts connections.
+pub struct Accept {
+    /// Makes a session for each admitted connection.
+    pub sessions: Box<dyn Sessions>,
+    /// Decides who is admitted.
+    pub gate: Box<dyn Gate>,
+    /// Connection ids and stateless reset tokens derive from it. Keep it over restarts, so that
+    /// clients learn at once that their connection is gone.
+    pub secret: Secret<32>,
+}
+
+/// Why a connection was not begun.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// No session could be made.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+}
+
+/// Counters of an endpoint.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct EndpointStats {
+    /// Connections that exist, half-open ones included.
+    pub connections: usize,
+    /// Accepted connections whose handshake is under way.
+    pub half_open: usize,
+    /// Challenges sent.
+    pub challenges: u64,
+    /// Stateless resets sent.
+    pub resets: u64,
+    /// Datagrams and packets dropped, by reason.
+    pub drops: Drops,
+}
+
+/// The accepting half of an endpoint.
+struct Server {
+    accept: Accept,
+    ids: ConnectionIds,
+}
+
+/// Many connections behind one UDP address: a sans-IO machine.
+///
+/// After every mutation drain [`Endpoint::poll_transmit`], then [`Endpoint::poll_event`] and
+/// [`Endpoint::poll_request`]; a call made in answer to an event means: drain again; then arm the
+/// timer with [`Endpoint::poll_timeout`].
+pub struct Endpoint {
+    config: Arc<Config>,
+    server: Option<Server>,
+    random: Box<dyn Random>,
+    table: Table,
+    /// Connections that may have something to send, in turn.
+    sending: VecDeque<ConnectionHandle>,
+    /// Connections that may have events or requests.
+    telling: VecDeque<ConnectionHandle>,
+    requesting: VecDeque<ConnectionHandle>,
+    /// Stateless answers: challenges, resets, version packets.
+    answers: VecDeque<(SocketAddr, Vec<u8>)>,
+    stats: EndpointStats,
+}
+
+impl Endpoint {
+    /// An endpoint that only connects.
+    pub fn client(config: Config, random: Box<dyn Random>) -> Self {
+        Self::new(config, None, random)
+    }
+
+    /// An endpoint that accepts connections, and may connect as well.
+    pub fn server(config: Config, accept: Accept, random: Box<dyn Random>) -> Self {
+        let ids = ConnectionIds::new(&accept.secret);
+        Self::new(config, Some(Server { accept, ids }), random)
+    }
+
+    fn new(config: Config, server: Option<Server>, random: Box<dyn Random>) -> Self {
+        Self {
+            config: Arc::new(config),
+            server,
+            random,
+            table: Table::default(),
+            sending: VecDeque::new(),
+            telling: VecDeque::new(),
+            requesting: VecDeque::new(),
+            answers: VecDeque::new(),
+            stats: EndpointStats::default(),
+        }
+    }
+
+    /// Begins a connection. [`Event::Connected`] or [`Event::Closed`] follows.
+    ///
+    /// # Errors
+    /// When no session can be made.
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        sessions: &mut dyn Sessions,
+    ) -> Result<ConnectionHandle, ConnectError> {
+        let local_cid = self.issue_id();
+        let original_dcid = ConnectionId::random(&mut *self.random);
+        let parameters = Parameters::new(&self.config, local_cid).encode();
+        let session = sessions.session(parameters)?;
+        let start = Start {
+            now,
+            side: Side::Client,
+            remote,
+            local_cid,
+            remote_cid: original_dcid,
+            original_dcid,
+            session,
+            admission: None,
+        };
+        let connection = Connection::new(start, Arc::clone(&self.config));
+        let handle = self.table.insert(connection);
+        self.touch(handle);
+        Ok(handle)
+    }
+
+    /// A new id that no other connection has.
+    fn issue_id(&mut self) -> ConnectionId {
+        loop {
+            let id = match &self.server {
+                Some(server) => server
+                    .ids
+                    .issue(Route { node: 0, worker: 0 }, &mut *self.random),
+                None => ConnectionId::random(&mut *self.random),
+            };
+            if self.table.by_id(id).is_none() {
+                return id;
+            }
+        }
+    }
+
+    /// Takes in one UDP payload. It is opened in place, so its bytes are changed.
+    pub fn handle_datagram(&mut self, now: Instant, meta: Meta, datagram: &mut [u8]) {
+        if let Some(handle) = self.route(now, meta, datagram) {
+            let Some(connection) = self.table.get_mut(handle) else {
+                return;
+            };
+            let half_open = connection.side() == Side::Server && connection.is_handshaking();
+            connection.handle_datagram(now, datagram, &mut self.stats.drops);
+            let ended = half_open && !connection.is_handshaking();
+            let reset = connection.reset_token();
+            if let Some(token) = reset {
+                self.table.learn_reset(handle, meta.remote, token);
+            }
+            if ended {
+                self.on_handshake_end(now, handle);
+            }
+            self.touch(handle);
+        }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(handle) = self.table.next_due(now) {
+            let Some(connection) = self.table.get_mut(handle) else {
+                continue;
+            };
+            let half_open = connection.side() == Side::Server && connection.is_handshaking();
+            connection.handle_timeout(now);
+            if half_open && connection.is_gone() {
+                self.on_handshake_end(now, handle);
+            }
+            self.touch(handle);
+        }
+    }
+
+    /// Takes in the outcome of a request. For a connection that is gone it does nothing.
+    pub fn handle_completion(
+        &mut self,
+        now: Instant,
+        connection: ConnectionHandle,
+        completion: Completion,
+    ) {
+        if let Some(found) = self.table.get_mut(connection) {
+            found.handle_completion(now, completion);
+            self.touch(connection);
+        }
+    }
+
+    /// Appends up to `max_segments` datagrams for one address to `buffer`, which is empty: all of
+    /// equal length but the last, which may be shorter. Call until `None`.
+    pub fn poll_transmit(
+        &mut self,
+        now: Instant,
+        max_segments: usize,
+        buffer: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        if let Some((remote, answer)) = self.answers.pop_front() {
+            buffer.extend_from_slice(&answer);
+            return Some(Transmit {
+                remote,
+                len: answer.len(),
+                segment_len: None,
+                ecn: None,
+            });
+        }
+        while let Some(handle) = self.sending.pop_front() {
+            let Some(connection) = self.table.get_mut(handle) else {
+                continue;
+            };
+            if let Some(transmit) = connection.poll_transmit(now, max_segments.max(1), buffer) {
+                // Connections take turns, a batch each.
+                self.sending.push_back(handle);
+                return Some(transmit);
+            }
+            self.table.settle(handle);
+        }
+        None
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<(ConnectionHandle, Event)> {
+        while let Some(&handle) = self.telling.front() {
+            if let Some(event) = self.table.get_mut(handle).and_then(Connection::poll_event) {
+                return Some((handle, event));
+            }
+            self.telling.pop_front();
+            if let Some(entry) = self.table.entry_mut(handle) {
+                entry.telling = false;
+            }
+            self.forget_if_gone(handle);
+        }
+        None
+    }
+
+    /// The next request.
+    pub fn poll_request(&mut self) -> Option<(ConnectionHandle, Request)> {
+        while let Some(handle) = self.requesting.pop_front() {
+            if let Some(request) = self
+                .table
+                .get_mut(handle)
+                .and_then(Connection::poll_request)
+            {
+                return Some((handle, request));
+            }
+        }
+        None
+    }
+
+    /// When [`Endpoint::handle_timeout`] is due. May lie in the past: then at once.
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        self.table.next_timeout()
+    }
+
+    /// A connection, to use its streams or close it. `None` once it is gone.
+    pub fn connection(&mut self, handle: ConnectionHandle) -> Option<&mut Connection> {
+        self.table.get_mut(handle)?;
+        self.touch(handle);
+        self.table.get_mut(handle)
+    }
+
+    /// Handles of all connections.
+    pub fn connections(&self) -> impl Iterator<Item = ConnectionHandle> + '_ {
+        self.table.handles()
+    }
+
+    /// Counters of the endpoint.
+    pub fn stats(&self) -> EndpointStats {
+        EndpointStats {
+            connections: self.table.len(),
+            half_open: self.table.half_open(),
+            ..self.stats
+        }
+    }
+
+    /// A connection was changed: it may have something to send, to tell, or another timeout.
+    fn touch(&mut self, handle: ConnectionHandle) {
+        let Some(entry) = self.table.entry_mut(handle) else {
+            return;
+        };
+        if !entry.sending {
+            entry.sending = true;
+            self.sending.push_back(handle);
+        }
+        if !entry.telling {
+            entry.telling = true;
+            self.telling.push_back(handle);
+            self.requesting.push_back(handle);
+        }
+    }
+
+    /// An accepted handshake has ended, well or not.
+    fn on_handshake_end(&mut self, now: Instant, handle: ConnectionHandle) {
+        let admitted = self.table.end_handshake(handle);
+        if let (Some(server), Some(admitted)) = (&mut self.server, admitted) {
+            let load = Load {
+                half_open: self.table.half_open(),
+                handshake: now.since(admitted),
+            };
+            server.accept.gate.observe(now, load);
+        }
+    }
+
+    /// Makes room for another half-open connection.
+    fn evict_half_open(&mut self, now: Instant) {
+        let limit = self.config.half_open_max.max(1);
+        while self.table.half_open() >= limit {
+            let Some(oldest) = self.table.oldest_half_open() else {
+                return;
+            };
+            if let Some(connection) = self.table.get_mut(oldest) {
+                connection.abandon(CloseReason::Evicted);
+            }
+            self.on_handshake_end(now, oldest);
+            // Nobody was told of it: it goes at once.
+            self.table.remove(oldest);
+        }
+    }
+
+    /// Forgets a connection that is gone and has told everything.
+    fn forget_if_gone(&mut self, handle: ConnectionHandle) {
+        if self
+            .table
+            .get_mut(handle)
+            .is_some_and(|found| found.is_gone())
+        {
+            self.table.remove(handle);
+        }
+    }
+}
+
+impl Machine for Endpoint {
+    fn handle_datagram(&mut self, now: Instant, meta: Meta, datagram: &mut [u8]) {
+        Self::handle_datagram(self, now, meta, datagram);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        Self::handle_timeout(self, now);
+    }
+
+    fn poll_transmit(
+        &mut self,
+        now: Instant,
+        max_segments: usize,
+        buffer: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        Self::poll_transmit(self, now, max_segments, buffer)
+    }
+
+    fn poll_timeout(&mut self) -> Option<Instant> {
+        Self::poll_timeout(self)
+    }
+}

@@ -1,0 +1,212 @@
+use core::time::Duration;
+
+use codec::{DecodeError, Reader, Writer};
+use proptest::prelude::*;
+
+use super::{Close, Crypto, Frame, MaxStreamData, ResetStream, StopSending, Stream, ack};
+use crate::ranges::RangeSet;
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text
+        .bytes()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+/// The test vectors of docs/PROTOCOL.md §4.3.
+#[test]
+fn vectors() {
+    let vectors: &[(&str, Frame<'_>)] = &[
+        ("00 00 00", Frame::Padding(3)),
+        ("01", Frame::Ping),
+        (
+            "04 05 80010000 4400",
+            Frame::ResetStream(ResetStream {
+                id: 5,
+                code: 65_536,
+                final_size: 1024,
+            }),
+        ),
+        (
+            "05 05 07",
+            Frame::StopSending(StopSending { id: 5, code: 7 }),
+        ),
+        (
+            "06 44b0 02 abcd",
+            Frame::Crypto(Crypto {
+                offset: 1200,
+                data: &[0xab, 0xcd],
+            }),
+        ),
+        (
+            "0a 04 03 616263",
+            Frame::Stream(Stream {
+                id: 4,
+                offset: 0,
+                fin: false,
+                data: b"abc",
+            }),
+        ),
+        (
+            "0f 04 44b0 03 616263",
+            Frame::Stream(Stream {
+                id: 4,
+                offset: 1200,
+                fin: true,
+                data: b"abc",
+            }),
+        ),
+        ("10 80100000", Frame::MaxData(1 << 20)),
+        (
+            "11 04 80010000",
+            Frame::MaxStreamData(MaxStreamData { id: 4, max: 65_536 }),
+        ),
+        ("12 4400", Frame::MaxStreams(1024)),
+        (
+            "1c 03 02 6f6b",
+            Frame::Close(Close {
+                application: false,
+                code: 3,
+                reason: b"ok",
+            }),
+        ),
+        (
+            "1d 00 03 627965",
+            Frame::Close(Close {
+                application: true,
+                code: 0,
+                reason: b"bye",
+            }),
+        ),
+        ("1e", Frame::HandshakeDone),
+    ];
+    for (text, frame) in vectors {
+        let bytes = hex(text);
+        let mut reader = Reader::new(&bytes);
+        assert_eq!(Frame::decode(&mut reader).as_ref(), Ok(frame));
+        assert_eq!(reader.finish(), Ok(()));
+        let mut out = Vec::new();
+        frame.encode(&mut Writer::new(&mut out));
+        assert_eq!(out, bytes);
+    }
+    // Numbers 0-2, 5 and 8-10 have arrived, the last 25 microseconds ago.
+    let mut received = RangeSet::default();
+    received.insert(0..3);
+    received.insert(5..6);
+    received.insert(8..11);
+    let mut out = Vec::new();
+    ack::encode(
+        &received,
+        Duration::from_micros(25),
+        100,
+        &mut Writer::new(&mut out),
+    );
+    assert_eq!(out, hex("02 0a 19 02 02 01 00 01 02"));
+    let Ok(Frame::Ack(ack)) = Frame::decode(&mut Reader::new(&out)) else {
+        panic!("an acknowledgement");
+    };
+    assert_eq!(ack.ranges().collect::<Vec<_>>(), [8..=10, 5..=5, 0..=2]);
+}
+
+#[test]
+fn h14_ack_ranges_that_underflow_or_are_too_many_are_rejected() {
+    let decode = |text: &str| Frame::decode(&mut Reader::new(&hex(text))).map(|_| ());
+    assert_eq!(
+        decode("02 05 00 00 06"),
+        Err(DecodeError::Invalid),
+        "first range below zero"
+    );
+    assert_eq!(
+        decode("02 05 00 01 01 03 00"),
+        Err(DecodeError::Invalid),
+        "gap below zero"
+    );
+    assert_eq!(
+        decode("02 05 00 01 01 01 02"),
+        Err(DecodeError::Invalid),
+        "range below zero"
+    );
+    assert_eq!(
+        decode("02 05 00 4100 00"),
+        Err(DecodeError::TooLong),
+        "257 ranges"
+    );
+    assert_eq!(decode("02 05 00 01 01"), Err(DecodeError::Truncated));
+}
+
+#[test]
+fn h08_no_second_spelling() {
+    let decode = |text: &str| Frame::decode(&mut Reader::new(&hex(text))).map(|_| ());
+    assert_eq!(
+        decode("0e 04 00 00"),
+        Err(DecodeError::NotMinimal),
+        "an offset of zero"
+    );
+    assert_eq!(
+        decode("4001"),
+        Err(DecodeError::Unknown),
+        "a long form of PING"
+    );
+}
+
+#[test]
+fn h04_unknown_frames_are_refused() {
+    for kind in [0x03, 0x07, 0x13, 0x1b, 0x1f, 0x20, 0x3f, 0xff] {
+        let bytes = [kind, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(
+            Frame::decode(&mut Reader::new(&bytes)),
+            Err(DecodeError::Unknown)
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_decodes_encodes_to_the_same_bytes(bytes in proptest::collection::vec(any::<u8>(), 1..80), kind in 0u8..0x20) {
+        let mut bytes = bytes;
+        bytes[0] = kind;
+        let mut reader = Reader::new(&bytes);
+        if let Ok(frame) = Frame::decode(&mut reader) {
+            let consumed = reader.position();
+            prop_assert!(consumed >= 1);
+            let mut out = Vec::new();
+            frame.encode(&mut Writer::new(&mut out));
+            // A stream frame without a length is written with one; an ACK's delay is capped.
+            let rewritten = match frame {
+                Frame::Ack(_) => true,
+                Frame::Stream(_) => kind & 2 == 0,
+                _ => false,
+            };
+            if !rewritten {
+                prop_assert_eq!(&out[..], &bytes[..consumed]);
+            }
+            prop_assert_eq!(Frame::decode(&mut Reader::new(&out)), Ok(frame.clone()).map(|frame| match frame {
+                // The delay is capped.
+                Frame::Ack(mut ack) => { ack.delay = ack.delay.min(Duration::from_micros(1 << 30)); Frame::Ack(ack) }
+                frame => frame,
+            }));
+        }
+    }
+
+    #[test]
+    fn acks_round_trip(ranges in proptest::collection::vec((0u64..100_000, 1u64..50), 1..400), room in 0usize..1200) {
+        let mut received = RangeSet::default();
+        for (start, len) in ranges {
+            received.insert(start..start + len);
+        }
+        let mut out = Vec::new();
+        let written = ack::encode(&received, Duration::ZERO, room, &mut Writer::new(&mut out));
+        prop_assert!(out.len() <= room);
+        if written {
+            let Ok(Frame::Ack(ack)) = Frame::decode(&mut Reader::new(&out)) else { panic!("an ack") };
+            let decoded: Vec<_> = ack.ranges().collect();
+            let expected: Vec<_> = received.iter().rev().take(decoded.len()).map(|r| r.start..=r.end - 1).collect();
+            prop_assert_eq!(decoded, expected);
+            prop_assert_eq!(Some(ack.largest()), received.max());
+        }
+    }
+}

@@ -1,0 +1,97 @@
+use core::time::Duration;
+
+use super::GRANULARITY;
+
+/// Before the first sample (a first probe after 300 ms).
+const INITIAL: Duration = Duration::from_millis(100);
+
+/// Round-trip time estimation (RFC 9002 §5).
+#[derive(Clone, Debug)]
+pub(crate) struct Rtt {
+    latest: Duration,
+    smoothed: Duration,
+    variation: Duration,
+    min: Option<Duration>,
+}
+
+impl Default for Rtt {
+    fn default() -> Self {
+        Self {
+            latest: INITIAL,
+            smoothed: INITIAL,
+            variation: INITIAL / 2,
+            min: None,
+        }
+    }
+}
+
+impl Rtt {
+    /// Smoothed round-trip time.
+    pub(crate) fn smoothed(&self) -> Duration {
+        self.smoothed
+    }
+
+    /// Takes in a sample. `ack_delay` is how long the peer says that it held the acknowledgement
+    /// back, already capped to what it may.
+    pub(crate) fn update(&mut self, sample: Duration, ack_delay: Duration) {
+        self.latest = sample;
+        let Some(min) = self.min else {
+            self.min = Some(sample);
+            self.smoothed = sample;
+            self.variation = sample / 2;
+            return;
+        };
+        let min = min.min(sample);
+        self.min = Some(min);
+        // RFC 9002 §5.3: the peer's delay is believed only as far as the minimum allows.
+        let adjusted = if sample >= min + ack_delay {
+            sample - ack_delay
+        } else {
+            sample
+        };
+        let deviation = self.smoothed.abs_diff(adjusted);
+        self.variation = (self.variation * 3 + deviation) / 4;
+        self.smoothed = (self.smoothed * 7 + adjusted) / 8;
+    }
+
+    /// Probe timeout without the peer's acknowledgement delay (RFC 9002 §6.2.1).
+    pub(crate) fn pto(&self) -> Duration {
+        self.smoothed + (self.variation * 4).max(GRANULARITY)
+    }
+
+    /// How long after a later packet's acknowledgement a packet counts as lost (RFC 9002 §6.1.2).
+    pub(crate) fn loss_delay(&self) -> Duration {
+        (self.latest.max(self.smoothed) * 9 / 8).max(GRANULARITY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn first_sample_replaces_the_guess() {
+        let mut rtt = Rtt::default();
+        assert_eq!(rtt.pto(), 300 * MS);
+        rtt.update(40 * MS, Duration::ZERO);
+        assert_eq!(rtt.smoothed(), 40 * MS);
+        assert_eq!(rtt.pto(), 120 * MS);
+        assert_eq!(rtt.loss_delay(), 45 * MS);
+    }
+
+    #[test]
+    fn a_peers_delay_never_takes_a_sample_below_the_minimum() {
+        let mut rtt = Rtt::default();
+        rtt.update(40 * MS, Duration::ZERO);
+        rtt.update(48 * MS, 25 * MS);
+        assert_eq!(
+            rtt.smoothed(),
+            41 * MS,
+            "believed: 23 ms would be below the minimum"
+        );
+        rtt.update(80 * MS, 25 * MS);
+        assert_eq!(rtt.smoothed(), (41 * MS * 7 + 55 * MS) / 8);
+    }
+}

@@ -1,0 +1,189 @@
+use std::collections::VecDeque;
+
+use crate::ranges::RangeSet;
+
+/// More gaps than this are not kept (docs/PROTOCOL.md §9).
+pub(crate) const GAPS_MAX: usize = 1024;
+
+/// The data would leave more gaps than [`GAPS_MAX`]. Nothing was kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooManyGaps;
+
+/// Puts a stream's bytes back in order.
+///
+/// One ring holds what has arrived from the read position on, gaps included, so memory is bounded
+/// by the flow-control window whatever the sizes of the pieces. Of overlapping pieces the first wins.
+#[derive(Debug, Default)]
+pub(crate) struct Assembler {
+    /// Bytes from offset `base` on; gaps hold zeros.
+    bytes: VecDeque<u8>,
+    /// Offset of the next byte to read.
+    base: u64,
+    /// What of `bytes` has arrived.
+    received: RangeSet,
+}
+
+impl Assembler {
+    /// Offset of the next byte to read.
+    pub(crate) fn position(&self) -> u64 {
+        self.base
+    }
+
+    /// How many bytes can be read now.
+    pub(crate) fn readable(&self) -> usize {
+        match self.received.first() {
+            Some(first) if first.start == self.base => (first.end - self.base) as usize,
+            _ => 0,
+        }
+    }
+
+    /// Takes in bytes at `offset`. The caller has checked the flow-control limit.
+    pub(crate) fn insert(&mut self, offset: u64, data: &[u8]) -> Result<(), TooManyGaps> {
+        let end = offset + data.len() as u64;
+        let start = offset.max(self.base);
+        if start >= end {
+            return Ok(());
+        }
+        let data = &data[(start - offset) as usize..];
+        let held = self.base + self.bytes.len() as u64;
+        if start == held {
+            // In order, which is nearly always.
+            self.bytes.extend(data);
+            self.received.insert(start..end);
+            return Ok(());
+        }
+        if self.received.len() >= GAPS_MAX && start > held {
+            return Err(TooManyGaps);
+        }
+        if end > held {
+            self.bytes.resize((end - self.base) as usize, 0);
+        }
+        for gap in self.received.missing(start..end) {
+            let piece = &data[(gap.start - start) as usize..(gap.end - start) as usize];
+            put(&mut self.bytes, (gap.start - self.base) as usize, piece);
+        }
+        self.received.insert(start..end);
+        Ok(())
+    }
+
+    /// The readable bytes, in two halves.
+    pub(crate) fn peek(&self) -> (&[u8], &[u8]) {
+        let readable = self.readable();
+        let (front, back) = self.bytes.as_slices();
+        let split = readable.min(front.len());
+        (&front[..split], &back[..readable - split])
+    }
+
+    /// Drops the first `len` readable bytes.
+    pub(crate) fn consume(&mut self, len: usize) {
+        debug_assert!(len <= self.readable());
+        let len = len.min(self.readable());
+        self.bytes.drain(..len);
+        self.base += len as u64;
+        self.received.remove(0..self.base);
+        if self.bytes.is_empty() {
+            // An idle stream holds no memory.
+            self.bytes = VecDeque::new();
+        }
+    }
+
+    /// Appends up to `max` readable bytes to `out`. Returns how many.
+    pub(crate) fn read(&mut self, out: &mut Vec<u8>, max: usize) -> usize {
+        let (front, back) = self.peek();
+        let left = front.len().min(max);
+        let right = back.len().min(max - left);
+        out.extend_from_slice(&front[..left]);
+        out.extend_from_slice(&back[..right]);
+        self.consume(left + right);
+        left + right
+    }
+
+    /// Copies readable bytes into `out`. Returns how many.
+    pub(crate) fn read_slice(&mut self, out: &mut [u8]) -> usize {
+        let (front, back) = self.peek();
+        let left = front.len().min(out.len());
+        let right = back.len().min(out.len() - left);
+        out[..left].copy_from_slice(&front[..left]);
+        out[left..left + right].copy_from_slice(&back[..right]);
+        self.consume(left + right);
+        left + right
+    }
+
+    /// Forgets everything that was not read.
+    pub(crate) fn discard(&mut self) {
+        self.bytes = VecDeque::new();
+        self.received.clear();
+    }
+}
+
+/// Writes `piece` at `index` of a ring, over both of its halves.
+fn put(ring: &mut VecDeque<u8>, index: usize, piece: &[u8]) {
+    let (front, back) = ring.as_mut_slices();
+    let split = front.len().saturating_sub(index).min(piece.len());
+    let (left, right) = piece.split_at(split);
+    if !left.is_empty() {
+        front[index..index + left.len()].copy_from_slice(left);
+    }
+    if !right.is_empty() {
+        let start = index + split - front.len();
+        back[start..start + right.len()].copy_from_slice(right);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Assembler, GAPS_MAX, TooManyGaps};
+
+    #[test]
+    fn h17_of_overlapping_pieces_the_first_wins() {
+        let mut assembler = Assembler::default();
+        assembler.insert(2, b"CD").unwrap();
+        assembler.insert(0, b"abcdef").unwrap();
+        let mut out = Vec::new();
+        assembler.read(&mut out, 100);
+        assert_eq!(out, b"abCDef");
+        assembler.insert(0, b"xxxxxxgh").unwrap();
+        assembler.read(&mut out, 100);
+        assert_eq!(out, b"abCDefgh", "what was read cannot change");
+    }
+
+    #[test]
+    fn h16_one_byte_fragments_with_gaps_stay_within_the_window() {
+        let mut assembler = Assembler::default();
+        for index in 0..GAPS_MAX as u64 {
+            assembler.insert(index * 2 + 1, b"x").unwrap();
+        }
+        assert_eq!(assembler.insert(9_999, b"x"), Err(TooManyGaps));
+        assert_eq!(
+            assembler.bytes.len(),
+            GAPS_MAX * 2,
+            "memory is what spans the pieces"
+        );
+        assert_eq!(assembler.readable(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_gives_the_same_bytes(len in 1usize..2000, cuts in proptest::collection::vec((0usize..2000, 1usize..300), 0..80), reads in 1usize..500) {
+            let bytes: Vec<u8> = (0..len).map(|i| (i * 7 + i / 256) as u8).collect();
+            let mut assembler = Assembler::default();
+            let mut out = Vec::new();
+            for (start, size) in cuts {
+                let start = start.min(len);
+                let end = (start + size).min(len);
+                assembler.insert(start as u64, &bytes[start..end]).unwrap();
+                if start % 3 == 0 {
+                    let mut chunk = vec![0; reads];
+                    let read = assembler.read_slice(&mut chunk);
+                    out.extend_from_slice(&chunk[..read]);
+                }
+            }
+            assembler.insert(0, &bytes).unwrap();
+            assembler.read(&mut out, usize::MAX);
+            prop_assert_eq!(out, bytes);
+            prop_assert_eq!(assembler.position(), len as u64);
+        }
+    }
+}

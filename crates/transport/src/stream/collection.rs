@@ -1,0 +1,385 @@
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::message::MessageError;
+use super::receive::{ReadOutcome, ReceiveStream};
+use super::send::SendStream;
+use super::{Mode, Preamble, StreamError, StreamId};
+use crate::event::Event;
+use crate::violation::{Violation, code};
+use crate::{Config, MESSAGE_TOO_LONG, Side};
+
+/// One stream: both directions, as long as something is to come of either.
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// `None` until the peer's preamble has told it.
+    pub(super) mode: Option<Mode>,
+    pub(super) send: SendStream,
+    pub(super) receive: ReceiveStream,
+    /// Control frames that are due.
+    pub(super) due: Due,
+}
+
+/// Control frames of one stream that are to be sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Due {
+    /// Stands in the queue of streams with control frames.
+    pub(super) queued: bool,
+    pub(super) max_data: bool,
+    pub(super) stop: Option<u64>,
+    /// The peer knows that we want no more.
+    pub(super) stop_acked: bool,
+    /// The code of a stop, kept for repeats.
+    pub(super) stop_code: u64,
+}
+
+/// What both ends allow. The peer's half is known after the handshake.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    /// Bytes on one stream.
+    pub(crate) stream_data: u64,
+    /// Bytes on all streams.
+    pub(crate) data: u64,
+    /// Streams over the connection's life.
+    pub(crate) streams: u64,
+    /// Bytes of one message.
+    pub(crate) message: u64,
+}
+
+/// All streams of a connection, and its flow control.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    pub(super) side: Side,
+    pub(super) streams: BTreeMap<StreamId, Stream>,
+    pub(super) ports: BTreeSet<u16>,
+    /// What we hold in one stream's send buffer before it counts as full.
+    send_buffer_bytes: usize,
+    pub(super) message_bytes_max: usize,
+    pub(super) stream_window: u64,
+    pub(super) window: u64,
+    streams_window: u64,
+
+    next_local: u64,
+    pub(super) next_remote: u64,
+    /// How many streams the peer may open over the connection's life, as last announced.
+    pub(super) max_remote: u64,
+    closed_remote: u64,
+    pub(super) max_streams_due: bool,
+
+    /// What the peer allows us.
+    pub(super) peer: Limits,
+    /// New bytes sent on all streams.
+    pub(super) data_sent: u64,
+
+    /// What we allow the peer on all streams together, as last announced.
+    pub(super) max_data: u64,
+    pub(super) max_data_due: bool,
+    pub(super) data_received: u64,
+    data_read: u64,
+
+    /// Streams with data to send, in turn.
+    pub(super) send_queue: VecDeque<StreamId>,
+    /// Streams with control frames to send.
+    pub(super) control_queue: VecDeque<StreamId>,
+    pub(super) events: VecDeque<Event>,
+    /// A rule that the peer broke, noticed in a call of our user.
+    pub(super) violation: Option<Violation>,
+}
+
+impl Streams {
+    pub(crate) fn new(side: Side, config: &Config) -> Self {
+        Self {
+            side,
+            streams: BTreeMap::new(),
+            ports: config.ports.clone(),
+            send_buffer_bytes: config.send_buffer_bytes.max(1),
+            message_bytes_max: config.message_bytes_max,
+            stream_window: config.stream_window_bytes,
+            window: config.connection_window_bytes,
+            streams_window: config.streams_max,
+            next_local: 0,
+            next_remote: 0,
+            max_remote: config.streams_max,
+            closed_remote: 0,
+            max_streams_due: false,
+            peer: Limits::default(),
+            data_sent: 0,
+            max_data: config.connection_window_bytes,
+            max_data_due: false,
+            data_received: 0,
+            data_read: 0,
+            send_queue: VecDeque::new(),
+            control_queue: VecDeque::new(),
+            events: VecDeque::new(),
+            violation: None,
+        }
+    }
+
+    /// The handshake told what the peer allows.
+    pub(crate) fn on_peer_limits(&mut self, limits: Limits) {
+        self.peer = limits;
+    }
+
+    /// The next event.
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    pub(crate) fn push_event(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    /// A rule that the peer broke, noticed in a call of our user.
+    pub(crate) fn take_violation(&mut self) -> Option<Violation> {
+        self.violation.take()
+    }
+
+    pub(crate) fn listen(&mut self, port: u16) {
+        self.ports.insert(port);
+    }
+
+    /// Lets more arrive before it is read, on each stream and on all together. Streams that exist
+    /// get it with their next credit.
+    pub(crate) fn grow_windows(&mut self, stream: u64, connection: u64) {
+        self.stream_window = self.stream_window.max(stream);
+        if connection > self.window {
+            self.window = connection;
+            self.max_data_due = true;
+        }
+        let ids: Vec<_> = self.streams.keys().copied().collect();
+        for id in ids {
+            self.extend_credit(id);
+        }
+    }
+
+    pub(crate) fn open(&mut self, port: u16, mode: Mode) -> Result<StreamId, StreamError> {
+        if self.next_local >= self.peer.streams {
+            return Err(StreamError::TooMany);
+        }
+        let id = StreamId::new(self.side, self.next_local);
+        self.next_local += 1;
+        let mut send = SendStream::new(self.peer.stream_data);
+        send.buffer.write(&Preamble { port, mode }.encode());
+        let stream = Stream {
+            mode: Some(mode),
+            send,
+            receive: ReceiveStream::new(self.stream_window),
+            due: Due::default(),
+        };
+        self.streams.insert(id, stream);
+        self.queue_data(id);
+        Ok(id)
+    }
+
+    /// Whether `id` is a stream of ours that was opened.
+    pub(super) fn is_local_opened(&self, id: StreamId) -> bool {
+        id.initiator() == self.side && id.index() < self.next_local
+    }
+
+    pub(crate) fn write(&mut self, id: StreamId, data: &[u8]) -> Result<usize, StreamError> {
+        let limit = self.send_buffer_bytes;
+        let send = self.writer(id, Mode::Bytes)?;
+        let room = limit.saturating_sub(send.buffer.len());
+        if room == 0 {
+            send.wants_room = true;
+            return Err(StreamError::Blocked);
+        }
+        let taken = data.len().min(room);
+        send.buffer.write(&data[..taken]);
+        self.queue_data(id);
+        Ok(taken)
+    }
+
+    pub(crate) fn send(&mut self, id: StreamId, message: &[u8]) -> Result<(), StreamError> {
+        let (limit, peer_max) = (self.send_buffer_bytes, self.peer.message);
+        let send = self.writer(id, Mode::Messages)?;
+        if message.len() as u64 > peer_max {
+            return Err(StreamError::TooLong);
+        }
+        if send.buffer.len() >= limit {
+            send.wants_room = true;
+            return Err(StreamError::Blocked);
+        }
+        let mut len = Vec::with_capacity(8);
+        codec::Writer::new(&mut len).varint(message.len() as u64);
+        send.buffer.write(&len);
+        send.buffer.write(message);
+        self.queue_data(id);
+        Ok(())
+    }
+
+    fn writer(&mut self, id: StreamId, mode: Mode) -> Result<&mut SendStream, StreamError> {
+        let stream = self.streams.get_mut(&id).ok_or(StreamError::Unknown)?;
+        if let Some(reset) = stream.send.reset {
+            return Err(StreamError::Ended(reset.code));
+        }
+        match stream.mode {
+            None => Err(StreamError::Unknown),
+            Some(actual) if actual != mode => Err(StreamError::WrongMode),
+            Some(_) if stream.send.is_open() => Ok(&mut stream.send),
+            Some(_) => Err(StreamError::Unknown),
+        }
+    }
+
+    pub(crate) fn finish(&mut self, id: StreamId) -> Result<(), StreamError> {
+        let stream = self.streams.get_mut(&id).ok_or(StreamError::Unknown)?;
+        if !stream.send.is_open() {
+            return Err(StreamError::Unknown);
+        }
+        stream.send.finish();
+        self.queue_data(id);
+        Ok(())
+    }
+
+    pub(crate) fn reset(&mut self, id: StreamId, code: u64) -> Result<(), StreamError> {
+        let stream = self.streams.get_mut(&id).ok_or(StreamError::Unknown)?;
+        if stream.send.reset.is_some() || stream.send.is_finished() {
+            return Err(StreamError::Unknown);
+        }
+        stream.send.reset(code);
+        self.queue_control(id);
+        Ok(())
+    }
+
+    pub(crate) fn stop(&mut self, id: StreamId, code: u64) -> Result<(), StreamError> {
+        let stream = self.streams.get_mut(&id).ok_or(StreamError::Unknown)?;
+        if stream.receive.is_done() || stream.receive.stopped {
+            return Err(StreamError::Unknown);
+        }
+        let unread = stream.receive.stop();
+        stream.due.stop = Some(code);
+        stream.due.stop_code = code;
+        self.on_read(unread);
+        self.queue_control(id);
+        self.retire_if_done(id);
+        Ok(())
+    }
+
+    pub(crate) fn read(&mut self, id: StreamId, out: &mut [u8]) -> Result<usize, StreamError> {
+        self.reading(id, Mode::Bytes, |receive| receive.read(out))
+    }
+
+    pub(crate) fn receive(&mut self, id: StreamId) -> Result<Option<Vec<u8>>, StreamError> {
+        let max = self.message_bytes_max;
+        self.reading(id, Mode::Messages, |receive| receive.receive(max))
+    }
+
+    fn reading<T>(
+        &mut self,
+        id: StreamId,
+        mode: Mode,
+        read: impl FnOnce(&mut ReceiveStream) -> ReadOutcome<T>,
+    ) -> Result<T, StreamError> {
+        let stream = self.streams.get_mut(&id).ok_or(StreamError::Unknown)?;
+        if stream.mode.is_some_and(|actual| actual != mode) {
+            return Err(StreamError::WrongMode);
+        }
+        let outcome = read(&mut stream.receive);
+        if let Some(broken) = outcome.broken {
+            self.on_broken_message(id, broken);
+        }
+        self.on_read(outcome.consumed as u64);
+        self.extend_credit(id);
+        self.retire_if_done(id);
+        outcome.result
+    }
+
+    /// The peer's bytes on a stream are no messages.
+    pub(super) fn on_broken_message(&mut self, id: StreamId, broken: MessageError) {
+        match broken {
+            MessageError::TooLong => {
+                if self.stop(id, MESSAGE_TOO_LONG).is_ok() {
+                    let code = MESSAGE_TOO_LONG;
+                    self.events.push_back(Event::Reset { stream: id, code });
+                }
+            }
+            MessageError::Malformed => {
+                self.violation = Some(Violation::new(
+                    code::MESSAGE,
+                    "a message's length does not decode",
+                ));
+            }
+        }
+    }
+
+    /// `bytes` will not be held any more: the peer may send as many more.
+    pub(super) fn on_read(&mut self, bytes: u64) {
+        self.data_read += bytes;
+        let target = self.data_read + self.window;
+        // Half a window at a time, so that credit costs few packets.
+        if target.saturating_sub(self.max_data) >= self.window / 2 {
+            self.max_data_due = true;
+        }
+    }
+
+    /// The limit to announce for all streams together.
+    pub(super) fn data_credit(&self) -> u64 {
+        self.max_data.max(self.data_read + self.window)
+    }
+
+    /// The limit to announce for one stream.
+    pub(super) fn stream_credit(&self, stream: &Stream) -> u64 {
+        let target = stream.receive.assembler.position() + self.stream_window;
+        stream.receive.max_data.max(target)
+    }
+
+    pub(super) fn extend_credit(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get(&id) else {
+            return;
+        };
+        let gain = self.stream_credit(stream) - stream.receive.max_data;
+        if stream.receive.wants_credit() && gain >= (self.stream_window / 2).max(1) {
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.due.max_data = true;
+            }
+            self.queue_control(id);
+        }
+    }
+
+    pub(super) fn queue_data(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get_mut(&id)
+            && !stream.send.queued
+        {
+            stream.send.queued = true;
+            self.send_queue.push_back(id);
+        }
+    }
+
+    pub(super) fn queue_control(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get_mut(&id)
+            && !stream.due.queued
+        {
+            stream.due.queued = true;
+            self.control_queue.push_back(id);
+        }
+    }
+
+    /// Forgets a stream of which nothing more is to come, and lets the peer open another.
+    pub(super) fn retire_if_done(&mut self, id: StreamId) {
+        let done = self
+            .streams
+            .get(&id)
+            .is_some_and(|stream| stream.send.is_done() && stream.receive.is_done());
+        if !done {
+            return;
+        }
+        self.streams.remove(&id);
+        if id.initiator() != self.side {
+            self.closed_remote += 1;
+            let left = self.max_remote.saturating_sub(self.next_remote);
+            if left <= self.streams_window / 2 {
+                self.max_streams_due = true;
+            }
+        }
+    }
+
+    /// The limit of streams to announce.
+    pub(super) fn stream_count_credit(&self) -> u64 {
+        self.max_remote
+            .max(self.closed_remote + self.streams_window)
+    }
+
+    /// Whether the user's buffer of a stream has room again.
+    pub(super) fn has_room(&self, send: &SendStream) -> bool {
+        send.wants_room && send.is_open() && send.buffer.len() < self.send_buffer_bytes
+    }
+}

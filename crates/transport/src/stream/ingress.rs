@@ -1,0 +1,217 @@
+//! What arrives for streams.
+
+use super::collection::{Due, Stream, Streams};
+use super::receive::ReceiveStream;
+use super::send::SendStream;
+use super::{Mode, StreamId};
+use crate::PORT_CLOSED;
+use crate::event::Event;
+use crate::frame;
+use crate::violation::{Refused, Violation, code};
+
+impl Streams {
+    pub(crate) fn on_stream(&mut self, frame: &frame::Stream<'_>) -> Result<(), Refused> {
+        let id = StreamId(frame.id);
+        let Some(stream) = self.incoming(id)? else {
+            return Ok(());
+        };
+        let end = frame.offset + frame.data.len() as u64;
+        let new = stream.receive.check(end, frame.fin)?;
+        let received = self.data_received + new;
+        if received > self.max_data {
+            return Err(
+                Violation::new(code::FLOW_CONTROL, "more data than the connection allows").into(),
+            );
+        }
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return Ok(());
+        };
+        stream.receive.insert(frame.offset, frame.data)?;
+        stream.receive.record(end, frame.fin);
+        self.data_received = received;
+        if stream.receive.stopped {
+            // Thrown away: the credit goes back at once.
+            self.on_read(new);
+        }
+        self.on_progress(id)?;
+        self.retire_if_done(id);
+        Ok(())
+    }
+
+    pub(crate) fn on_reset(&mut self, frame: frame::ResetStream) -> Result<(), Refused> {
+        let id = StreamId(frame.id);
+        let Some(stream) = self.incoming(id)? else {
+            return Ok(());
+        };
+        let new = stream.receive.check(frame.final_size, true)?;
+        if self.data_received + new > self.max_data {
+            return Err(
+                Violation::new(code::FLOW_CONTROL, "more data than the connection allows").into(),
+            );
+        }
+        self.data_received += new;
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return Ok(());
+        };
+        let (opened, stopped) = (stream.mode.is_some(), stream.receive.stopped);
+        stream.receive.record(frame.final_size, true);
+        if stopped {
+            self.on_read(new);
+        } else if let Some(unread) = stream.receive.on_reset(frame.code) {
+            if opened {
+                let code = frame.code;
+                self.events.push_back(Event::Reset { stream: id, code });
+            } else {
+                // Given up before it said where it goes: nobody here knows of it.
+                stream.send.reset(frame.code);
+                self.queue_control(id);
+            }
+            self.on_read(unread);
+        }
+        self.retire_if_done(id);
+        Ok(())
+    }
+
+    pub(crate) fn on_stop(&mut self, frame: frame::StopSending) -> Result<(), Refused> {
+        let id = StreamId(frame.id);
+        let Some(stream) = self.incoming(id)? else {
+            return Ok(());
+        };
+        if stream.send.reset.is_some() || stream.send.is_finished() {
+            return Ok(());
+        }
+        let opened = stream.mode.is_some();
+        // RFC 9000 §3.5: a reset answers it, with the same code.
+        stream.send.reset(frame.code);
+        self.queue_control(id);
+        if opened {
+            let code = frame.code;
+            self.events.push_back(Event::Stopped { stream: id, code });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn on_max_data(&mut self, max: u64) {
+        self.peer.data = self.peer.data.max(max);
+    }
+
+    pub(crate) fn on_max_stream_data(
+        &mut self,
+        frame: frame::MaxStreamData,
+    ) -> Result<(), Refused> {
+        let id = StreamId(frame.id);
+        let Some(stream) = self.incoming(id)? else {
+            return Ok(());
+        };
+        stream.send.max_data = stream.send.max_data.max(frame.max);
+        self.queue_data(id);
+        Ok(())
+    }
+
+    pub(crate) fn on_max_streams(&mut self, max: u64) {
+        self.peer.streams = self.peer.streams.max(max);
+    }
+
+    /// The stream that a frame is for, made if the peer opens it; `None` if it is over.
+    fn incoming(&mut self, id: StreamId) -> Result<Option<&mut Stream>, Violation> {
+        if id.initiator() == self.side {
+            if !self.is_local_opened(id) {
+                return Err(Violation::new(
+                    code::STREAM_STATE,
+                    "a frame for a stream that was not opened",
+                ));
+            }
+        } else if id.index() >= self.next_remote {
+            if id.index() >= self.max_remote {
+                return Err(Violation::new(
+                    code::STREAM_LIMIT,
+                    "more streams than allowed",
+                ));
+            }
+            // Opening a stream opens all before it (RFC 9000 §3.2).
+            for index in self.next_remote..=id.index() {
+                let stream = Stream {
+                    mode: None,
+                    send: SendStream::new(self.peer.stream_data),
+                    receive: ReceiveStream::new(self.stream_window),
+                    due: Due::default(),
+                };
+                let id = StreamId::new(id.initiator(), index);
+                self.streams.insert(id, stream);
+            }
+            self.next_remote = id.index() + 1;
+        }
+        Ok(self.streams.get_mut(&id))
+    }
+
+    /// New data has arrived on a stream: reads the preamble, assembles a message, tells the user.
+    fn on_progress(&mut self, id: StreamId) -> Result<(), Violation> {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return Ok(());
+        };
+        if stream.receive.stopped || stream.receive.is_done() {
+            return Ok(());
+        }
+        let mode = match stream.mode {
+            Some(mode) => mode,
+            None => match stream.receive.take_preamble() {
+                None => return Ok(()),
+                Some(None) => {
+                    return Err(Violation::new(
+                        code::STREAM_STATE,
+                        "a stream without a destination",
+                    ));
+                }
+                Some(Some(preamble)) => {
+                    self.on_read(super::Preamble::LEN as u64);
+                    if !self.ports.contains(&preamble.port) {
+                        self.refuse(id);
+                        return Ok(());
+                    }
+                    let port = preamble.port;
+                    self.events.push_back(Event::Opened { stream: id, port });
+                    preamble.mode
+                }
+            },
+        };
+        let max = self.message_bytes_max;
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return Ok(());
+        };
+        stream.mode = Some(mode);
+        if mode == Mode::Messages {
+            match stream.receive.pull(max) {
+                Ok(consumed) => self.on_read(consumed as u64),
+                Err(broken) => {
+                    self.on_broken_message(id, broken);
+                    return self.violation.take().map_or(Ok(()), Err);
+                }
+            }
+            self.extend_credit(id);
+        }
+        self.tell_readable(id, mode)
+    }
+
+    fn tell_readable(&mut self, id: StreamId, mode: Mode) -> Result<(), Violation> {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return Ok(());
+        };
+        if mode == Mode::Messages && stream.receive.is_cut_off() {
+            return Err(Violation::new(
+                code::MESSAGE,
+                "a stream ends inside a message",
+            ));
+        }
+        if stream.receive.tell(mode) {
+            self.events.push_back(Event::Readable { stream: id });
+        }
+        Ok(())
+    }
+
+    /// Nobody listens on the port of a stream that the peer opened.
+    fn refuse(&mut self, id: StreamId) {
+        // Both fail only on a direction that is over already.
+        let _ = self.stop(id, PORT_CLOSED);
+        let _ = self.reset(id, PORT_CLOSED);
+    }
+}

@@ -1,0 +1,123 @@
+//! Streams, as their user sees them, and their machinery.
+
+mod assembler;
+mod collection;
+mod egress;
+mod ingress;
+mod message;
+mod receive;
+mod send;
+mod send_buffer;
+
+pub(crate) use assembler::Assembler;
+pub(crate) use collection::{Limits, Streams};
+pub(crate) use send_buffer::SendBuffer;
+
+use crate::Side;
+
+/// A stream of one connection. Both ends may write; each end finishes or resets its own direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub(crate) u64);
+
+impl StreamId {
+    /// The number as it travels: bit 0 tells who opened it (0 the client, 1 the server).
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+
+    /// The `index`-th stream that `side` opens.
+    pub(crate) const fn new(side: Side, index: u64) -> Self {
+        Self(index << 1 | side as u64)
+    }
+
+    /// Who opened it.
+    pub(crate) const fn initiator(self) -> Side {
+        if self.0 & 1 == 0 {
+            Side::Client
+        } else {
+            Side::Server
+        }
+    }
+
+    /// How many streams the same end opened before.
+    pub(crate) const fn index(self) -> u64 {
+        self.0 >> 1
+    }
+}
+
+/// What a stream carries. Chosen by whoever opens it, for both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Mode {
+    /// Bytes, as TCP does: writes may be split or merged.
+    Bytes,
+    /// Whole messages, in order, boundaries kept.
+    Messages,
+}
+
+/// Why a stream operation was not done. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// No such stream, or it is over in this direction.
+    #[error("no such stream, or it is over")]
+    Unknown,
+    /// The buffer is full (writing; `Writable` will tell) or there is nothing (reading; `Readable`
+    /// will tell).
+    #[error("would block")]
+    Blocked,
+    /// The stream carries bytes and the call is for messages, or the other way round.
+    #[error("the stream is in the other mode")]
+    WrongMode,
+    /// The peer reset this direction, or refuses to read it.
+    #[error("the peer ended the stream (code {0})")]
+    Ended(u64),
+    /// The message is longer than what the peer takes.
+    #[error("the message is too long")]
+    TooLong,
+    /// As many streams are open as the peer allows.
+    #[error("too many streams")]
+    TooMany,
+    /// The handshake is not complete, or the connection is closing.
+    #[error("the connection is not open")]
+    NotOpen,
+}
+
+/// What a stream's opener sends before everything else: destination port and mode
+/// (docs/PROTOCOL.md §4.4).
+///
+/// ```text
+/// port 16 | mode 8 (0 bytes, 1 messages)
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Preamble {
+    pub(crate) port: u16,
+    pub(crate) mode: Mode,
+}
+
+impl Preamble {
+    pub(crate) const LEN: usize = 3;
+
+    pub(crate) fn encode(self) -> [u8; Self::LEN] {
+        let [high, low] = self.port.to_be_bytes();
+        let mode = match self.mode {
+            Mode::Bytes => 0,
+            Mode::Messages => 1,
+        };
+        [high, low, mode]
+    }
+
+    pub(crate) fn decode(bytes: [u8; Self::LEN]) -> Option<Self> {
+        let [high, low, mode] = bytes;
+        let mode = match mode {
+            0 => Mode::Bytes,
+            1 => Mode::Messages,
+            _ => return None,
+        };
+        let port = u16::from_be_bytes([high, low]);
+        Some(Self { port, mode })
+    }
+}
+
+#[cfg(test)]
+mod tests;

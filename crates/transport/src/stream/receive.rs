@@ -1,0 +1,241 @@
+use super::message::{MessageError, MessageReader};
+use super::{Assembler, Mode, Preamble, StreamError};
+use crate::violation::{Refused, Violation, code};
+
+/// The receiving direction of a stream (RFC 9000 §3.2).
+#[derive(Debug)]
+pub(super) struct ReceiveStream {
+    pub(super) assembler: Assembler,
+    messages: MessageReader,
+    /// The largest offset behind any byte that has arrived: what flow control counts.
+    pub(super) highest: u64,
+    /// How far the peer may send.
+    pub(super) max_data: u64,
+    /// Where the stream ends, once known.
+    final_size: Option<u64>,
+    /// The peer gave up, with this code.
+    reset: Option<u64>,
+    /// We do not want any more.
+    pub(super) stopped: bool,
+    /// The user read the end, or was told of the reset.
+    over: bool,
+    /// The user was told that there is something to read and has not found the bottom since.
+    told: bool,
+}
+
+/// What came of a read.
+pub(super) struct ReadOutcome<T> {
+    pub(super) result: Result<T, StreamError>,
+    /// Bytes of the stream that were consumed: new credit for the peer.
+    pub(super) consumed: usize,
+    /// The next message is none.
+    pub(super) broken: Option<MessageError>,
+}
+
+impl<T> ReadOutcome<T> {
+    fn new(result: Result<T, StreamError>, consumed: usize) -> Self {
+        Self {
+            result,
+            consumed,
+            broken: None,
+        }
+    }
+}
+
+impl ReceiveStream {
+    pub(super) fn new(max_data: u64) -> Self {
+        Self {
+            assembler: Assembler::default(),
+            messages: MessageReader::default(),
+            highest: 0,
+            max_data,
+            final_size: None,
+            reset: None,
+            stopped: false,
+            over: false,
+            told: false,
+        }
+    }
+
+    /// Whether nothing more is to come of it.
+    pub(super) fn is_done(&self) -> bool {
+        self.over
+    }
+
+    /// Whether the peer may send more, and so needs credit.
+    pub(super) fn wants_credit(&self) -> bool {
+        self.final_size.is_none() && self.reset.is_none() && !self.stopped
+    }
+
+    /// Takes in data. The caller has checked the limits with [`ReceiveStream::check`].
+    pub(super) fn insert(&mut self, offset: u64, data: &[u8]) -> Result<(), Refused> {
+        if self.reset.is_some() || self.over {
+            return Ok(());
+        }
+        if self.stopped {
+            return Ok(());
+        }
+        self.assembler
+            .insert(offset, data)
+            .map_err(|_| Refused::NoRoom)
+    }
+
+    /// Checks a frame that ends at `end` against the stream's limit and end (RFC 9000 §4.5), and
+    /// returns how many bytes it adds to what flow control counts.
+    pub(super) fn check(&self, end: u64, fin: bool) -> Result<u64, Violation> {
+        if end > self.max_data {
+            return Err(Violation::new(
+                code::FLOW_CONTROL,
+                "more data than the stream allows",
+            ));
+        }
+        let contradicts = match self.final_size {
+            Some(size) => end > size || (fin && end != size),
+            None => fin && end < self.highest,
+        };
+        if contradicts {
+            return Err(Violation::new(
+                code::FINAL_SIZE,
+                "a stream's end is contradicted",
+            ));
+        }
+        Ok(end.saturating_sub(self.highest))
+    }
+
+    /// Records what [`ReceiveStream::check`] allowed.
+    pub(super) fn record(&mut self, end: u64, fin: bool) {
+        self.highest = self.highest.max(end);
+        if fin {
+            self.final_size = Some(end);
+            if self.stopped {
+                self.over = true;
+            }
+        }
+    }
+
+    /// The peer gave up. Returns how many bytes will never be read.
+    pub(super) fn on_reset(&mut self, code: u64) -> Option<u64> {
+        if self.reset.is_some() || self.over {
+            return None;
+        }
+        let unread = self.highest - self.assembler.position();
+        self.reset = Some(code);
+        self.assembler.discard();
+        self.over = true;
+        Some(unread)
+    }
+
+    /// We want no more. Returns how many bytes were thrown away unread.
+    pub(super) fn stop(&mut self) -> u64 {
+        let unread = self.highest - self.assembler.position();
+        self.assembler.discard();
+        self.messages = MessageReader::default();
+        self.stopped = true;
+        if self.final_size.is_some() {
+            self.over = true;
+        }
+        unread
+    }
+
+    /// The opener's preamble, once it is there: `Some(None)` if it is none.
+    pub(super) fn take_preamble(&mut self) -> Option<Option<Preamble>> {
+        let mut bytes = [0; Preamble::LEN];
+        if self.assembler.readable() < bytes.len() {
+            let cut_off = self
+                .final_size
+                .is_some_and(|size| size < Preamble::LEN as u64);
+            return cut_off.then_some(None);
+        }
+        self.assembler.read_slice(&mut bytes);
+        Some(Preamble::decode(bytes))
+    }
+
+    /// Moves a message under way out of the stream. Returns how many bytes were consumed.
+    pub(super) fn pull(&mut self, max: usize) -> Result<usize, MessageError> {
+        if self.messages.is_complete() || self.stopped {
+            return Ok(0);
+        }
+        self.messages.pull(&mut self.assembler, max)
+    }
+
+    /// Whether a read would give something, and the user has not been told yet. Records that it is.
+    pub(super) fn tell(&mut self, mode: Mode) -> bool {
+        let readable = !self.over
+            && !self.stopped
+            && match mode {
+                Mode::Bytes => self.assembler.readable() > 0,
+                Mode::Messages => self.messages.is_complete(),
+            };
+        let tells = (readable || self.is_at_end()) && !self.told;
+        self.told |= tells;
+        tells
+    }
+
+    /// Whether everything has been read, and the end is what comes next.
+    fn is_at_end(&self) -> bool {
+        !self.over
+            && !self.stopped
+            && !self.messages.is_complete()
+            && self.final_size == Some(self.assembler.position())
+    }
+
+    /// Whether the stream ends inside a message.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.is_at_end() && self.messages.is_partial()
+            || self.final_size.is_some_and(|size| {
+                // The length field itself is cut off.
+                !self.messages.is_complete()
+                    && !self.messages.is_partial()
+                    && self.assembler.readable() as u64 == size - self.assembler.position()
+                    && self.assembler.readable() > 0
+            })
+    }
+
+    pub(super) fn read(&mut self, out: &mut [u8]) -> ReadOutcome<usize> {
+        if let Some(ended) = self.ended() {
+            return ReadOutcome::new(Err(ended), 0);
+        }
+        let read = self.assembler.read_slice(out);
+        let result = if read > 0 || out.is_empty() {
+            Ok(read)
+        } else {
+            self.bottom().map(|()| 0)
+        };
+        ReadOutcome::new(result, read)
+    }
+
+    pub(super) fn receive(&mut self, max: usize) -> ReadOutcome<Option<Vec<u8>>> {
+        if let Some(ended) = self.ended() {
+            return ReadOutcome::new(Err(ended), 0);
+        }
+        let Some(message) = self.messages.take() else {
+            return ReadOutcome::new(self.bottom().map(|()| None), 0);
+        };
+        match self.pull(max) {
+            Ok(consumed) => ReadOutcome::new(Ok(Some(message)), consumed),
+            Err(broken) => ReadOutcome {
+                result: Ok(Some(message)),
+                consumed: 0,
+                broken: Some(broken),
+            },
+        }
+    }
+
+    /// Nothing is left to read: the end, or not yet.
+    fn bottom(&mut self) -> Result<(), StreamError> {
+        if self.is_at_end() {
+            self.over = true;
+            return Ok(());
+        }
+        self.told = false;
+        Err(StreamError::Blocked)
+    }
+
+    fn ended(&self) -> Option<StreamError> {
+        match self.reset {
+            Some(code) => Some(StreamError::Ended(code)),
+            None if self.over || self.stopped => Some(StreamError::Unknown),
+            None => None,
+        }
+    }
+}

@@ -1,0 +1,294 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::event::Event;
+use crate::frame::{self, MaxStreamData, ResetStream, StopSending};
+use crate::violation::{Refused, code};
+use crate::{Config, PORT_CLOSED};
+
+const PORT: u16 = 7;
+
+fn config() -> Config {
+    let mut config = Config::default();
+    config.ports.insert(PORT);
+    config.stream_window_bytes = 1000;
+    config.connection_window_bytes = 1500;
+    config.streams_max = 4;
+    config
+}
+
+/// The accepting end's streams.
+fn server() -> Streams {
+    let mut streams = Streams::new(Side::Server, &config());
+    streams.on_peer_limits(Limits {
+        stream_data: 1000,
+        data: 1500,
+        streams: 4,
+        message: 1 << 20,
+    });
+    streams
+}
+
+fn data(id: u64, offset: u64, data: &[u8], fin: bool) -> frame::Stream<'_> {
+    frame::Stream {
+        id,
+        offset,
+        fin,
+        data,
+    }
+}
+
+fn preamble(mode: Mode) -> [u8; 3] {
+    Preamble { port: PORT, mode }.encode()
+}
+
+fn code_of(result: Result<(), Refused>) -> u64 {
+    match result {
+        Err(Refused::Violation(violation)) => violation.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn h19_flow_limits_are_enforced() {
+    let mut streams = server();
+    let bytes = [0; 1001];
+    assert_eq!(
+        code_of(streams.on_stream(&data(0, 0, &bytes, false))),
+        code::FLOW_CONTROL
+    );
+    let mut streams = server();
+    streams
+        .on_stream(&data(0, 0, &bytes[..1000], false))
+        .unwrap();
+    let second = streams.on_stream(&data(2, 0, &bytes[..501], false));
+    assert_eq!(code_of(second), code::FLOW_CONTROL, "of the connection");
+    let mut streams = server();
+    assert_eq!(
+        code_of(streams.on_stream(&data(8, 0, b"x", false))),
+        code::STREAM_LIMIT
+    );
+    assert_eq!(
+        code_of(streams.on_stream(&data(1, 0, b"x", false))),
+        code::STREAM_STATE
+    );
+}
+
+#[test]
+fn h19_a_changed_final_size_is_refused() {
+    let reset = |final_size| ResetStream {
+        id: 0,
+        code: 0,
+        final_size,
+    };
+    let mut streams = server();
+    streams.on_stream(&data(0, 0, &[0; 10], true)).unwrap();
+    assert_eq!(
+        code_of(streams.on_stream(&data(0, 10, b"x", false))),
+        code::FINAL_SIZE
+    );
+    assert_eq!(
+        code_of(streams.on_stream(&data(0, 0, &[0; 9], true))),
+        code::FINAL_SIZE
+    );
+    assert_eq!(code_of(streams.on_reset(reset(11))), code::FINAL_SIZE);
+    let mut streams = server();
+    streams.on_stream(&data(0, 0, &[0; 10], false)).unwrap();
+    assert_eq!(code_of(streams.on_reset(reset(9))), code::FINAL_SIZE);
+}
+
+#[test]
+fn h10_empty_frames_leave_nothing_behind() {
+    let mut streams = server();
+    for _ in 0..1000 {
+        streams.on_stream(&data(0, 0, b"", false)).unwrap();
+    }
+    assert_eq!((streams.streams.len(), streams.events.len()), (1, 0));
+}
+
+#[test]
+fn h20_streams_opened_and_reset_use_up_credit() {
+    let mut streams = server();
+    for index in 0..4u64 {
+        let reset = ResetStream {
+            id: index * 2,
+            code: 1,
+            final_size: 0,
+        };
+        streams.on_reset(reset).unwrap();
+    }
+    // Nothing was told of them, and the peer gets no more before it acknowledges our resets.
+    assert!(streams.events.is_empty());
+    assert_eq!(
+        code_of(streams.on_stream(&data(8, 0, b"", false))),
+        code::STREAM_LIMIT
+    );
+}
+
+#[test]
+fn bytes_of_a_reset_stream_are_credited() {
+    let mut streams = server();
+    streams
+        .on_stream(&data(0, 0, &preamble(Mode::Bytes), false))
+        .unwrap();
+    streams.on_stream(&data(0, 3, &[0; 900], false)).unwrap();
+    let reset = ResetStream {
+        id: 0,
+        code: 5,
+        final_size: 1000,
+    };
+    streams.on_reset(reset).unwrap();
+    assert!(streams.max_data_due);
+    assert_eq!(streams.data_credit(), 2500);
+    assert_eq!(
+        streams.read(StreamId(0), &mut [0; 10]),
+        Err(StreamError::Ended(5))
+    );
+}
+
+#[test]
+fn a_stream_to_a_closed_port_is_refused_both_ways() {
+    let mut streams = server();
+    let bytes = Preamble {
+        port: PORT + 1,
+        mode: Mode::Bytes,
+    }
+    .encode();
+    streams.on_stream(&data(0, 0, &bytes, false)).unwrap();
+    let mut out = Vec::new();
+    streams.write_frames(1000, &mut out, &mut |_| {});
+    let mut reader = codec::Reader::new(&out);
+    let reset = frame::Frame::decode(&mut reader).unwrap();
+    let stop = frame::Frame::decode(&mut reader).unwrap();
+    assert!(matches!(reset, frame::Frame::ResetStream(frame) if frame.code == PORT_CLOSED));
+    let expected = StopSending {
+        id: 0,
+        code: PORT_CLOSED,
+    };
+    assert_eq!(stop, frame::Frame::StopSending(expected));
+    assert!(streams.events.is_empty());
+}
+
+#[test]
+fn a_message_cut_off_or_malformed_is_a_violation() {
+    let mut streams = server();
+    let mut bytes = preamble(Mode::Messages).to_vec();
+    bytes.extend_from_slice(&[5, b'a', b'b']);
+    assert_eq!(
+        code_of(streams.on_stream(&data(0, 0, &bytes, true))),
+        code::MESSAGE
+    );
+    let mut streams = server();
+    bytes.truncate(3);
+    bytes.extend_from_slice(&[0x40]);
+    assert_eq!(
+        code_of(streams.on_stream(&data(0, 0, &bytes, true))),
+        code::MESSAGE,
+        "the length"
+    );
+    let mut streams = server();
+    bytes.extend_from_slice(&[0x01]);
+    let long_form = streams.on_stream(&data(0, 0, &bytes, false));
+    assert_eq!(
+        code_of(long_form),
+        code::MESSAGE,
+        "a length in a second spelling"
+    );
+}
+
+#[test]
+fn a_message_that_is_too_long_ends_its_stream_only() {
+    let mut small = config();
+    small.message_bytes_max = 10;
+    let mut streams = Streams::new(Side::Server, &small);
+    let mut bytes = preamble(Mode::Messages).to_vec();
+    bytes.extend_from_slice(&[11, b'a']);
+    streams.on_stream(&data(0, 0, &bytes, false)).unwrap();
+    let code = crate::MESSAGE_TOO_LONG;
+    let stream = StreamId(0);
+    assert!(streams.events.contains(&Event::Reset { stream, code }));
+    assert_eq!(streams.take_violation(), None);
+}
+
+#[test]
+fn a_blocked_writer_is_told_when_there_is_room() {
+    let mut small = config();
+    small.send_buffer_bytes = 100;
+    let mut streams = Streams::new(Side::Client, &small);
+    streams.on_peer_limits(Limits {
+        stream_data: 1000,
+        data: 1000,
+        streams: 4,
+        message: 1000,
+    });
+    let id = streams.open(PORT, Mode::Bytes).unwrap();
+    assert_eq!(streams.write(id, &[0; 200]), Ok(97));
+    assert_eq!(streams.write(id, &[0; 200]), Err(StreamError::Blocked));
+    let mut sent = Vec::new();
+    streams.write_frames(1000, &mut Vec::new(), &mut |frame| sent.push(frame));
+    assert!(streams.events.is_empty());
+    for frame in sent {
+        streams.on_frame_acked(frame);
+    }
+    assert_eq!(streams.poll_event(), Some(Event::Writable { stream: id }));
+    assert_eq!(streams.write(id, &[0; 200]), Ok(100));
+}
+
+#[test]
+fn the_peers_limits_hold_the_sender_back() {
+    let mut streams = Streams::new(Side::Client, &Config::default());
+    streams.on_peer_limits(Limits {
+        stream_data: 50,
+        data: 60,
+        streams: 1,
+        message: 1000,
+    });
+    let id = streams.open(PORT, Mode::Bytes).unwrap();
+    assert_eq!(streams.open(PORT, Mode::Bytes), Err(StreamError::TooMany));
+    streams.write(id, &[0; 500]).unwrap();
+    let sent = |streams: &mut Streams| {
+        let mut bytes = 0;
+        streams.write_frames(1000, &mut Vec::new(), &mut |frame| {
+            if let crate::recovery::SentFrame::Stream { range, .. } = frame {
+                bytes += range.end - range.start;
+            }
+        });
+        bytes
+    };
+    assert_eq!(sent(&mut streams), 50);
+    assert!(!streams.wants_to_send());
+    streams
+        .on_max_stream_data(MaxStreamData { id: 0, max: 500 })
+        .unwrap();
+    assert_eq!(sent(&mut streams), 10, "the connection's limit");
+    streams.on_max_data(1000);
+    assert_eq!(sent(&mut streams), 440);
+}
+
+proptest! {
+    /// Whatever is split, repeated and reordered: the messages come out as they went in.
+    #[test]
+    fn messages_survive_any_cut(
+        messages in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 1..12),
+        cuts in proptest::collection::vec((0usize..800, 1usize..40), 0..60),
+    ) {
+        let mut stream = preamble(Mode::Messages).to_vec();
+        for message in &messages {
+            codec::Writer::new(&mut stream).prefixed(message);
+        }
+        let mut streams = server();
+        let mut received = Vec::new();
+        let pieces = cuts.into_iter().map(|(start, len)| {
+            let start = start.min(stream.len());
+            start..(start + len).min(stream.len())
+        });
+        for piece in pieces.chain(std::iter::once(0..stream.len())) {
+            let frame = data(0, piece.start as u64, &stream[piece.clone()], false);
+            streams.on_stream(&frame).unwrap();
+            while let Ok(Some(message)) = streams.receive(StreamId(0)) {
+                received.push(message);
+            }
+        }
+        prop_assert_eq!(received, messages);
+    }
+}
