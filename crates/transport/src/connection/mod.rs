@@ -340,6 +340,11 @@ impl Connection {
         self.streams.poll_event()
     }
 
+    /// Whether [`Connection::poll_request`] has something.
+    pub(crate) fn has_request(&self) -> bool {
+        self.request.is_some()
+    }
+
     /// The next request.
     pub(crate) fn poll_request(&mut self) -> Option<Request> {
         self.request.take()

@@ -78,8 +78,9 @@ pub struct Endpoint {
     table: Table,
     /// Connections that may have something to send, in turn.
     sending: VecDeque<ConnectionHandle>,
-    /// Connections that may have events or requests.
+    /// Connections that may have events.
     telling: VecDeque<ConnectionHandle>,
+    /// Connections that have a request.
     requesting: VecDeque<ConnectionHandle>,
     /// Stateless answers: challenges, resets, version packets.
     answers: VecDeque<(SocketAddr, Vec<u8>)>,
@@ -254,6 +255,9 @@ impl Endpoint {
     /// The next request.
     pub fn poll_request(&mut self) -> Option<(ConnectionHandle, Request)> {
         while let Some(handle) = self.requesting.pop_front() {
+            if let Some(entry) = self.table.entry_mut(handle) {
+                entry.requesting = false;
+            }
             if let Some(request) = self
                 .table
                 .get_mut(handle)
@@ -303,6 +307,9 @@ impl Endpoint {
         if !entry.telling {
             entry.telling = true;
             self.telling.push_back(handle);
+        }
+        if !entry.requesting && entry.has_request() {
+            entry.requesting = true;
             self.requesting.push_back(handle);
         }
     }

@@ -17,12 +17,20 @@ pub(super) struct Entry {
     pub(super) sending: bool,
     /// Stands in the queue of connections with something to tell.
     pub(super) telling: bool,
+    /// Stands in the queue of connections with a request.
+    pub(super) requesting: bool,
     /// The timeout under which it is filed.
     armed: Option<Instant>,
     /// Accepted, and the handshake is under way: since when, and how it began.
     half_open: Option<(Instant, Attempt)>,
     /// Where resets for it come from, and how they end.
     reset: Option<(SocketAddr, [u8; ResetToken::LEN])>,
+}
+
+impl Entry {
+    pub(super) fn has_request(&self) -> bool {
+        self.connection.has_request()
+    }
 }
 
 /// All connections, found by handle, by id, by first attempt, by timeout.
@@ -61,6 +69,7 @@ impl Table {
                 connection: Box::new(connection),
                 sending: false,
                 telling: false,
+                requesting: false,
                 armed: None,
                 half_open: None,
                 reset: None,
