@@ -4,13 +4,17 @@
 //! - [`Driver`]: an event loop around one UDP socket, for programs that own a machine.
 //! - [`Socket`]: the same socket without the loop, for programs that have a [`mio::Poll`] of their
 //!   own.
+//! - [`blocking`]: handles for programs that want no loop at all.
 //! - [`workers`]: threads for what would block the loop.
 //! - [`OsRandom`]: the operating system's randomness, to inject into machines.
 #![forbid(unsafe_code)]
 
+pub mod blocking;
 mod clock;
 mod driver;
 mod outbox;
+#[cfg(any(test, feature = "danger-proxy"))]
+pub mod proxy;
 mod random;
 mod socket;
 pub mod workers;

@@ -46,6 +46,16 @@ impl Default for BindOptions {
     }
 }
 
+impl BindOptions {
+    /// What suits a client: the defaults, and ICMP errors.
+    pub fn client() -> Self {
+        Self {
+            icmp_errors: true,
+            ..Self::default()
+        }
+    }
+}
+
 /// What the network says about a path, unauthenticated: good for a hint to a person, not a reason
 /// to give up before the handshake's timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

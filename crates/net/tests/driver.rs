@@ -131,11 +131,7 @@ fn h74_what_the_kernel_refuses_is_counted_and_given_up() {
 #[test]
 fn h74_a_closed_port_is_told_and_does_not_spin() {
     let closed = loopback().local_addr();
-    let options = {
-        let mut options = BindOptions::default();
-        options.icmp_errors = true;
-        options
-    };
+    let options = BindOptions::client();
     let mut driver = Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), &options).unwrap();
     let mut machine = Scripted::default();
     for _ in 0..3 {

@@ -142,6 +142,11 @@ impl<M: Machine> World<M> {
         self.stats
     }
 
+    /// All nodes, in the order in which they were added.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + use<M> {
+        (0..self.nodes.len()).map(NodeId)
+    }
+
     /// The address of a node.
     pub fn address(&self, id: NodeId) -> Option<SocketAddr> {
         self.nodes.get(id.0).map(|node| node.address)

@@ -1,0 +1,112 @@
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use transport::{Accept, Config, Endpoint, Sessions};
+
+use super::command::{Command, Remote};
+use super::connection::Connection;
+use super::service::Service;
+use crate::{BindOptions, Driver, OsRandom};
+
+/// An endpoint with a thread of its own.
+///
+/// Dropping it closes its connections: what was written to finished streams gets up to three seconds to
+/// be acknowledged first. Handles that are left then fail.
+pub struct Node {
+    remote: Remote,
+    local: SocketAddr,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Node {
+    /// A node that only connects, from a port that the system chooses.
+    ///
+    /// # Errors
+    /// The operating system's, when there is no socket or thread to be had.
+    pub fn client(config: Config) -> io::Result<Self> {
+        let options = BindOptions::client();
+        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        // A machine without IPv6 has IPv4.
+        let driver = Driver::bind(any, &options)
+            .or_else(|_| Driver::bind((Ipv4Addr::UNSPECIFIED, 0).into(), &options))?;
+        Self::start(driver, Endpoint::client(config, Box::new(OsRandom)))
+    }
+
+    /// A node that accepts connections at `address`, and may connect as well. Port 0 lets the system
+    /// choose one ([`Node::local_addr`]). Peers may open streams to the ports of `config`.
+    ///
+    /// # Errors
+    /// The operating system's, for instance that the address is in use.
+    pub fn server(address: SocketAddr, config: Config, accept: Accept) -> io::Result<Self> {
+        let driver = Driver::bind(address, &BindOptions::default())?;
+        Self::start(driver, Endpoint::server(config, accept, Box::new(OsRandom)))
+    }
+
+    fn start(driver: Driver, endpoint: Endpoint) -> io::Result<Self> {
+        let (remote, commands) = Remote::new(driver.waker());
+        let local = driver.local_addr();
+        let service = Service::new(driver, endpoint, commands);
+        let thread = std::thread::Builder::new()
+            .name("undertone-node".to_owned())
+            .spawn(move || service.run())?;
+        Ok(Self {
+            remote,
+            local,
+            thread: Some(thread),
+        })
+    }
+
+    /// The address that it is bound to.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Connects to `remote`, whose identity `sessions` decides about.
+    ///
+    /// # Errors
+    /// `TimedOut`, `ConnectionRefused` (nobody listens there), `HostUnreachable` or
+    /// `ConnectionAborted` (the handshake failed, for instance because the peer is not whom we trust); the
+    /// inner error is a [`transport::CloseReason`] or a [`crate::PathError`].
+    pub fn connect(
+        &self,
+        remote: SocketAddr,
+        sessions: Box<dyn Sessions>,
+    ) -> io::Result<Connection> {
+        let peer = self.remote.ask(|reply| Command::Connect {
+            remote,
+            sessions,
+            reply,
+        })?;
+        Ok(Connection::new(self.remote.clone(), peer))
+    }
+
+    /// The next connection that a peer has opened, when it comes.
+    ///
+    /// # Errors
+    /// `NotConnected`, when the node's thread could not go on.
+    pub fn accept(&self) -> io::Result<Connection> {
+        self.accept_within(None)
+    }
+
+    /// The next connection that a peer opens within `timeout` (`None`: ever).
+    ///
+    /// # Errors
+    /// `TimedOut`, and as [`Node::accept`].
+    pub fn accept_within(&self, timeout: Option<Duration>) -> io::Result<Connection> {
+        let peer = self
+            .remote
+            .ask(|reply| Command::Accept { timeout, reply })?;
+        Ok(Connection::new(self.remote.clone(), peer))
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.remote.tell(Command::Shutdown);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

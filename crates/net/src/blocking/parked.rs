@@ -1,0 +1,217 @@
+//! What handles wait for, tried again whenever something has happened.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+
+use transport::{Connection, Instant, StreamError, StreamId};
+
+use super::command::Wait;
+use super::error;
+
+/// The code under which a stream is stopped that nobody holds any more.
+const NOBODY_READS: u32 = 0;
+
+/// What the service keeps for one connection.
+#[derive(Default)]
+pub(super) struct Streams {
+    /// Opened by the peer and not yet accepted; as many as the transport lets it open.
+    opened: VecDeque<(StreamId, u16)>,
+    /// Finished here and not yet acknowledged there.
+    unacknowledged: BTreeSet<StreamId>,
+    any_written: bool,
+    /// Those that the peer reads no more, with its code, until their handle goes.
+    stopped: BTreeMap<StreamId, u64>,
+    parked: Vec<Parked>,
+}
+
+struct Parked {
+    what: Wait,
+    deadline: Option<Instant>,
+}
+
+impl Streams {
+    pub(super) fn opened(&mut self, stream: StreamId, port: u16) {
+        self.opened.push_back((stream, port));
+    }
+
+    pub(super) fn acknowledged(&mut self, stream: StreamId) {
+        self.unacknowledged.remove(&stream);
+    }
+
+    pub(super) fn stopped(&mut self, stream: StreamId, code: u64) {
+        if self.unacknowledged.remove(&stream) {
+            self.stopped.insert(stream, code);
+        }
+    }
+
+    /// Whether everything finished has arrived.
+    pub(super) fn all_acknowledged(&self) -> bool {
+        self.unacknowledged.is_empty()
+    }
+
+    /// Whether anything was ever finished, so that the peer may still be reading it.
+    pub(super) fn any_written(&self) -> bool {
+        self.any_written
+    }
+
+    pub(super) fn finish(
+        &mut self,
+        connection: &mut Connection,
+        stream: StreamId,
+    ) -> Result<(), StreamError> {
+        connection.finish(stream)?;
+        self.unacknowledged.insert(stream);
+        self.any_written = true;
+        Ok(())
+    }
+
+    /// Nobody holds the stream any more. That it may be over already is fine.
+    pub(super) fn release(&mut self, connection: &mut Connection, stream: StreamId) {
+        self.stopped.remove(&stream);
+        let _ = self.finish(connection, stream);
+        let _ = connection.stop(stream, NOBODY_READS);
+    }
+
+    /// Tries at once, and keeps what has to wait.
+    pub(super) fn wait(
+        &mut self,
+        connection: &mut Connection,
+        what: Wait,
+        deadline: Option<Instant>,
+    ) {
+        if let Some(what) = self.attempt(connection, what) {
+            self.parked.push(Parked { what, deadline });
+        }
+    }
+
+    /// Tries what waits for `stream`, in order; `None`: for a new one.
+    pub(super) fn retry(&mut self, connection: &mut Connection, stream: Option<StreamId>) {
+        let concerned = |parked: &mut Parked| stream_of(&parked.what) == stream;
+        let again: Vec<Parked> = self.parked.extract_if(.., concerned).collect();
+        for Parked { what, deadline } in again {
+            self.wait(connection, what, deadline);
+        }
+    }
+
+    /// Tells those whose time is up.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let due = |parked: &mut Parked| parked.deadline.is_some_and(|deadline| deadline <= now);
+        for parked in self.parked.extract_if(.., due) {
+            fail(parked.what, error::timed_out());
+        }
+    }
+
+    /// When the first of those that wait is due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.parked
+            .iter()
+            .filter_map(|parked| parked.deadline)
+            .min()
+    }
+
+    /// The connection is over.
+    pub(super) fn fail_all(&mut self, error: impl Fn() -> io::Error) {
+        for parked in self.parked.drain(..) {
+            fail(parked.what, error());
+        }
+    }
+
+    /// Gives back what has to wait.
+    fn attempt(&mut self, connection: &mut Connection, what: Wait) -> Option<Wait> {
+        match what {
+            Wait::AcceptStream { reply } => match self.opened.pop_front() {
+                Some(opened) => {
+                    let _ = reply.send(Ok(opened));
+                    None
+                }
+                None => Some(Wait::AcceptStream { reply }),
+            },
+            Wait::Read { stream, max, reply } => {
+                let mut bytes = vec![0; max];
+                match connection.read(stream, &mut bytes) {
+                    Err(StreamError::Blocked) => return Some(Wait::Read { stream, max, reply }),
+                    result => {
+                        let result = result.map(|len| {
+                            bytes.truncate(len);
+                            bytes
+                        });
+                        let _ = reply.send(result.map_err(error::of_stream));
+                    }
+                }
+                None
+            }
+            Wait::Write {
+                stream,
+                data,
+                reply,
+            } => match connection.write(stream, &data) {
+                Err(StreamError::Blocked) => Some(Wait::Write {
+                    stream,
+                    data,
+                    reply,
+                }),
+                result => {
+                    let _ = reply.send(result.map_err(error::of_stream));
+                    None
+                }
+            },
+            Wait::Receive { stream, reply } => match connection.receive(stream) {
+                Err(StreamError::Blocked) => Some(Wait::Receive { stream, reply }),
+                result => {
+                    let _ = reply.send(result.map_err(error::of_stream));
+                    None
+                }
+            },
+            Wait::Send {
+                stream,
+                message,
+                reply,
+            } => match connection.send(stream, &message) {
+                Err(StreamError::Blocked) => Some(Wait::Send {
+                    stream,
+                    message,
+                    reply,
+                }),
+                result => {
+                    let _ = reply.send(result.map_err(error::of_stream));
+                    None
+                }
+            },
+            Wait::Acknowledged { stream, reply } => {
+                if self.unacknowledged.contains(&stream) {
+                    return Some(Wait::Acknowledged { stream, reply });
+                }
+                let result = match self.stopped.get(&stream) {
+                    Some(code) => Err(error::of_stream(StreamError::Ended(*code))),
+                    None => Ok(()),
+                };
+                let _ = reply.send(result);
+                None
+            }
+        }
+    }
+}
+
+fn stream_of(what: &Wait) -> Option<StreamId> {
+    match what {
+        Wait::AcceptStream { .. } => None,
+        Wait::Read { stream, .. }
+        | Wait::Write { stream, .. }
+        | Wait::Receive { stream, .. }
+        | Wait::Send { stream, .. }
+        | Wait::Acknowledged { stream, .. } => Some(*stream),
+    }
+}
+
+/// Tells whoever waits. That nobody may be there any more is fine.
+pub(super) fn fail(what: Wait, error: io::Error) {
+    match what {
+        Wait::AcceptStream { reply } => drop(reply.send(Err(error))),
+        Wait::Read { reply, .. } => drop(reply.send(Err(error))),
+        Wait::Write { reply, .. } => drop(reply.send(Err(error))),
+        Wait::Receive { reply, .. } => drop(reply.send(Err(error))),
+        Wait::Send { reply, .. } | Wait::Acknowledged { reply, .. } => {
+            drop(reply.send(Err(error)));
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Blocking handles over real sockets, with sessions that need no certificate.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests of the crate that may"
+)]
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use net::blocking::{Connection, Node, Stream};
+use net::proxy::{Impairment, Proxy};
+use sim::Rng;
+use sim::null::NullSessions;
+use transport::{Accept, Config, Mode, OpenGate, Sessions};
+
+const PORT: u16 = 7;
+
+fn sessions() -> Box<dyn Sessions> {
+    Box::new(NullSessions::client(Rng::new(1)))
+}
+
+fn server_at(address: SocketAddr) -> Node {
+    let mut config = Config::default();
+    config.ports.insert(PORT);
+    config.message_bytes_max = 2 << 20;
+    let accept = Accept {
+        sessions: Box::new(NullSessions::server(Rng::new(2)).with_identity(b"server".to_vec())),
+        gate: Box::new(OpenGate),
+        secret: crypto::Secret::from([7; 32]),
+    };
+    Node::server(address, config, accept).unwrap()
+}
+
+fn server() -> Node {
+    server_at((Ipv4Addr::LOCALHOST, 0).into())
+}
+
+fn client() -> Node {
+    let mut config = Config::default();
+    config.message_bytes_max = 2 << 20;
+    Node::client(config).unwrap()
+}
+
+/// A client's and a server's end of one connection, and the nodes that keep them alive.
+fn pair() -> (Node, Node, Connection, Connection) {
+    let (server, client) = (server(), client());
+    let near = client.connect(server.local_addr(), sessions()).unwrap();
+    let far = server.accept().unwrap();
+    (server, client, near, far)
+}
+
+fn streams(near: &Connection, far: &Connection, mode: Mode) -> (Stream, Stream) {
+    let stream = near.open(PORT, mode).unwrap();
+    // A stream exists for the peer once something is on it.
+    match mode {
+        Mode::Messages => stream.send(b"first").unwrap(),
+        _ => (&stream).write_all(b"first").unwrap(),
+    }
+    let (port, other) = far.accept_stream().unwrap();
+    assert_eq!(port, PORT);
+    (stream, other)
+}
+
+/// Sends back whatever comes on any stream of any connection.
+fn echo(node: Node) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        let connection = node.accept().unwrap();
+        while let Ok((_, stream)) = connection.accept_stream() {
+            io::copy(&mut &stream, &mut &stream).unwrap();
+            stream.close().unwrap();
+        }
+    })
+}
+
+fn megabyte() -> Vec<u8> {
+    let mut rng = Rng::new(3);
+    let mut bytes = vec![0; 1 << 20];
+    crypto::Random::fill(&mut rng, &mut bytes);
+    bytes
+}
+
+/// Writes everything, and reads everything meanwhile.
+fn round_trip(connection: &Connection, bytes: &[u8]) -> Vec<u8> {
+    let stream = Arc::new(connection.open(PORT, Mode::Bytes).unwrap());
+    let reader = {
+        let stream = Arc::clone(&stream);
+        thread::spawn(move || {
+            let mut back = Vec::new();
+            (&*stream).read_to_end(&mut back).unwrap();
+            back
+        })
+    };
+    (&*stream).write_all(bytes).unwrap();
+    stream.finish().unwrap();
+    reader.join().unwrap()
+}
+
+#[test]
+fn a_megabyte_comes_back() {
+    let server = server();
+    let address = server.local_addr();
+    let thread = echo(server);
+    let client = client();
+    let connection = client.connect(address, sessions()).unwrap();
+    assert_eq!(
+        connection.peer_identity().unwrap(),
+        Some(b"server".to_vec())
+    );
+    let bytes = megabyte();
+    assert!(round_trip(&connection, &bytes) == bytes);
+    connection.close(0, "done").unwrap();
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_megabyte_comes_through_a_dreadful_network() {
+    let server = server();
+    let proxy = Proxy::start(server.local_addr(), Impairment::dreadful(1)).unwrap();
+    let client = client();
+    let receiver = thread::spawn(move || {
+        let connection = server.accept().unwrap();
+        let (_, stream) = connection.accept_stream().unwrap();
+        let message = stream.receive().unwrap();
+        stream.send(b"got it").unwrap();
+        // Whoever reads last closes.
+        let _ = stream.receive();
+        message
+    });
+    let connection = client.connect(proxy.local_addr(), sessions()).unwrap();
+    let stream = connection.open(PORT, Mode::Messages).unwrap();
+    let bytes = megabyte();
+    stream.send(&bytes).unwrap();
+    assert_eq!(stream.receive().unwrap().as_deref(), Some(&b"got it"[..]));
+    drop((stream, connection));
+    assert!(receiver.join().unwrap().unwrap() == bytes);
+    let (_, lost) = proxy.counts();
+    assert!(lost > 100, "the network was not that dreadful: {lost}");
+}
+
+#[test]
+fn messages_keep_their_boundaries() {
+    let (_server, _client, near, far) = pair();
+    let (ours, theirs) = streams(&near, &far, Mode::Messages);
+    assert_eq!(theirs.receive().unwrap().unwrap(), b"first");
+    for len in [0, 1, 100_000] {
+        ours.send(&vec![5; len]).unwrap();
+    }
+    ours.finish().unwrap();
+    for len in [0, 1, 100_000] {
+        assert_eq!(theirs.receive().unwrap().unwrap(), vec![5; len]);
+    }
+    assert_eq!(theirs.receive().unwrap(), None);
+    let error = (&theirs).write(b"bytes").unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn waiting_ends_when_its_time_is_up_and_may_be_repeated() {
+    let (server, _client, near, far) = pair();
+    let little = Some(Duration::from_millis(20));
+    let kind = |error: io::Error| error.kind();
+    let error = server.accept_within(little).err().map(kind);
+    assert_eq!(error, Some(io::ErrorKind::TimedOut));
+    let error = near.accept_stream_within(little).err().map(kind);
+    assert_eq!(error, Some(io::ErrorKind::TimedOut));
+    let (ours, mut theirs) = streams(&near, &far, Mode::Bytes);
+    theirs.set_read_timeout(little);
+    let mut buffer = [0; 16];
+    assert_eq!(theirs.read(&mut buffer).unwrap(), 5);
+    let error = theirs.read(&mut buffer).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    theirs.set_read_timeout(None);
+    (&ours).write_all(b"late").unwrap();
+    assert_eq!(theirs.read(&mut buffer).unwrap(), 4);
+}
+
+#[test]
+fn nobody_listens_on_a_closed_port() {
+    let (_server, _client, near, _far) = pair();
+    let mut stream = near.open(PORT + 1, Mode::Bytes).unwrap();
+    stream.write_all(b"hello?").unwrap();
+    let error = stream.read(&mut [0; 16]).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_refused_in_time() {
+    let nowhere = server().local_addr();
+    let mut config = Config::default();
+    config.handshake_timeout = Duration::from_millis(600);
+    let client = Node::client(config).unwrap();
+    let error = client.connect(nowhere, sessions()).err().unwrap();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "{error}");
+}
+
+#[test]
+fn a_closed_connection_tells_both_ends_why() {
+    let (_server, _client, near, far) = pair();
+    let waiting = thread::spawn(move || far.accept_stream().err().unwrap());
+    near.close(42, "enough").unwrap();
+    let error = waiting.join().unwrap();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    assert!(error.to_string().contains("enough"), "{error}");
+    let error = near.open(PORT, Mode::Bytes).err().unwrap();
+    assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+}
+
+#[test]
+fn what_was_finished_arrives_though_every_handle_is_dropped() {
+    let (server, client, near, far) = pair();
+    let (ours, mut theirs) = streams(&near, &far, Mode::Bytes);
+    let bytes = megabyte();
+    let reader = thread::spawn(move || {
+        let mut all = Vec::new();
+        let result = theirs.read_to_end(&mut all);
+        (all, result.is_ok())
+    });
+    (&ours).write_all(&bytes).unwrap();
+    drop((ours, near));
+    let (all, ended) = reader.join().unwrap();
+    assert!(ended && all[5..] == bytes[..]);
+    drop((client, server, far));
+}
+
+#[test]
+fn handles_outlive_their_node_and_say_so() {
+    let (_server, client, near, far) = pair();
+    let (ours, theirs) = streams(&near, &far, Mode::Messages);
+    assert_eq!(theirs.receive().unwrap().unwrap(), b"first");
+    drop(client);
+    let error = ours.send(b"too late").unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+    // The node said goodbye.
+    let error = theirs.receive().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn many_threads_share_a_node() {
+    let (_server, _client, near, far) = pair();
+    let receiver = thread::spawn(move || {
+        let mut seen: Vec<Vec<u8>> = (0..20)
+            .map(|_| {
+                let (_, stream) = far.accept_stream().unwrap();
+                stream.receive().unwrap().unwrap()
+            })
+            .collect();
+        seen.sort();
+        seen
+    });
+    let senders: Vec<_> = (0..20u8)
+        .map(|index| {
+            let near = near.clone();
+            thread::spawn(move || {
+                let stream = near.open(PORT, Mode::Messages).unwrap();
+                stream.send(&[index; 1000]).unwrap();
+                stream.finish().unwrap();
+                stream
+            })
+        })
+        .collect();
+    let _streams: Vec<Stream> = senders.into_iter().map(|s| s.join().unwrap()).collect();
+    let expected: Vec<Vec<u8>> = (0..20u8).map(|index| vec![index; 1000]).collect();
+    assert_eq!(receiver.join().unwrap(), expected);
+}
