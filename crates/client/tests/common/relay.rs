@@ -1,0 +1,541 @@
+//! A server that fits into a test: it keeps to the protocol, or breaks it where a test wants it to.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use chat::Username;
+use chat::limits::{LOGIN_PORT, SESSION_PORT};
+use chat::login::{KsfId, PasswordRecord, ProofContext, ServerLogin, ServerSecrets, verify_proof};
+use chat::manifest::{Manifest, key_bag_hash};
+use chat::message::{
+    Account, ConversationId, Credentials, Deliver, Delivered, DeviceId, Failure, FailureCode,
+    LoginClientMessage, LoginServerMessage, ManifestEntry, ManifestUnchanged, MessageId,
+    NoSuchUser, Online, Refusal, Refused, RegisterFinish, RegisterStart, Registered,
+    SessionClientMessage, SessionServerMessage, Stored,
+};
+use crypto::fixtures::{SeededRandom, rsa3072_signing};
+use crypto::{SigningKey, VerifyingKey};
+use sim::Rng;
+use sim::null::NullSessions;
+use transport::{
+    Accept, Config, Connection, ConnectionHandle, Endpoint, Event, Instant, Machine, Meta,
+    OpenGate, StreamId, Transmit,
+};
+
+/// An account as the server has it.
+#[derive(Clone)]
+pub struct Registration {
+    pub name: Username,
+    pub record: PasswordRecord,
+    pub finish: RegisterFinish,
+}
+
+#[derive(Clone)]
+pub struct Letter {
+    pub position: u64,
+    pub from: Username,
+    pub id: MessageId,
+    pub sealed: Vec<u8>,
+    pub time_ms: u64,
+}
+
+/// What outlives a restart.
+#[derive(Clone, Default)]
+pub struct Disk {
+    pub accounts: BTreeMap<String, Registration>,
+    pub mailboxes: BTreeMap<String, Vec<Letter>>,
+    pub cursors: BTreeMap<(String, DeviceId), u64>,
+    pub sequences: BTreeMap<(DeviceId, ConversationId), u64>,
+    pub ids: BTreeSet<MessageId>,
+    pub notices: BTreeMap<String, Vec<Delivered>>,
+    pub version: u64,
+    pub opaque: Option<Vec<u8>>,
+}
+
+/// How the server misbehaves.
+#[derive(Clone, Default)]
+pub struct Mischief {
+    /// Answers to the next messages, instead of taking them.
+    pub refusals: VecDeque<Refusal>,
+    /// Messages are taken and not answered.
+    pub silent: bool,
+    /// Every message is put into the mailbox twice.
+    pub doubles: bool,
+    /// A sealed message is changed on its way.
+    pub spoils: bool,
+    /// The newest accounts are missing in the directory.
+    pub hides: Option<String>,
+    /// Deliveries to be repeated as they were, at the next session.
+    pub forgets_cursors: bool,
+    /// Which of the fixture keys the server has.
+    pub key: usize,
+}
+
+struct Peer {
+    channel: [u8; 32],
+    login: Option<StreamId>,
+    session: Option<StreamId>,
+    register: Option<RegisterStart>,
+    asked: Option<(Username, ServerLogin)>,
+    proving: Option<(Username, [u8; 32])>,
+    user: Option<(Username, DeviceId)>,
+    /// The position that was sent last; `None` before `ReadMore`.
+    sent_to: Option<u64>,
+}
+
+pub struct Relay {
+    endpoint: Endpoint,
+    random: SeededRandom,
+    secrets: ServerSecrets,
+    pub disk: Disk,
+    pub mischief: Mischief,
+    peers: BTreeMap<ConnectionHandle, Peer>,
+    pub wall_ms: u64,
+    /// Sealed messages that were taken.
+    pub taken: usize,
+    /// Acknowledged ids whose senders were to be told.
+    pub notified: Vec<MessageId>,
+}
+
+impl Relay {
+    pub fn new(seed: u64, mut disk: Disk, mischief: Mischief) -> Self {
+        let mut random = SeededRandom::new(seed);
+        let secrets = match &disk.opaque {
+            Some(bytes) => ServerSecrets::from_bytes(bytes).unwrap(),
+            None => ServerSecrets::generate(&mut random),
+        };
+        disk.opaque = Some(secrets.to_bytes().expose().to_vec());
+        let spki = rsa3072_signing(mischief.key)
+            .verifying_key()
+            .spki_der()
+            .to_vec();
+        let mut config = Config::default();
+        config.ports.extend([LOGIN_PORT, SESSION_PORT]);
+        config.message_bytes_max = chat::limits::MESSAGE_LEN_MAX;
+        config.stream_window_bytes = 2 << 20;
+        config.send_buffer_bytes = 2 << 20;
+        let accept = Accept {
+            sessions: Box::new(
+                NullSessions::server(Rng::stream(seed, "sessions", 1)).with_identity(spki),
+            ),
+            gate: Box::new(OpenGate),
+            secret: crypto::Secret::from([9; 32]),
+        };
+        let endpoint = Endpoint::server(config, accept, Box::new(Rng::stream(seed, "relay", 0)));
+        Self {
+            endpoint,
+            random,
+            secrets: secrets.with_ksf(KsfId::DangerCheap),
+            disk,
+            mischief,
+            peers: BTreeMap::new(),
+            wall_ms: 0,
+            taken: 0,
+            notified: Vec::new(),
+        }
+    }
+
+    pub fn key(&self) -> SigningKey {
+        rsa3072_signing(self.mischief.key)
+    }
+
+    /// Closes every connection, as a server does that stops.
+    pub fn stop(&mut self, now: Instant) {
+        let handles: Vec<_> = self.endpoint.connections().collect();
+        for handle in handles {
+            if let Some(connection) = self.endpoint.connection(handle) {
+                connection.close(now, 0, "the server restarts");
+            }
+        }
+    }
+
+    fn manifest(&mut self) -> Manifest {
+        self.disk.version += 1;
+        let hidden = self.mischief.hides.clone();
+        let entries = self.disk.accounts.values();
+        let entries = entries.filter(|account| Some(account.name.key()) != hidden.as_deref());
+        let fp = |spki: &[u8]| *crypto::Fingerprint::of_spki(spki).as_bytes();
+        let entries = entries.map(|account| ManifestEntry {
+            user: account.name.clone(),
+            sig_fingerprint: fp(&account.finish.sig_key),
+            enc_fingerprint: fp(&account.finish.enc_key),
+            key_bag_version: account.finish.key_bag_version,
+            key_bag_hash: key_bag_hash(&account.finish.key_bag),
+        });
+        let entries = entries.collect();
+        Manifest::sign(&self.key(), self.disk.version, self.wall_ms, entries).unwrap()
+    }
+
+    /// Does what the events ask for.
+    pub fn drain(&mut self, now: Instant) {
+        while let Some((handle, event)) = self.endpoint.poll_event() {
+            match event {
+                Event::Connected => self.connected(handle),
+                Event::Opened { stream, port } => {
+                    let peer = self.peers.get_mut(&handle).unwrap();
+                    if port == LOGIN_PORT {
+                        peer.login = Some(stream);
+                    } else {
+                        assert!(peer.user.is_some(), "a session before the login");
+                        peer.session = Some(stream);
+                    }
+                    self.read(now, handle, stream);
+                }
+                Event::Readable { stream } => self.read(now, handle, stream),
+                Event::Closed(_) => {
+                    self.peers.remove(&handle);
+                }
+                _ => {}
+            }
+        }
+        let handles: Vec<_> = self.peers.keys().copied().collect();
+        for handle in handles {
+            self.deliver(handle);
+        }
+    }
+
+    fn connected(&mut self, handle: ConnectionHandle) {
+        let mut channel = [0; 32];
+        let connection = self.endpoint.connection(handle).unwrap();
+        connection
+            .export(client::EXPORTER_LABEL, b"", &mut channel)
+            .unwrap();
+        let peer = Peer {
+            channel,
+            login: None,
+            session: None,
+            register: None,
+            asked: None,
+            proving: None,
+            user: None,
+            sent_to: None,
+        };
+        self.peers.insert(handle, peer);
+    }
+
+    fn connection(&mut self, handle: ConnectionHandle) -> &mut Connection {
+        self.endpoint.connection(handle).unwrap()
+    }
+
+    fn read(&mut self, now: Instant, handle: ConnectionHandle, stream: StreamId) {
+        while let Ok(Some(bytes)) = self.connection(handle).receive(stream) {
+            if self.peers[&handle].login == Some(stream) {
+                let message = LoginClientMessage::decode(&bytes).unwrap();
+                self.login(handle, message);
+            } else {
+                let message = SessionClientMessage::decode(&bytes).unwrap();
+                self.session(now, handle, message);
+            }
+        }
+    }
+
+    fn say(&mut self, handle: ConnectionHandle, message: impl Into<LoginServerMessage>) {
+        let stream = self.peers[&handle].login.unwrap();
+        let bytes = message.into().encode();
+        self.connection(handle).send(stream, &bytes).unwrap();
+    }
+
+    fn tell(&mut self, handle: ConnectionHandle, message: impl Into<SessionServerMessage>) -> bool {
+        let Some(stream) = self.peers[&handle].session else {
+            return false;
+        };
+        let bytes = message.into().encode();
+        self.connection(handle).send(stream, &bytes).is_ok()
+    }
+
+    fn login(&mut self, handle: ConnectionHandle, message: LoginClientMessage) {
+        let channel = self.peers[&handle].channel;
+        match message {
+            LoginClientMessage::RegisterStart(start) => {
+                let response = self.secrets.register_start(&start).unwrap();
+                self.peers.get_mut(&handle).unwrap().register = Some(start);
+                self.say(handle, response);
+            }
+            LoginClientMessage::RegisterFinish(finish) => self.register(handle, finish),
+            LoginClientMessage::LoginStart(start) => {
+                let account = self.disk.accounts.get(start.username.key());
+                let record = account.map(|account| account.record.clone());
+                let (login, response) = self
+                    .secrets
+                    .login_start(&start, record.as_ref(), &channel, &mut self.random)
+                    .unwrap();
+                let name = account.map_or(start.username.clone(), |account| account.name.clone());
+                self.peers.get_mut(&handle).unwrap().asked = Some((name, login));
+                self.say(handle, response);
+            }
+            LoginClientMessage::LoginFinish(finish) => {
+                let (name, login) = self.peers.get_mut(&handle).unwrap().asked.take().unwrap();
+                if login.finish(&finish).is_err() {
+                    return self.say(handle, Failure::new(FailureCode::LoginFailed, "no"));
+                }
+                let finish = self.disk.accounts[name.key()].finish.clone();
+                let nonce = crypto::random_array(&mut self.random);
+                self.peers.get_mut(&handle).unwrap().proving = Some((name, nonce));
+                self.say(
+                    handle,
+                    Credentials {
+                        key_bag: finish.key_bag,
+                        key_bag_version: finish.key_bag_version,
+                        sig_key: finish.sig_key,
+                        enc_key: finish.enc_key,
+                        enc_certificate: finish.enc_certificate,
+                        nonce,
+                    },
+                );
+            }
+            LoginClientMessage::Proof(proof) => {
+                let (name, nonce) = self.peers.get_mut(&handle).unwrap().proving.take().unwrap();
+                let key = &self.disk.accounts[name.key()].finish.sig_key;
+                let key = VerifyingKey::from_spki_der(key).unwrap();
+                let context = ProofContext {
+                    channel: &channel,
+                    nonce: &nonce,
+                    username: &name,
+                    server: &self.key().verifying_key().fingerprint(),
+                };
+                verify_proof(Some(&key), &key, context, &proof).unwrap();
+                self.peers.get_mut(&handle).unwrap().user = Some((name, proof.device));
+                let manifest = self.manifest();
+                self.say(handle, manifest.head().clone());
+                for part in manifest.parts() {
+                    self.say(handle, part);
+                }
+            }
+            LoginClientMessage::LoginWorkSolution(_) => panic!("no work was asked for"),
+        }
+    }
+
+    fn register(&mut self, handle: ConnectionHandle, finish: RegisterFinish) {
+        let peer = self.peers.get_mut(&handle).unwrap();
+        let name = peer.register.take().unwrap().username;
+        chat::login::verify_registration(&peer.channel, &name, &finish).unwrap();
+        if self.disk.accounts.contains_key(name.key()) {
+            return self.say(handle, Failure::new(FailureCode::NameTaken, "taken"));
+        }
+        let record = self.secrets.register_finish(finish.record).unwrap();
+        let account = Registration {
+            name: name.clone(),
+            record,
+            finish,
+        };
+        self.disk.accounts.insert(name.key().to_owned(), account);
+        self.say(handle, Registered {});
+    }
+
+    fn session(&mut self, now: Instant, handle: ConnectionHandle, message: SessionClientMessage) {
+        let (user, device) = self.peers[&handle].user.clone().unwrap();
+        match message {
+            SessionClientMessage::ListOnline(ask) => {
+                let users = self.peers.values().filter_map(|peer| peer.user.as_ref());
+                let users: BTreeSet<Username> = users.map(|(name, _)| name.clone()).collect();
+                let users: Vec<Username> = users.into_iter().collect();
+                self.tell(
+                    handle,
+                    Online {
+                        request: ask.request,
+                        users: users.try_into().unwrap(),
+                        more: false,
+                    },
+                );
+            }
+            SessionClientMessage::Lookup(ask) => {
+                let request = ask.request;
+                let Some(account) = self.disk.accounts.get(ask.name.key()).cloned() else {
+                    self.tell(handle, NoSuchUser { request });
+                    return;
+                };
+                self.tell(
+                    handle,
+                    Account {
+                        request,
+                        name: account.name,
+                        sig_key: account.finish.sig_key,
+                        enc_key: account.finish.enc_key,
+                        enc_certificate: account.finish.enc_certificate,
+                    },
+                );
+            }
+            SessionClientMessage::Send(send) => {
+                if let Some(refusal) = self.mischief.refusals.pop_front() {
+                    let message_id = send.message_id;
+                    self.tell(
+                        handle,
+                        Refused {
+                            message_id,
+                            refusal,
+                        },
+                    );
+                    return;
+                }
+                self.take(handle, user, device, send);
+            }
+            SessionClientMessage::Acknowledge(ack) => {
+                let key = user.key().to_owned();
+                let cursor = self.disk.cursors.entry((key.clone(), device)).or_insert(0);
+                *cursor = (*cursor).max(ack.position);
+                for id in ack.notify.iter().map(|id| id.0) {
+                    self.notified.push(id);
+                    let letters = &self.disk.mailboxes[&key];
+                    let letter = letters.iter().find(|letter| letter.id == id).unwrap();
+                    let from = letter.from.key().to_owned();
+                    self.disk.notices.entry(from).or_default().push(Delivered {
+                        message_id: id,
+                        by: user.clone(),
+                    });
+                }
+            }
+            SessionClientMessage::ManifestRequest(ask) => {
+                if ask.have_version == u64::MAX {
+                    let request = ask.request;
+                    self.tell(handle, ManifestUnchanged { request });
+                    return;
+                }
+                let manifest = self.manifest();
+                self.tell(handle, manifest.head().clone());
+                for part in manifest.parts() {
+                    self.tell(handle, part);
+                }
+            }
+            SessionClientMessage::ReadMore(read) => {
+                let cursor = self.disk.cursors.get(&(user.key().to_owned(), device));
+                let mut after = read.after.max(cursor.copied().unwrap_or(0));
+                if self.mischief.forgets_cursors {
+                    after = 0;
+                }
+                self.peers.get_mut(&handle).unwrap().sent_to = Some(after);
+            }
+        }
+        let _ = now;
+    }
+
+    fn take(
+        &mut self,
+        handle: ConnectionHandle,
+        user: Username,
+        device: DeviceId,
+        send: chat::message::Send,
+    ) {
+        let message_id = send.message_id;
+        if !self.disk.accounts.contains_key(send.to.key()) {
+            let refusal = Refusal::NoSuchUser;
+            self.tell(
+                handle,
+                Refused {
+                    message_id,
+                    refusal,
+                },
+            );
+            return;
+        }
+        if !self.disk.ids.contains(&message_id) {
+            let last = self.disk.sequences.entry((device, send.conversation));
+            let last = last.or_insert(0);
+            if send.sequence != *last + 1 {
+                let expected = *last + 1;
+                let refusal = Refusal::Gap { expected };
+                self.tell(
+                    handle,
+                    Refused {
+                        message_id,
+                        refusal,
+                    },
+                );
+                return;
+            }
+            *last = send.sequence;
+            self.taken += 1;
+            self.disk.ids.insert(message_id);
+            let mut sealed = send.sealed.into_vec();
+            if self.mischief.spoils {
+                let middle = sealed.len() / 2;
+                sealed[middle] ^= 1;
+            }
+            let copies = if self.mischief.doubles { 2 } else { 1 };
+            for _ in 0..copies {
+                self.put(&send.to, &user, message_id, &sealed);
+            }
+            if send.to != user {
+                self.put(&user, &user, message_id, &sealed);
+            }
+        }
+        if !self.mischief.silent {
+            self.tell(handle, Stored { message_id });
+        }
+    }
+
+    /// Puts a message into a mailbox.
+    pub fn put(&mut self, to: &Username, from: &Username, id: MessageId, sealed: &[u8]) {
+        let mailbox = self.disk.mailboxes.entry(to.key().to_owned()).or_default();
+        mailbox.push(Letter {
+            position: 10 * (mailbox.len() as u64 + 1),
+            from: from.clone(),
+            id,
+            sealed: sealed.to_vec(),
+            time_ms: self.wall_ms,
+        });
+    }
+
+    /// Sends what a peer has not got.
+    fn deliver(&mut self, handle: ConnectionHandle) {
+        let peer = &self.peers[&handle];
+        let (Some((user, device)), Some(mut sent_to)) = (peer.user.clone(), peer.sent_to) else {
+            return;
+        };
+        let key = user.key().to_owned();
+        for notice in self.disk.notices.remove(&key).unwrap_or_default() {
+            self.tell(handle, notice);
+        }
+        let acknowledged = self
+            .disk
+            .cursors
+            .get(&(key.clone(), device))
+            .copied()
+            .unwrap_or(0);
+        let letters = self.disk.mailboxes.get(&key).cloned().unwrap_or_default();
+        let ahead = letters
+            .iter()
+            .filter(|letter| letter.position > acknowledged && letter.position <= sent_to)
+            .count();
+        let room = 64usize.saturating_sub(ahead);
+        let due = letters.iter().filter(|letter| letter.position > sent_to);
+        for letter in due.take(room).cloned().collect::<Vec<_>>() {
+            let delivered = self.tell(
+                handle,
+                Deliver {
+                    position: letter.position,
+                    from: letter.from,
+                    message_id: letter.id,
+                    sealed: letter.sealed.try_into().unwrap(),
+                    time_ms: letter.time_ms,
+                },
+            );
+            if !delivered {
+                break;
+            }
+            sent_to = letter.position;
+        }
+        self.peers.get_mut(&handle).unwrap().sent_to = Some(sent_to);
+    }
+}
+
+impl Machine for Relay {
+    fn handle_datagram(&mut self, now: Instant, meta: Meta, datagram: &mut [u8]) {
+        self.endpoint.handle_datagram(now, meta, datagram);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.endpoint.handle_timeout(now);
+    }
+
+    fn poll_transmit(
+        &mut self,
+        now: Instant,
+        max_segments: usize,
+        buffer: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        self.endpoint.poll_transmit(now, max_segments, buffer)
+    }
+
+    fn poll_timeout(&mut self) -> Option<Instant> {
+        self.endpoint.poll_timeout()
+    }
+}
