@@ -1,0 +1,7 @@
+mod inbox;
+mod outbox;
+mod trust;
+
+pub(crate) use inbox::*;
+pub(crate) use outbox::*;
+pub(crate) use trust::*;
