@@ -1,6 +1,6 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::StoreError;
@@ -9,9 +9,13 @@ use crate::StoreError;
 pub(super) struct Files {
     database: PathBuf,
     log: PathBuf,
-    /// Holds the lock.
-    _lock: File,
+    /// Holds the lock; says inside that the database was made.
+    lock: File,
 }
+
+/// The shortest header that SQLite takes for a database; it takes anything shorter for a new one.
+const HEADER_BYTES: u64 = 512;
+const MADE: &[u8] = b"made\n";
 
 impl Files {
     /// Takes the lock beside the database, then makes the database's file if it is not there.
@@ -26,13 +30,39 @@ impl Files {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
+        let made = lock.metadata().map_err(failed)?.len() > 0;
+        let found = fs::metadata(&database).map(|metadata| metadata.len());
+        if let Ok(bytes) = found
+            && bytes < HEADER_BYTES
+            && (made || bytes > 0)
+        {
+            return Err(StoreError::Corrupt(format!(
+                "{} was cut off",
+                path.display()
+            )));
+        }
         open_private(&database).map_err(failed)?;
         sync_folder(&database).map_err(failed)?;
         let log = with_suffix(&database, "-wal");
         Ok(Self {
             database,
             log,
-            _lock: lock,
+            lock,
+        })
+    }
+
+    /// Notes that the database is there, so that an empty file is no new one from here on.
+    pub(super) fn note_made(&self) -> Result<(), StoreError> {
+        let write = || {
+            if self.lock.metadata()?.len() == 0 {
+                (&self.lock).write_all(MADE)?;
+                self.lock.sync_all()?;
+            }
+            Ok(())
+        };
+        write().map_err(|error: io::Error| match error.kind() {
+            io::ErrorKind::StorageFull => StoreError::Full,
+            _ => StoreError::Io(error.to_string()),
         })
     }
 

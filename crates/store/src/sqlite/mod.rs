@@ -11,6 +11,8 @@ mod fault;
 mod files;
 mod schema;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
@@ -65,6 +67,7 @@ impl Engine {
         configure(&connection, options).map_err(in_use)?;
         schema.migrate(&connection)?;
         schema.verify(&connection)?;
+        files.note_made()?;
         Ok(Self {
             connection,
             files,

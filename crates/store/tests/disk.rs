@@ -1,0 +1,207 @@
+//! A full disk, a second process, and who may read the files.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of a test")]
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::{batch, last_batch, open};
+use store::relay::{Append, Op, Outcome, SqliteStore};
+use store::{SqliteOptions, Store, StoreError};
+
+fn limited(path: &Path, max_bytes: u64) -> SqliteStore {
+    let mut options = SqliteOptions::default();
+    options.max_bytes = Some(max_bytes);
+    SqliteStore::open_with(path, &options).unwrap()
+}
+
+/// A message that no cursor passes, so that the file grows.
+fn fill(number: u64) -> [Op; 2] {
+    let key = Op::PutMeta {
+        key: "filled".into(),
+        value: number.to_be_bytes().to_vec(),
+    };
+    let message = Append {
+        sending_device: [3; 16],
+        sequence: number,
+        sealed: vec![7; 20_000],
+        ..common::message(number)
+    };
+    [key, Op::Append(Box::new(message))]
+}
+
+fn filled(store: &mut SqliteStore) -> u64 {
+    match store
+        .commit(&[Op::LoadMeta {
+            key: "filled".into(),
+        }])
+        .unwrap()
+        .remove(0)
+    {
+        Outcome::Meta(Some(value)) => u64::from_be_bytes(value.try_into().unwrap()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn h80_a_full_disk_refuses_and_recovers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    drop(open(&path));
+    let mut store = limited(&path, 500_000);
+    let refused = (1..1_000)
+        .find(|number| match store.commit(&fill(*number)) {
+            Ok(_) => false,
+            Err(error) => {
+                assert_eq!(error, StoreError::Full);
+                true
+            }
+        })
+        .unwrap();
+    assert!(refused > 5, "full at once");
+    // Refused whole, and again; reading goes on.
+    for _ in 0..3 {
+        assert_eq!(store.commit(&fill(refused)), Err(StoreError::Full));
+        assert_eq!(filled(&mut store), refused - 1);
+    }
+    // Deleting makes room.
+    let expire = [Op::Expire {
+        before_ms: u64::MAX,
+        limit: 4,
+    }];
+    assert_eq!(
+        store.commit(&expire).unwrap(),
+        [Outcome::Expired {
+            messages: 4,
+            notices: 0
+        }]
+    );
+    store.commit(&fill(refused)).unwrap();
+    assert_eq!(filled(&mut store), refused);
+    // So does a larger disk.
+    drop(store);
+    let mut store = limited(&path, 5_000_000);
+    for number in refused + 1..refused + 20 {
+        store.commit(&fill(number)).unwrap();
+    }
+    assert_eq!(filled(&mut store), refused + 19);
+}
+
+#[test]
+fn h85_a_second_store_on_the_same_files_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    let mut store = open(&path);
+    store.commit(&batch(1)).unwrap();
+    let refused = |path: &Path| match SqliteStore::open(path) {
+        Err(StoreError::InUse(name)) => assert_eq!(name, path.display().to_string()),
+        other => panic!("{other:?}"),
+    };
+    refused(&path);
+    #[cfg(unix)]
+    {
+        let other = folder.path().join("other.db");
+        std::os::unix::fs::symlink(&path, &other).unwrap();
+        refused(&other);
+    }
+    // The first one goes on, and gives the files back.
+    store.commit(&batch(2)).unwrap();
+    drop(store);
+    assert_eq!(
+        last_batch(&mut SqliteStore::open(&path).unwrap()).unwrap(),
+        2
+    );
+}
+
+const PATH: &str = "STORE_TEST_PATH";
+
+#[test]
+#[ignore = "run by another test as a process of its own"]
+fn second_process() {
+    let Some(path) = std::env::var_os(PATH) else {
+        return;
+    };
+    let refused = SqliteStore::open(Path::new(&path));
+    assert!(matches!(refused, Err(StoreError::InUse(_))), "{refused:?}");
+}
+
+#[test]
+fn h85_a_second_process_on_the_same_files_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    let mut store = open(&path);
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "second_process", "--ignored"])
+        .env(PATH, &path)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    store.commit(&batch(1)).unwrap();
+    drop(store);
+    assert_eq!(
+        last_batch(&mut SqliteStore::open(&path).unwrap()).unwrap(),
+        1
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_for_their_owner_alone() {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    let check = || {
+        let files: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        for file in &files {
+            let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{:?}", file.path());
+        }
+        files.len()
+    };
+    let mut store = open(&path);
+    store.commit(&batch(1)).unwrap();
+    assert_eq!(check(), 3, "database, log and lock");
+    drop(store);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let mut store = open(&path);
+    store.commit(&batch(2)).unwrap();
+    assert_eq!(check(), 3);
+}
+
+#[test]
+fn a_missing_folder_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = SqliteStore::open(&folder.path().join("missing").join("relay.db"));
+    assert!(matches!(opened, Err(StoreError::Io(_))));
+}
+
+#[test]
+fn a_store_of_the_other_kind_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("some.db");
+    drop(store::device::SqliteStore::open(&path).unwrap());
+    assert!(matches!(
+        SqliteStore::open(&path),
+        Err(StoreError::Foreign(_))
+    ));
+    std::fs::write(
+        &path,
+        b"not a database at all, but long enough for a header ".repeat(9),
+    )
+    .unwrap();
+    assert!(matches!(
+        SqliteStore::open(&path),
+        Err(StoreError::Corrupt(_))
+    ));
+}
