@@ -93,6 +93,27 @@ fn h81_a_row_that_was_changed_is_never_served() {
     assert!(matches!(open(&path, &FIRST), Err(StoreError::Corrupt(_))));
 }
 
+/// Rows are whole, but one is not found by its index.
+#[test]
+fn h81_a_damaged_index_is_found() {
+    const INDEXED: Schema = schema(&[VERSION_1, "CREATE INDEX notes_by_note ON notes (note, id);"]);
+    let (_folder, path) = place();
+    let mut engine = open(&path, &INDEXED).unwrap();
+    engine
+        .commit(|db| NOTES.insert(db, &[int63(1), text("a needle")]))
+        .unwrap();
+    drop(engine);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let mut needles = bytes
+        .windows(8)
+        .enumerate()
+        .filter(|(_, window)| window == b"a needle");
+    let index = needles.next_back().unwrap().0;
+    bytes[index] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert!(matches!(open(&path, &INDEXED), Err(StoreError::Corrupt(_))));
+}
+
 #[test]
 fn other_tables_are_refused() {
     let (_folder, path) = place();
