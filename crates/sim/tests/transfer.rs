@@ -80,7 +80,6 @@ fn h26_ten_megabytes_arrive_through_a_dreadful_network() {
 }
 
 #[test]
-#[ignore = "a keep-alive that waits for the window spins"]
 fn h26_five_second_delays_do_not_stop_it() {
     let mut link = Link::dreadful();
     link.jitter = Duration::from_secs(5);

@@ -12,6 +12,9 @@ use super::Connection;
 /// (RFC 9000 §10.2.3).
 const APPLICATION_ERROR: u64 = 0x0c;
 
+/// TLS's internal_error, for a handshake that failed without an alert.
+const INTERNAL_ALERT: u8 = 80;
+
 /// Where a connection stands.
 #[derive(Debug)]
 pub(super) enum State {
@@ -83,7 +86,7 @@ impl Connection {
     }
 
     pub(super) fn on_session_error(&mut self, now: Instant, error: SessionError) {
-        let code = code::CRYPTO + u64::from(error.alert.unwrap_or(0));
+        let code = code::CRYPTO + u64::from(error.alert.unwrap_or(INTERNAL_ALERT));
         self.tell_closed(CloseReason::Handshake(error));
         self.start_closing(now, false, code, Vec::new(), None);
     }

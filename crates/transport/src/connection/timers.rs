@@ -68,7 +68,8 @@ impl Connection {
     /// When a ping keeps the connection alive; well before the idle timeout.
     fn keep_alive_at(&self) -> Option<Instant> {
         let interval = self.config.keep_alive?.min(self.idle_timeout / 2);
-        self.is_open().then(|| self.timers.quiet_since() + interval)
+        // One that is due already waits for the window.
+        (self.is_open() && !self.ping_due).then(|| self.timers.quiet_since() + interval)
     }
 
     /// When [`Connection::handle_timeout`] is due.
