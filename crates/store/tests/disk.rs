@@ -89,6 +89,42 @@ fn h80_a_full_disk_refuses_and_recovers() {
     assert_eq!(filled(&mut store), refused + 19);
 }
 
+/// On a disk of its own: `mount -t tmpfs -o size=16m tmpfs DIR`.
+#[test]
+#[ignore = "needs a disk of 16 MB, named by STORE_TEST_DISK"]
+fn h80_a_small_disk_refuses_and_recovers() {
+    let Some(disk) = std::env::var_os("STORE_TEST_DISK") else {
+        return;
+    };
+    let folder = tempfile::tempdir_in(disk).unwrap();
+    let path = folder.path().join("relay.db");
+    let ballast = folder.path().join("ballast");
+    let mut store = open(&path);
+    store.commit(&fill(1)).unwrap();
+    let mut last = 1;
+    for megabytes in [10, 5, 0] {
+        let _ = std::fs::remove_file(&ballast);
+        std::fs::write(&ballast, vec![1; megabytes << 20]).unwrap();
+        let before = last;
+        let mut refused = 0;
+        while refused < 5 {
+            match store.commit(&fill(last + 1)) {
+                Ok(_) => last += 1,
+                Err(error) => {
+                    assert_eq!(error, StoreError::Full);
+                    refused += 1;
+                }
+            }
+            assert_eq!(filled(&mut store), last);
+        }
+        assert!(last > before, "{megabytes} MB: more room is not used");
+        // A full disk can be opened and read.
+        drop(store);
+        store = SqliteStore::open(&path).unwrap();
+        assert_eq!(filled(&mut store), last);
+    }
+}
+
 #[test]
 fn h85_a_second_store_on_the_same_files_is_refused() {
     let folder = tempfile::tempdir().unwrap();

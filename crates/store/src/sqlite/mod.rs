@@ -86,9 +86,10 @@ impl Engine {
         let done = transact(&self.connection, work);
         let outcome = done.or_else(|fault| self.undo(fault));
         match &outcome {
-            Ok(_) => self.shorten_log(),
+            Ok(_) if self.files.log_bytes() <= LOG_BYTES_MAX => {}
             Err(error) if !error.is_refusal() => self.stop(error.clone()),
-            Err(_) => {}
+            // A full disk: what the log holds twice may make room.
+            Ok(_) | Err(_) => self.shorten_log(),
         }
         outcome
     }
@@ -105,12 +106,9 @@ impl Engine {
         }
     }
 
-    /// Copies a long log into the database. SQLite's automatic way hides errors, and a sync that
+    /// Copies the log into the database. SQLite's automatic way hides errors, and a sync that
     /// failed once must not be tried again: the kernel may have dropped what it did not write.
     fn shorten_log(&mut self) {
-        if self.files.log_bytes() <= LOG_BYTES_MAX {
-            return;
-        }
         let checkpoint = self
             .connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
