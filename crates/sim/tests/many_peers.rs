@@ -101,8 +101,16 @@ fn handshakes_complete_though_most_of_them_is_lost() {
         let done = world.run(
             after(120),
             |node, endpoint, _| {
-                drain(endpoint, |_, _, event| match event {
-                    Event::Connected => connected.set(connected.get() + 1),
+                drain(endpoint, |endpoint, handle, event| match event {
+                    Event::Connected => {
+                        connected.set(connected.get() + 1);
+                        if node == client {
+                            // What the server cannot read yet must not be in the way.
+                            let connection = endpoint.connection(handle).unwrap();
+                            let stream = connection.open(PORT, Mode::Messages).unwrap();
+                            connection.send(stream, &[0; 100_000]).unwrap();
+                        }
+                    }
                     // A spoiled Initial makes the server hold a connection that nobody continues.
                     Event::Closed(reason) if node == client => panic!("seed {seed}: {reason}"),
                     _ => {}
