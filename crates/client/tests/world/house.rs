@@ -6,10 +6,9 @@
     reason = "it fails where it is wrong"
 )]
 
-pub mod relay;
-
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::collections::VecDeque;
 
 use chat::Username;
 use chat::message::MessageId;
@@ -21,13 +20,12 @@ use crypto::fixtures::{SeededRandom, rsa3072_decryption, rsa3072_signing};
 use crypto::{RsaBits, Secret, SecretBytes};
 use e2e::Identity;
 use sim::null::NullSessions;
-use sim::{NodeId, Rng, World};
-use store::device::MemoryStore;
-use store::faulty::Faulty;
+use sim::{Link, NodeId, Rng, World};
+use store::device::{MemoryStore, Op};
 use store::{Store, StoreError};
 use transport::{Instant, Machine, Meta, Transmit};
 
-use relay::{Disk, Mischief, Relay};
+use crate::relay::{Disk, Mischief, Relay};
 
 /// 2026-11-20T12:00:00Z.
 pub const START_MS: u64 = 1_795_176_000_000;
@@ -39,7 +37,9 @@ pub fn name(typed: &str) -> Username {
 /// One user's installation: what survives its process, and what does not.
 pub struct User {
     pub client: Client,
-    pub store: Faulty<MemoryStore>,
+    pub store: MemoryStore,
+    /// What the next transactions that write fail with, if at all.
+    pub faults: VecDeque<Option<StoreError>>,
     pub events: Vec<Event>,
     /// Outcomes on their way back from the workers.
     done: Vec<(Instant, Completion)>,
@@ -49,6 +49,7 @@ pub struct User {
     /// Texts that the workers' transactions must not show.
     pub canary: Option<String>,
     pub dead: bool,
+    strangers_keys: bool,
 }
 
 impl User {
@@ -68,9 +69,9 @@ impl User {
                         if let Some(canary) = &self.canary {
                             assert!(!format!("{ops:?}").contains(canary.as_str()));
                         }
-                        Outcome::Stored(self.store.commit(&ops))
+                        Outcome::Stored(self.commit(&ops))
                     }
-                    Work::Job(Job::GenerateIdentity { name, .. }) => {
+                    Work::Job(Job::GenerateIdentity { name, .. }) if !self.strangers_keys => {
                         Outcome::Done(Done::Identity(Ok(Box::new(identity(&name)))))
                     }
                     Work::Job(job) => Outcome::Done(job.run(&mut self.random)),
@@ -94,6 +95,21 @@ impl User {
                 return;
             }
         }
+    }
+
+    fn commit(&mut self, ops: &[Op]) -> Result<Vec<store::device::Outcome>, StoreError> {
+        let loads = |op: &Op| {
+            let op = format!("{op:?}");
+            ["Load", "List", "Find"]
+                .iter()
+                .any(|load| op.starts_with(load))
+        };
+        if !ops.iter().all(loads)
+            && let Some(Some(fault)) = self.faults.pop_front()
+        {
+            return Err(fault);
+        }
+        self.store.commit(ops)
     }
 
     pub fn messages(&self) -> Vec<Message> {
@@ -220,6 +236,9 @@ pub struct House {
     pub relay: NodeId,
     seed: u64,
     clients: u64,
+    /// From now on registrations make keys that nobody has seen.
+    pub strangers_keys: bool,
+    nodes: Vec<NodeId>,
 }
 
 /// The server's address.
@@ -241,6 +260,8 @@ impl House {
             relay,
             seed,
             clients: 0,
+            strangers_keys: false,
+            nodes: vec![relay],
         }
     }
 
@@ -277,16 +298,19 @@ impl House {
         );
         let user = User {
             client: client.unwrap(),
-            store: Faulty::new(store),
+            store,
+            faults: VecDeque::new(),
             events: Vec::new(),
             done: Vec::new(),
             random: SeededRandom::new(self.seed + index),
             work_time: Duration::from_millis(3),
             canary: None,
             dead: false,
+            strangers_keys: self.strangers_keys,
         };
         let address = SocketAddr::from(([10, 0, 1, index as u8], 4000));
         let node = self.world.add(address, Node::User(Box::new(user)));
+        self.nodes.push(node);
         self.act(node, |client, now| {
             client.set_wall_time(START_MS + now.as_nanos() / 1_000_000);
             client.start(now);
@@ -299,9 +323,9 @@ impl House {
         let taken = self.world.with(node, |node, _| {
             let Node::User(user) = node else { panic!() };
             user.dead = true;
-            std::mem::replace(&mut user.store, Faulty::new(MemoryStore::default()))
+            std::mem::take(&mut user.store)
         });
-        taken.unwrap().into_inner()
+        taken.unwrap()
     }
 
     pub fn act<T>(&mut self, node: NodeId, act: impl FnOnce(&mut Client, Instant) -> T) -> T {
@@ -353,6 +377,17 @@ impl House {
         self.change_relay(|relay, _| {
             *relay = Relay::new(seed, relay.disk.clone(), relay.mischief.clone());
         });
+    }
+
+    /// Cuts every link, or mends it.
+    pub fn cut(&mut self, cut: bool) {
+        let nodes: Vec<_> = self.nodes.clone();
+        for node in nodes {
+            self.world.change_links(node, |link| link.up = !cut);
+        }
+        let mut link = Link::default();
+        link.up = !cut;
+        self.world.set_default_link(link);
     }
 
     /// Lets time pass until `done`, at most `secs`.

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chat::Username;
 use chat::limits::{LOGIN_PORT, SESSION_PORT};
-use chat::login::{KsfId, PasswordRecord, ProofContext, ServerLogin, ServerSecrets, verify_proof};
+use chat::login::{
+    KsfId, PasswordRecord, ProofContext, ServerLogin, ServerSecrets, verify_login_work,
+    verify_proof,
+};
 use chat::manifest::{Manifest, key_bag_hash};
 use chat::message::{
     Account, ConversationId, Credentials, Deliver, Delivered, DeviceId, Failure, FailureCode,
-    LoginClientMessage, LoginServerMessage, ManifestEntry, ManifestUnchanged, MessageId,
-    NoSuchUser, Online, Refusal, Refused, RegisterFinish, RegisterStart, Registered,
-    SessionClientMessage, SessionServerMessage, Stored,
+    LoginClientMessage, LoginServerMessage, LoginWork, LoginWorkSolution, ManifestEntry,
+    ManifestUnchanged, MessageId, NoSuchUser, Online, Refusal, Refused, RegisterFinish,
+    RegisterStart, Registered, SessionClientMessage, SessionServerMessage, Stored,
 };
 use crypto::fixtures::{SeededRandom, rsa3072_signing};
 use crypto::{SigningKey, VerifyingKey};
@@ -68,6 +71,12 @@ pub struct Mischief {
     pub forgets_cursors: bool,
     /// Which of the fixture keys the server has.
     pub key: usize,
+    /// What every registration and login is answered with.
+    pub says_no: Option<Failure>,
+    /// Logins and registrations cost work.
+    pub asks_for_work: bool,
+    /// Nothing on the login port is answered.
+    pub ignores_logins: bool,
 }
 
 struct Peer {
@@ -75,12 +84,20 @@ struct Peer {
     login: Option<StreamId>,
     session: Option<StreamId>,
     register: Option<RegisterStart>,
+    /// What is answered once the work is done.
+    working: Option<LoginClientMessage>,
     asked: Option<(Username, ServerLogin)>,
     proving: Option<(Username, [u8; 32])>,
     user: Option<(Username, DeviceId)>,
     /// The position that was sent last; `None` before `ReadMore`.
     sent_to: Option<u64>,
 }
+
+/// The work that this server asks for.
+const WORK: LoginWork = LoginWork {
+    difficulty: 8,
+    nonce: [5; 16],
+};
 
 pub struct Relay {
     endpoint: Endpoint,
@@ -94,6 +111,8 @@ pub struct Relay {
     pub taken: usize,
     /// Acknowledged ids whose senders were to be told.
     pub notified: Vec<MessageId>,
+    /// Work that was done.
+    pub worked: usize,
 }
 
 impl Relay {
@@ -131,6 +150,7 @@ impl Relay {
             wall_ms: 0,
             taken: 0,
             notified: Vec::new(),
+            worked: 0,
         }
     }
 
@@ -204,6 +224,7 @@ impl Relay {
             login: None,
             session: None,
             register: None,
+            working: None,
             asked: None,
             proving: None,
             user: None,
@@ -243,6 +264,38 @@ impl Relay {
     }
 
     fn login(&mut self, handle: ConnectionHandle, message: LoginClientMessage) {
+        if self.mischief.ignores_logins {
+            return;
+        }
+        if let Some(no) = self.mischief.says_no.clone() {
+            return self.say(handle, no);
+        }
+        let begins = matches!(
+            message,
+            LoginClientMessage::LoginStart(_) | LoginClientMessage::RegisterStart(_)
+        );
+        if begins && self.mischief.asks_for_work {
+            self.peers.get_mut(&handle).unwrap().working = Some(message);
+            return self.say(handle, WORK);
+        }
+        self.answer_login(handle, message);
+    }
+
+    fn worked(&mut self, handle: ConnectionHandle, solution: &LoginWorkSolution) {
+        let peer = self.peers.get_mut(&handle).unwrap();
+        let channel = peer.channel;
+        let message = peer.working.take().unwrap();
+        let (name, request) = match &message {
+            LoginClientMessage::LoginStart(start) => (&start.username, start.ke1.to_vec()),
+            LoginClientMessage::RegisterStart(start) => (&start.username, start.request.to_vec()),
+            _ => panic!("no work was asked for"),
+        };
+        assert!(verify_login_work(&WORK, &channel, name, &request, solution));
+        self.worked += 1;
+        self.answer_login(handle, message);
+    }
+
+    fn answer_login(&mut self, handle: ConnectionHandle, message: LoginClientMessage) {
         let channel = self.peers[&handle].channel;
         match message {
             LoginClientMessage::RegisterStart(start) => {
@@ -300,7 +353,7 @@ impl Relay {
                     self.say(handle, part);
                 }
             }
-            LoginClientMessage::LoginWorkSolution(_) => panic!("no work was asked for"),
+            LoginClientMessage::LoginWorkSolution(solution) => self.worked(handle, &solution),
         }
     }
 

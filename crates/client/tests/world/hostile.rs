@@ -1,0 +1,217 @@
+//! A server that deceives, a mailbox that is full, a disk that is.
+
+use chat::message::Refusal;
+use client::{Delivery, Event};
+
+use crate::house::{FULL, House, name};
+
+#[test]
+fn h54_messages_that_come_twice_are_shown_once() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(70);
+    house.change_relay(|relay, _| relay.mischief.doubles = true);
+    for text in ["one", "two"] {
+        house.send(alice, "Bob", text);
+    }
+    assert!(house.until(5, |house| house.user(bob).texts() == ["one", "two"]));
+    // And all of them again after a restart of either side.
+    house.change_relay(|relay, _| relay.mischief.forgets_cursors = true);
+    house.restart_relay();
+    house.pass(60);
+    let disk = house.kill(bob);
+    let again = house.begin(House::config("Bob", "Bob"), disk);
+    house.pass(60);
+    assert!(house.user(again).is_logged_in());
+    assert_eq!(house.user(bob).texts(), ["one", "two"]);
+    assert_eq!(
+        house.user(again).events.len(),
+        3,
+        "{:?}",
+        house.user(again).events
+    );
+}
+
+#[test]
+fn h64_a_message_that_cannot_be_opened_stops_nothing() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(71);
+    house.send(alice, "Bob", "one");
+    assert!(house.until(5, |house| house.user(bob).texts() == ["one"]));
+    house.change_relay(|relay, _| relay.mischief.spoils = true);
+    let spoilt = house.send(alice, "Bob", "two");
+    assert!(house.until(5, |house| house.user(bob).placeholders() == 1));
+    house.change_relay(|relay, _| relay.mischief.spoils = false);
+    house.change_relay(|relay, _| {
+        relay.put(&name("Bob"), &name("Alice"), [7; 16], b"no message at all");
+    });
+    house.send(alice, "Bob", "three");
+    assert!(house.until(5, |house| house.user(bob).texts() == ["one", "three"]));
+    assert_eq!(house.user(bob).placeholders(), 2);
+    assert_eq!(house.user(bob).messages()[1].gap, Some(1));
+    // Decided before it was looked at: the acknowledgement tells nothing of it.
+    let told = |house: &House| {
+        house
+            .user(alice)
+            .states(spoilt)
+            .contains(&Delivery::Delivered)
+    };
+    assert!(house.until(5, told));
+    let disk = house.kill(bob);
+    let again = house.begin(House::config("Bob", "Bob"), disk);
+    house.pass(10);
+    assert_eq!(
+        house.user(again).placeholders(),
+        0,
+        "placeholders are shown once"
+    );
+}
+
+#[test]
+fn h55_a_changed_key_is_never_sent_to_and_what_it_signs_stays_sealed() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(72);
+    house.send(alice, "Bob", "one");
+    house.send(bob, "Alice", "one");
+    let met = |house: &House| {
+        house.user(alice).messages().len() == 1 && house.user(bob).messages().len() == 1
+    };
+    assert!(house.until(5, met));
+    // The server gives Bob's name to somebody else.
+    house.kill(bob);
+    house.change_relay(|relay, _| {
+        let _ = relay.disk.accounts.remove("bob");
+        relay.disk.sequences.clear();
+    });
+    house.strangers_keys = true;
+    let impostor = house.register("Bob");
+    assert!(house.until(20, |house| house.user(impostor).is_logged_in()));
+    house.send(impostor, "Alice", "it is me");
+    let noticed = |house: &House| {
+        let alice = house.user(alice);
+        alice.count(|event| matches!(event, Event::KeyChanged { .. })) == 1
+            && alice.placeholders() == 1
+    };
+    assert!(house.until(20, noticed), "{:?}", house.user(alice).events);
+    let before = house.relay().taken;
+    let sent = house.send(alice, "Bob", "secret");
+    assert!(house.until(5, |house| !house.user(alice).states(sent).is_empty()));
+    assert_eq!(house.user(alice).states(sent), [Delivery::Failed]);
+    let pinned = crate::house::identity("bob").public().fingerprint();
+    let reason = house.user(alice).reason(sent).unwrap();
+    assert!(reason.contains(&pinned.to_string()), "{reason}");
+    assert_eq!(house.relay().taken, before);
+    assert_eq!(house.user(alice).texts(), ["one"]);
+    // And so it stays after a restart.
+    let disk = house.kill(alice);
+    let alice = house.begin(House::config("Alice", "Alice"), disk);
+    let sent = house.send(alice, "Bob", "secret");
+    assert!(house.until(10, |house| house.user(alice).states(sent)
+        == [Delivery::Failed]));
+}
+
+#[test]
+fn keys_that_the_directory_does_not_list_are_not_used() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(73);
+    house.change_relay(|relay, now| {
+        relay.mischief.hides = Some("bob".to_owned());
+        relay.stop(now);
+    });
+    let back = |house: &House| {
+        house
+            .user(alice)
+            .count(|event| matches!(event, Event::LoggedIn { .. }))
+            == 2
+    };
+    assert!(house.until(30, back));
+    let sent = house.send(alice, "Bob", "secret");
+    assert!(house.until(60, |house| !house.user(alice).states(sent).is_empty()));
+    assert_eq!(house.user(alice).states(sent), [Delivery::Failed]);
+    assert_eq!(house.relay().taken, 0);
+    let _ = bob;
+}
+
+#[test]
+fn h70_a_full_mailbox_delays_and_loses_nothing() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(74);
+    house.change_relay(|relay, _| {
+        let full = [Refusal::MailboxFull; 3];
+        relay.mischief.refusals.extend(full);
+        relay.mischief.refusals.push_back(Refusal::RateLimited);
+    });
+    let texts: Vec<String> = (0..6).map(|index| index.to_string()).collect();
+    let ids: Vec<_> = texts
+        .iter()
+        .map(|text| house.send(alice, "Bob", text))
+        .collect();
+    assert!(house.until(200, |house| house.user(bob).messages().len() == 6));
+    assert_eq!(house.user(bob).texts(), texts);
+    let first = house.user(alice).states(ids[0]);
+    assert!(
+        first.starts_with(&[Delivery::Queued, Delivery::Queued]),
+        "{first:?}"
+    );
+    assert!(house.until(5, |house| {
+        house
+            .user(alice)
+            .states(ids[5])
+            .contains(&Delivery::Delivered)
+    }));
+}
+
+#[test]
+fn h80_a_full_disk_refuses_and_recovers() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(75);
+    house.send(alice, "Bob", "one");
+    assert!(house.until(5, |house| house.user(bob).texts() == ["one"]));
+    house.pass(5);
+    // Sending: the draft fails and says so, the next one goes.
+    house.change_user(alice, |user| user.faults.push_back(Some(FULL)));
+    let failed = house.send(alice, "Bob", "two");
+    assert!(house.until(5, |house| house.user(alice).states(failed)
+        == [Delivery::Failed]));
+    house.send(alice, "Bob", "three");
+    assert!(house.until(5, |house| house.user(bob).texts() == ["one", "three"]));
+    // Receiving: what cannot be kept comes again.
+    house.pass(5);
+    house.change_user(bob, |user| user.faults.push_back(Some(FULL)));
+    house.send(alice, "Bob", "four");
+    let expected = ["one", "three", "four"];
+    assert!(house.until(60, |house| house.user(bob).texts() == expected));
+    house.pass(60);
+    assert_eq!(house.user(bob).texts(), expected);
+}
+
+#[test]
+fn a_full_disk_while_showing_shows_once_in_the_end() {
+    for commit in 0..6 {
+        let (mut house, alice, bob) = House::with_alice_and_bob(76);
+        house.send(alice, "Bob", "one");
+        assert!(house.until(5, |house| house.user(bob).texts() == ["one"]));
+        house.pass(5);
+        house.change_user(bob, |user| {
+            user.faults.extend(vec![None; commit]);
+            user.faults.push_back(Some(FULL));
+        });
+        house.send(alice, "Bob", "two");
+        house.send(alice, "Bob", "three");
+        let expected = ["one", "two", "three"];
+        let shown = |house: &House| house.user(bob).texts() == expected;
+        assert!(house.until(60, shown), "commit {commit}");
+        house.pass(30);
+        assert_eq!(house.user(bob).texts(), expected, "commit {commit}");
+    }
+}
+
+#[test]
+fn nothing_that_reaches_the_disk_shows_a_text() {
+    let mut house = House::new(77);
+    let alice = house.register("Alice");
+    let bob = house.register("Bob");
+    let canary = "a canary in the coal mine";
+    for user in [alice, bob] {
+        let bytes = format!("{:?}", canary.as_bytes());
+        let bytes = bytes.trim_matches(['[', ']']).to_owned();
+        house.change_user(user, |user| user.canary = Some(bytes));
+    }
+    house.world.add_canary(canary.as_bytes());
+    house.send(alice, "Bob", canary);
+    assert!(house.until(20, |house| house.user(bob).texts() == [canary]));
+    house.pass(5);
+}

@@ -1,0 +1,14 @@
+//! Clients, a server that fits into a test, and virtual time.
+#![allow(unreachable_pub, reason = "one test binary")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails where it is wrong"
+)]
+
+mod hostile;
+mod house;
+mod login;
+mod reconnect;
+mod relay;
+mod talk;
