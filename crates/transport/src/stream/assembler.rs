@@ -37,6 +37,12 @@ impl Assembler {
         }
     }
 
+    /// How many separate pieces are held.
+    #[cfg(any(test, feature = "danger-fuzzing"))]
+    pub(crate) fn pieces(&self) -> usize {
+        self.received.len()
+    }
+
     /// Takes in bytes at `offset`. The caller has checked the flow-control limit.
     pub(crate) fn insert(&mut self, offset: u64, data: &[u8]) -> Result<(), TooManyGaps> {
         let end = offset + data.len() as u64;
@@ -52,7 +58,7 @@ impl Assembler {
             self.received.insert(start..end);
             return Ok(());
         }
-        if self.received.len() >= GAPS_MAX && start > held {
+        if self.received.len() >= GAPS_MAX && self.is_apart(start, end) {
             return Err(TooManyGaps);
         }
         if end > held {
@@ -64,6 +70,15 @@ impl Assembler {
         }
         self.received.insert(start..end);
         Ok(())
+    }
+
+    /// Whether bytes at `start..end` would leave a gap on both sides, which makes one more.
+    fn is_apart(&self, start: u64, end: u64) -> bool {
+        if start == self.base {
+            return false;
+        }
+        let around = start - 1..end + 1;
+        self.received.missing(around.clone()).next() == Some(around)
     }
 
     /// The readable bytes, in two halves.
@@ -162,6 +177,23 @@ mod tests {
             "memory is what spans the pieces"
         );
         assert_eq!(assembler.readable(), 0);
+    }
+
+    #[test]
+    fn h16_fragments_between_others_make_no_more_gaps_than_those_behind() {
+        let mut assembler = Assembler::default();
+        assembler.insert(9_999, b"x").unwrap();
+        for index in 0..GAPS_MAX as u64 - 1 {
+            assembler.insert(index * 2 + 1, b"x").unwrap();
+        }
+        assert_eq!(assembler.insert(5_000, b"x"), Err(TooManyGaps));
+        assert_eq!(assembler.pieces(), GAPS_MAX);
+        assembler.insert(9_998, b"x").unwrap();
+        assembler.insert(2, b"x").unwrap();
+        assert_eq!(assembler.pieces(), GAPS_MAX - 1, "what touches others");
+        assembler.insert(5_000, b"x").unwrap();
+        assembler.insert(0, b"x").unwrap();
+        assert_eq!(assembler.readable(), 4, "what can be read at once");
     }
 
     proptest! {
