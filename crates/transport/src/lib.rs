@@ -17,6 +17,9 @@ mod datagram;
 mod endpoint;
 mod event;
 mod frame;
+#[cfg(feature = "danger-fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod machine;
 mod parameters;

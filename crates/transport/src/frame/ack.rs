@@ -74,7 +74,7 @@ impl<'a> Ack<'a> {
         core::iter::once(self.largest - self.first..=self.largest).chain(further)
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "danger-fuzzing"))]
     pub(crate) fn encode(&self, writer: &mut Writer<'_>) {
         let mut set = RangeSet::default();
         for range in self.ranges() {

@@ -76,7 +76,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Appends the frame. Data frames are written by the connection itself, from its buffers.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "danger-fuzzing"))]
     pub(crate) fn encode(&self, writer: &mut Writer<'_>) {
         match self {
             Self::Padding(len) => {

@@ -19,7 +19,7 @@ impl<'a> Crypto<'a> {
         Ok(Self { offset, data })
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "danger-fuzzing"))]
     pub(crate) fn header(&self) -> CryptoHeader {
         CryptoHeader {
             offset: self.offset,
@@ -91,7 +91,7 @@ impl<'a> Stream<'a> {
         })
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "danger-fuzzing"))]
     pub(crate) fn header(&self, with_len: bool) -> StreamHeader {
         StreamHeader {
             id: self.id,

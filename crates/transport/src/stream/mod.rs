@@ -10,6 +10,8 @@ mod send;
 mod send_buffer;
 
 pub(crate) use assembler::Assembler;
+#[cfg(feature = "danger-fuzzing")]
+pub(crate) use assembler::GAPS_MAX;
 pub(crate) use collection::{Limits, Streams};
 pub(crate) use send_buffer::SendBuffer;
 
