@@ -1,0 +1,205 @@
+//! What strangers can make a gated endpoint do: next to nothing.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod harness;
+
+use core::net::SocketAddr;
+use std::alloc::System;
+use std::cell::Cell;
+
+use crypto::Random;
+use harness::{PORT, SERVER, after, client, client_address, config, connect, drain, messages};
+use sim::{NodeId, Rng, World};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use transport::{AddressGate, Endpoint, Event, Instant, Meta, Mode};
+
+/// Counts what the whole process allocates; so this program has one test.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Strangers before counting begins: queues have then grown to what they keep.
+const WARM_UP: u64 = 2_000;
+
+/// Makes datagrams as strangers do: out of nothing, or out of what they have overheard.
+struct Strangers {
+    rng: Rng,
+    overheard: Vec<Vec<u8>>,
+    client: SocketAddr,
+    datagram: Vec<u8>,
+}
+
+impl Strangers {
+    /// The next datagram, and where it claims to come from.
+    fn next(&mut self) -> SocketAddr {
+        let kind = self.rng.below(8);
+        let index = self.rng.below(self.overheard.len() as u64) as usize;
+        self.datagram.clear();
+        self.datagram.extend_from_slice(&self.overheard[index]);
+        match kind {
+            0 => self.noise(),
+            1 => self.noise_behind_a_header(),
+            2 => {
+                let len = self.rng.below(self.datagram.len() as u64) as usize;
+                self.datagram.truncate(len);
+            }
+            3 | 4 => self.flip_bits(),
+            5 => self.datagram.resize(1_400, 0),
+            // As it was.
+            _ => {}
+        }
+        // Some claim to be the client, and some are even sent from where the server is.
+        match self.rng.below(16) {
+            0 => self.client,
+            1 => SERVER,
+            _ => {
+                let bits = self.rng.next_u64().to_be_bytes();
+                let port = u16::from_be_bytes([bits[6], bits[7]]).max(1);
+                SocketAddr::from(([bits[0] | 64, bits[1], bits[2], bits[3]], port))
+            }
+        }
+    }
+
+    fn noise(&mut self) {
+        let len = self.rng.below(1_500) as usize;
+        self.datagram.resize(len, 0);
+        self.rng.fill(&mut self.datagram);
+    }
+
+    /// A first packet of our version or another, with a token or not, and nonsense in it.
+    fn noise_behind_a_header(&mut self) {
+        self.datagram.resize(1_200, 0);
+        let from = self.rng.below(40) as usize;
+        self.rng.fill(&mut self.datagram[from..]);
+    }
+
+    fn flip_bits(&mut self) {
+        for _ in 0..=self.rng.below(4) {
+            let bit = self.rng.below(self.datagram.len() as u64 * 8);
+            self.datagram[(bit / 8) as usize] ^= 1 << (bit % 8);
+        }
+    }
+}
+
+/// A client that is connected to a gated server, and what was overheard meanwhile.
+fn stage() -> (World<Endpoint>, NodeId, NodeId, Vec<Vec<u8>>) {
+    let mut world = World::new(1);
+    world.start_capture();
+    let gate = AddressGate::new(crypto::Secret::from([3; 32]));
+    let server = world.add(SERVER, harness::server(1, config(), Box::new(gate)));
+    let client = world.add(client_address(0), client(1, 0, config()));
+    connect(&mut world, 1, client);
+    let heard = Cell::new(0);
+    let done = world.run(after(5), talk(client, &heard), |_| heard.get() == 20);
+    assert!(done.unwrap(), "no conversation to overhear");
+    let captured = world.take_capture();
+    let overheard: Vec<Vec<u8>> = captured
+        .into_iter()
+        .map(|datagram| datagram.bytes)
+        .collect();
+    assert!(overheard.iter().any(|bytes| bytes.len() == 1_200));
+    (world, server, client, overheard)
+}
+
+/// The client says something when it can, and counts what comes back.
+fn talk(client: NodeId, heard: &Cell<usize>) -> impl FnMut(NodeId, &mut Endpoint, Instant) {
+    move |node, endpoint, _| {
+        drain(endpoint, |endpoint, handle, event| match event {
+            Event::Connected if node == client => {
+                let connection = endpoint.connection(handle).unwrap();
+                let stream = connection.open(PORT, Mode::Messages).unwrap();
+                for _ in 0..20 {
+                    connection.send(stream, &[5; 400]).unwrap();
+                }
+            }
+            Event::Readable { stream } => {
+                for message in messages(endpoint, handle, stream) {
+                    if node == client {
+                        heard.set(heard.get() + 1);
+                        continue;
+                    }
+                    let connection = endpoint.connection(handle).unwrap();
+                    connection.send(stream, &message).unwrap();
+                }
+            }
+            Event::Closed(reason) => panic!("{reason}"),
+            _ => {}
+        });
+    }
+}
+
+/// Hands one datagram over and takes the answers. Returns how long they are.
+fn ask(
+    endpoint: &mut Endpoint,
+    now: Instant,
+    remote: SocketAddr,
+    datagram: &mut [u8],
+    out: &mut Vec<u8>,
+) -> usize {
+    endpoint.handle_datagram(now, Meta { remote, ecn: None }, datagram);
+    let mut answered = 0;
+    loop {
+        out.clear();
+        let Some(transmit) = endpoint.poll_transmit(now, 10, out) else {
+            return answered;
+        };
+        assert_eq!(transmit.remote, remote, "somebody else is answered");
+        answered += transmit.len;
+    }
+}
+
+#[test]
+fn h40_a_million_strangers_leave_no_trace() {
+    let count: u64 =
+        std::env::var("UNDERTONE_STRANGERS").map_or(1_000_000, |count| count.parse().unwrap());
+    let (mut world, server, client, overheard) = stage();
+    let mut strangers = Strangers {
+        rng: Rng::new(99),
+        overheard,
+        client: client_address(0),
+        datagram: Vec::with_capacity(4_096),
+    };
+    let mut out = Vec::with_capacity(4_096);
+    let (live, answers) = world
+        .with(server, |endpoint, now| {
+            let mut answers = 0u64;
+            let mut region = Region::new(ALLOCATOR);
+            for index in 0..count {
+                if index == WARM_UP {
+                    region.reset();
+                }
+                let remote = strangers.next();
+                let len = strangers.datagram.len();
+                let answer = ask(endpoint, now, remote, &mut strangers.datagram, &mut out);
+                assert!(answer <= len, "{answer} bytes for {len}");
+                answers += u64::from(answer > 0);
+            }
+            let change = region.change();
+            let live = change.bytes_allocated as i64 - change.bytes_deallocated as i64;
+            (live, answers)
+        })
+        .unwrap();
+    assert_eq!(live, 0, "bytes that outlive the strangers");
+    assert!(answers > count / 20, "only {answers} were answered at all");
+    // The client's own first packet, with its token and from its address, is as good as new to a gate
+    // that keeps no list; it holds one half-open connection for a while. Nothing else does.
+    let stats = world.machine(server).unwrap().stats();
+    assert!(stats.half_open <= 1, "{stats:?}");
+    assert_eq!(stats.connections, 1 + stats.half_open);
+    // And whoever was there before has noticed nothing.
+    let heard = Cell::new(0);
+    let handle = world.machine(client).unwrap().connections().next().unwrap();
+    world
+        .with(client, |endpoint, _| {
+            let connection = endpoint.connection(handle).unwrap();
+            let stream = connection.open(PORT, Mode::Messages).unwrap();
+            connection.send(stream, b"still there?").unwrap();
+        })
+        .unwrap();
+    let deadline = world.now() + core::time::Duration::from_secs(2);
+    let answered = world.run(deadline, talk(client, &heard), |_| heard.get() == 1);
+    assert!(answered.unwrap());
+    let deadline = world.now() + core::time::Duration::from_secs(11);
+    let only_ours = |_: NodeId, endpoint: &mut Endpoint, _: Instant| drain(endpoint, |_, _, _| {});
+    world.run(deadline, only_ours, |_| false).unwrap();
+    assert_eq!(world.machine(server).unwrap().stats().connections, 1);
+}
