@@ -1,0 +1,34 @@
+//! How a program ends.
+
+use std::process::ExitCode;
+
+/// The exit codes of both programs. Scripts rely on the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done as asked.
+    Done = 0,
+    /// Anything without a number of its own.
+    Other = 1,
+    /// The command line makes no sense.
+    Usage = 2,
+    /// No server answered.
+    Unreachable = 3,
+    /// Wrong password or unknown user: the same for both.
+    LoginFailed = 4,
+    /// The server's key is not the known one.
+    ServerKeyChanged = 5,
+}
+
+impl Exit {
+    /// The number.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

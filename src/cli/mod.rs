@@ -1,0 +1,6 @@
+//! The command lines of `chat-server` and `chat-client`: arguments, passwords, folders, and line
+//! mode. Nothing here knows a protocol.
+
+pub mod address;
+pub mod exit;
+pub mod rewrite;
