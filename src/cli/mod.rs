@@ -3,4 +3,5 @@
 
 pub mod address;
 pub mod exit;
+pub mod password;
 pub mod rewrite;
