@@ -3,5 +3,8 @@
 
 pub mod address;
 pub mod exit;
+pub mod folders;
 pub mod password;
+pub mod pins;
 pub mod rewrite;
+pub mod slot;
