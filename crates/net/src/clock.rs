@@ -24,3 +24,14 @@ impl Clock {
         Instant::from_nanos(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 }
+
+/// The wall time in seconds since 1970-01-01 UTC; 0 when the clock stands before that.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that reads a clock"
+)]
+pub fn unix_time_s() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}

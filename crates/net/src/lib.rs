@@ -19,7 +19,7 @@ mod random;
 mod socket;
 pub mod workers;
 
-pub use clock::Clock;
+pub use clock::{Clock, unix_time_s};
 pub use driver::{Driver, FIRST_RESERVED_TOKEN, Turn, Waker};
 pub use random::OsRandom;
 pub use socket::{BindOptions, PathError, Progress, Socket, SocketStats};
