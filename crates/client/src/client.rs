@@ -19,6 +19,7 @@ use crate::jobs::Done;
 use crate::leave::Leaving;
 use crate::link::Link;
 use crate::outbox::Outbox;
+use crate::repair::Repair;
 use crate::work::{Completion, Desk, Outcome, Pending, Request};
 
 /// Tells which key a handshake was refused for: the expected and the presented `fp(S)`.
@@ -117,6 +118,8 @@ pub struct Client {
     pub(crate) compose: Compose,
     pub(crate) outbox: Outbox,
     pub(crate) inbox: Inbox,
+    /// A gap in a conversation that is being filled.
+    pub(crate) repair: Option<Repair>,
     /// Lists that were asked for and not answered.
     pub(crate) lists: usize,
     pub(crate) leaving: Option<Leaving>,
@@ -162,6 +165,7 @@ impl Client {
             compose: Compose::default(),
             outbox: Outbox::default(),
             inbox: Inbox::default(),
+            repair: None,
             lists: 0,
             leaving: None,
             was_online: false,
@@ -246,6 +250,12 @@ impl Client {
             (Pending::Identity, Done::Identity(made)) => self.identity_generated(now, made),
             (Pending::Seal(lane, _), Done::Sealed(sealed)) => self.drafts_sealed(&lane, sealed),
             (Pending::Open(_), Done::Opened(opened)) => self.opened(opened),
+            (Pending::Tombstones(conversation, to), Done::Tombstones(Ok(sealed))) => {
+                self.tombstones_sealed(conversation, &to, sealed);
+            }
+            (Pending::Tombstones(conversation, _), Done::Tombstones(Err(reason))) => {
+                self.fail_conversation(&conversation, &reason);
+            }
             _ => {
                 let reason = "a worker returned something else".to_owned();
                 self.fail(now, Failure::Internal { reason });
@@ -298,21 +308,27 @@ impl Client {
                 self.state_changed(status, Some(&outcomes));
                 Ok(())
             }
+            Pending::Repair => {
+                self.repair_listed(outcomes);
+                Ok(())
+            }
+            Pending::Buried(conversation) => {
+                self.tombstones_enqueued(&conversation);
+                Ok(())
+            }
             Pending::Arrive(arrived) => self.arrived(arrived, outcomes),
             Pending::Inbox => {
                 self.inbox_listed(outcomes);
                 Ok(())
             }
             Pending::Seen(batch) => self.seen_loaded(batch, outcomes),
-            Pending::Show(events) => {
-                self.show(events);
-                Ok(())
-            }
+            Pending::Show(events) => self.show(events, &outcomes),
             Pending::Note
             | Pending::Solve(_)
             | Pending::Login(_)
             | Pending::Identity
             | Pending::Seal(..)
+            | Pending::Tombstones(..)
             | Pending::Open(_) => Ok(()),
         };
         if let Err(reason) = read {
@@ -329,8 +345,15 @@ impl Client {
             }
             Pending::Status(status) => self.state_changed(status, None),
             Pending::Pinned(name) => self.search_failed(&name, &reason),
-            Pending::Arrive(_) | Pending::Show(_) => self.inbox_is_full(now, reason),
-            Pending::Note => {}
+            Pending::Arrive(_) => {
+                self.inbox.refused();
+                self.inbox_is_full(now, reason);
+            }
+            Pending::Show(_) => {
+                self.inbox.forget();
+                self.inbox_is_full(now, reason);
+            }
+            Pending::Note | Pending::Buried(_) => {}
             // Without a device id nothing can begin; loads do not fail for want of room.
             _ => self.fail(now, Failure::Storage { reason }),
         }
@@ -338,7 +361,6 @@ impl Client {
 
     /// What came and cannot be kept is not acknowledged: it comes again after a reconnection.
     fn inbox_is_full(&mut self, now: Instant, reason: String) {
-        self.inbox.forget();
         if let Link::Online(session) = &self.link {
             let handle = session.handle;
             self.give_up(now, handle, crate::link::code::REFUSED, &reason);

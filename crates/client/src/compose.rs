@@ -145,9 +145,10 @@ impl Client {
         };
         self.compose.count.drafts += 1;
         self.compose.count.bytes = bytes;
+        let to = self.directory.display(to);
         let lane = self.compose.lanes.entry(to.key().to_owned());
         let lane = lane.or_insert_with(|| Lane {
-            to: to.clone(),
+            to,
             drafts: VecDeque::new(),
             state: None,
             busy: false,

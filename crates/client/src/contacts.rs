@@ -79,9 +79,6 @@ impl Contacts {
                 Some(pin)
             }
         };
-        if self.cache.len() >= CACHE_MAX {
-            self.cache.clear();
-        }
         self.cache.insert(name.to_owned(), pin);
         Ok(())
     }
@@ -194,6 +191,9 @@ impl Client {
 
     /// Asks the server for whatever is to be asked.
     pub(crate) fn advance_contacts(&mut self, now: Instant) {
+        if self.contacts.cache.len() > CACHE_MAX {
+            self.contacts.cache.clear();
+        }
         for search in self.contacts.searches.values_mut() {
             if matches!(search.step, Step::Later(at) if at <= now) {
                 search.step = Step::Ask;

@@ -19,6 +19,7 @@ use chat::message::{Acknowledge, Deliver, List, MessageId, NotifyId};
 use crypto::Fingerprint;
 use e2e::SealedMessage;
 use e2e::conversation::{Origin, ReceiveState};
+use e2e::sealed::Kind;
 use e2e::trust::PinState;
 use store::device::{Inbound, InboundState, Op, Outcome as Stored, meta};
 
@@ -79,7 +80,13 @@ impl Inbox {
         self.unacknowledged = 0;
     }
 
-    /// The disk took nothing: all of it comes from the disk, or from the server, again.
+    /// The disk took nothing of what arrived; it comes again.
+    pub(crate) fn refused(&mut self) {
+        self.storing = false;
+        self.arriving.clear();
+    }
+
+    /// The disk took nothing of what was opened; it is read from there again.
     pub(crate) fn forget(&mut self) {
         *self = Self::default();
     }
@@ -171,12 +178,13 @@ impl Client {
         self.desk.store(ops, Pending::Arrive(arrived));
     }
 
-    /// Who a message says has sent it.
+    /// Who a message says has sent it. Nobody waits to hear of a tombstone.
     fn clear_sender(&self, deliver: &Deliver) -> Option<(String, Fingerprint)> {
         let message = SealedMessage::decode(&deliver.sealed).ok()?;
         let header = message.unproven_header();
         let own = header.sender == self.config.username.key();
-        (!own).then(|| (header.sender.clone(), header.sender_key))
+        let told = !own && header.kind == Kind::Text;
+        told.then(|| (header.sender.clone(), header.sender_key))
     }
 
     /// Messages are on disk: acknowledges them.
@@ -419,11 +427,16 @@ impl Client {
     }
 
     /// That messages are shown is on disk: shows them.
-    pub(crate) fn show(&mut self, events: Vec<Event>) {
+    pub(crate) fn show(&mut self, events: Vec<Event>, outcomes: &[Stored]) -> Result<(), String> {
         self.inbox.busy = false;
+        let conflict = |outcome: &Stored| matches!(outcome, Stored::SeenConflict { .. });
+        if outcomes.iter().any(conflict) {
+            return Err("somebody else has written to it".to_owned());
+        }
         for event in events {
             self.desk.emit(event);
         }
+        Ok(())
     }
 
     /// Names as their owners spell them; the sealed message has only their mapped forms.

@@ -13,7 +13,7 @@ use chat::message::{
     PublicKey, RegisterFinish, RegisterResponse, Signature,
 };
 use crypto::{DeviceKey, Fingerprint, Random, RsaBits, Secret};
-use e2e::conversation::{DeviceId, MessageId, Origin, ReceiveState, SendState};
+use e2e::conversation::{DeviceId, MessageId, Origin, ReceiveState, SendState, Slot};
 use e2e::keybag::{self, Binding};
 use e2e::sealed::{self, Body, ManifestHead, Outgoing};
 use e2e::trust::Pin;
@@ -62,6 +62,8 @@ pub enum Job {
         /// The texts.
         drafts: Vec<Draft>,
     },
+    /// Tombstones for messages that the server refused for good.
+    Tombstones(Box<TombstonesJob>),
     /// Messages to be verified and decrypted in order.
     Open {
         /// The reader.
@@ -120,6 +122,17 @@ pub struct KeyBagJob {
     pub(crate) device_key: Arc<DeviceKey>,
 }
 
+/// See [`Job::Tombstones`].
+pub struct TombstonesJob {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) recipient: Recipient,
+    pub(crate) device: DeviceId,
+    pub(crate) time_ms: u64,
+    pub(crate) manifest: Option<ManifestHead>,
+    /// Their ids, and the places of the messages that they stand for.
+    pub(crate) places: Vec<([u8; 16], Slot)>,
+}
+
 /// What a [`Job`] returns.
 #[non_exhaustive]
 pub enum Done {
@@ -137,6 +150,8 @@ pub enum Done {
     KeyBag(Result<Box<(Identity, Proof)>, String>),
     /// The texts, sealed.
     Sealed(Vec<Sealed>),
+    /// The tombstones, or why there are none.
+    Tombstones(Result<Vec<Tombstone>, String>),
     /// The messages, opened or not.
     Opened(Opened),
 }
@@ -145,6 +160,13 @@ pub enum Done {
 pub struct Sealed {
     pub(crate) draft: Draft,
     pub(crate) outcome: Result<Frozen, String>,
+}
+
+/// A sealed tombstone.
+pub struct Tombstone {
+    pub(crate) id: [u8; 16],
+    pub(crate) sequence: u64,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// A sealed message, to be sent as it is for ever.
@@ -193,6 +215,7 @@ impl Job {
                 };
                 Done::Sealed(sealer.seal_all(state, drafts, random))
             }
+            Self::Tombstones(job) => Done::Tombstones(job.run(random)),
             Self::Open {
                 identity,
                 device,
@@ -271,6 +294,40 @@ impl KeyBagJob {
     }
 }
 
+impl TombstonesJob {
+    fn run(self, random: &mut dyn Random) -> Result<Vec<Tombstone>, String> {
+        let mut tombstones = Vec::with_capacity(self.places.len());
+        for (id, slot) in self.places {
+            let outgoing = Outgoing {
+                recipient: self.recipient.of(&self.identity)?,
+                device: self.device,
+                id: MessageId(id),
+                slot,
+                time_ms: self.time_ms,
+                manifest: self.manifest,
+                body: Body::Tombstone,
+            };
+            let sealed = sealed::seal(&self.identity, &outgoing, random)
+                .map_err(|error| error.to_string())?;
+            tombstones.push(Tombstone {
+                id,
+                sequence: slot.sequence,
+                bytes: sealed.bytes,
+            });
+        }
+        Ok(tombstones)
+    }
+}
+
+impl Recipient {
+    fn of<'a>(&'a self, identity: &'a Identity) -> Result<e2e::trust::Recipient<'a>, String> {
+        match self {
+            Self::Myself => Ok(identity.as_recipient()),
+            Self::Contact(pin) => pin.recipient().map_err(|error| error.to_string()),
+        }
+    }
+}
+
 /// What is the same for all messages of a batch.
 struct Sealer<'a> {
     identity: &'a Identity,
@@ -304,10 +361,7 @@ impl Sealer<'_> {
         draft: &Draft,
         random: &mut dyn Random,
     ) -> Result<Frozen, String> {
-        let recipient = match self.recipient {
-            Recipient::Myself => self.identity.as_recipient(),
-            Recipient::Contact(pin) => pin.recipient().map_err(|error| error.to_string())?,
-        };
+        let recipient = self.recipient.of(self.identity)?;
         let slot = state.slot();
         let outgoing = Outgoing {
             recipient,

@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use chat::Username;
 use chat::message::{Delivered, MessageId, Refusal, Refused, Sealed, Send};
+use e2e::SealedMessage;
+use e2e::sealed::Kind;
 use store::ConversationId;
 use store::device::{Op, OutboundEntry, OutboxState, Outcome as Stored};
 use transport::Instant;
@@ -57,6 +59,8 @@ struct Entry {
     entry: OutboundEntry,
     to: Username,
     sent: bool,
+    /// The user is told nothing of it: a tombstone, or one that was settled before.
+    quiet: bool,
 }
 
 struct Hold {
@@ -111,14 +115,64 @@ impl Outbox {
             hold.is_some_and(|hold| hold.until.is_some())
         };
         let mut waiting = self.window.iter();
-        let (place, entry) = waiting.find(|(_, entry)| !entry.sent && !held(entry))?;
+        let (place, entry) =
+            waiting.find(|(_, entry)| !entry.sent && !held(entry) && self.is_first(entry))?;
         let len = entry.entry.message.sealed.len();
         let fits = count == 0 || bytes.saturating_add(len) <= IN_FLIGHT_BYTES_MAX;
         fits.then_some(*place)
     }
 
+    /// Whether no message of the conversation has to go before. Tombstones have late places and
+    /// early sequences.
+    fn is_first(&self, entry: &Entry) -> bool {
+        let message = &entry.entry.message;
+        let mut waiting = self.window.values().filter(|other| !other.sent);
+        !waiting.any(|other| {
+            let other = &other.entry.message;
+            other.conversation == message.conversation && other.sequence < message.sequence
+        })
+    }
+
+    /// Conversation, sequence and recipient of the message in `place`.
+    pub(crate) fn at(&self, place: u64) -> Option<(ConversationId, u64, Username)> {
+        let entry = self.window.get(&place)?;
+        let message = &entry.entry.message;
+        Some((message.conversation, message.sequence, entry.to.clone()))
+    }
+
+    /// Whether a message of this sequence is in the window.
+    pub(crate) fn has(&self, conversation: &ConversationId, sequence: u64) -> bool {
+        self.window.values().any(|entry| {
+            let message = &entry.entry.message;
+            message.conversation == *conversation && message.sequence == sequence
+        })
+    }
+
+    /// Whether everything queued is in the window.
+    pub(crate) const fn is_loaded(&self) -> bool {
+        !self.more && !self.loading
+    }
+
+    /// Sends a message again that the server had taken.
+    pub(crate) fn send_again(&mut self, entry: OutboundEntry, to: Username) {
+        let entry = Entry {
+            entry,
+            to,
+            sent: false,
+            quiet: true,
+        };
+        self.window.insert(entry.entry.number, entry);
+    }
+
+    /// Ends the wait of a conversation.
+    pub(crate) fn release(&mut self, conversation: &ConversationId) {
+        if let Some(hold) = self.holds.get_mut(conversation) {
+            hold.until = None;
+        }
+    }
+
     /// Holds a conversation back from `place` on.
-    fn hold(&mut self, now: Instant, place: u64) -> Duration {
+    pub(crate) fn hold(&mut self, now: Instant, place: u64) -> Duration {
         let Some(entry) = self.window.get(&place) else {
             return HOLD_MIN;
         };
@@ -174,10 +228,13 @@ impl Client {
                 let Ok(to) = Username::parse(&entry.message.recipient) else {
                     continue;
                 };
+                let message = SealedMessage::decode(&entry.message.sealed).ok();
+                let kind = message.map(|message| message.unproven_header().kind);
                 let entry = Entry {
                     entry,
                     to,
                     sent: false,
+                    quiet: kind == Some(Kind::Tombstone),
                 };
                 self.outbox.window.insert(entry.entry.number, entry);
             }
@@ -214,7 +271,7 @@ impl Client {
         };
         if let Some(entry) = self.outbox.window.remove(&place) {
             self.outbox.holds.remove(&entry.entry.message.conversation);
-            self.change(*id, entry.to, Delivery::Stored, None);
+            self.settle(entry, Delivery::Stored, None);
         }
     }
 
@@ -238,18 +295,16 @@ impl Client {
         let Some(place) = self.outbox.place(&id) else {
             return;
         };
-        let wait = match refused.refusal {
+        let reason = match refused.refusal {
             Refusal::NoSuchUser => return self.fail_message(place, "there is no such user"),
             Refusal::TooLong => return self.fail_message(place, "too long for this server"),
-            Refusal::MailboxFull => Some("the recipient's mailbox is full"),
-            Refusal::RateLimited => Some("too many messages in a short time"),
-            // Those before it are on their way, or are sent again with it.
-            Refusal::Gap { .. } => None,
+            Refusal::MailboxFull => "the recipient's mailbox is full",
+            Refusal::RateLimited => "too many messages in a short time",
+            Refusal::Gap { expected } => return self.gap(now, place, expected),
             _ => return self.fail_message(place, "the server refuses it"),
         };
         let waited = self.outbox.hold(now, place);
-        let entry = self.outbox.window.get(&place);
-        if let (Some(reason), Some(entry)) = (wait, entry) {
+        if let Some(entry) = self.outbox.window.get(&place).filter(|entry| !entry.quiet) {
             let reason = format!("{reason}; sent again in {} s", waited.as_secs());
             self.desk.status(Status {
                 id,
@@ -260,10 +315,34 @@ impl Client {
         }
     }
 
-    fn fail_message(&mut self, place: u64, reason: &str) {
+    pub(crate) fn fail_message(&mut self, place: u64, reason: &str) {
         if let Some(entry) = self.outbox.window.remove(&place) {
-            let id = entry.entry.message.message_id;
-            self.change(id, entry.to, Delivery::Failed, Some(reason.to_owned()));
+            self.settle(entry, Delivery::Failed, Some(reason.to_owned()));
+        }
+    }
+
+    /// Nothing of a conversation can be sent any more.
+    pub(crate) fn fail_conversation(&mut self, conversation: &ConversationId, reason: &str) {
+        let entries = self.outbox.window.iter();
+        let of = entries.filter(|(_, entry)| entry.entry.message.conversation == *conversation);
+        let places: Vec<u64> = of.map(|(place, _)| *place).collect();
+        for place in places {
+            self.fail_message(place, reason);
+        }
+    }
+
+    /// A message has left the window.
+    fn settle(&mut self, entry: Entry, state: Delivery, reason: Option<String>) {
+        let message = entry.entry.message;
+        if entry.quiet {
+            let set = Op::SetOutboxState {
+                message_id: message.message_id,
+                state: on_disk(state),
+                reason,
+            };
+            self.desk.store(vec![set], Pending::Note);
+        } else {
+            self.change(message.message_id, entry.to, state, reason);
         }
     }
 
@@ -271,12 +350,7 @@ impl Client {
     fn change(&mut self, id: MessageId, to: Username, state: Delivery, reason: Option<String>) {
         let set = Op::SetOutboxState {
             message_id: id,
-            state: match state {
-                Delivery::Queued => OutboxState::Queued,
-                Delivery::Stored => OutboxState::Stored,
-                Delivery::Delivered => OutboxState::Delivered,
-                Delivery::Failed => OutboxState::Failed,
-            },
+            state: on_disk(state),
             reason: reason.clone(),
         };
         let status = Status {
@@ -297,5 +371,14 @@ impl Client {
         if !matches!(outcomes, Some([Stored::NoSuchMessage])) {
             self.desk.status(status);
         }
+    }
+}
+
+const fn on_disk(state: Delivery) -> OutboxState {
+    match state {
+        Delivery::Queued => OutboxState::Queued,
+        Delivery::Stored => OutboxState::Stored,
+        Delivery::Delivered => OutboxState::Delivered,
+        Delivery::Failed => OutboxState::Failed,
     }
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use chat::Username;
 use chat::message::MessageId;
 use crypto::Random;
-use store::StoreError;
 use store::device::{Op, Outcome as Stored};
+use store::{ConversationId, StoreError};
 use transport::ConnectionHandle;
 
 use crate::compose::Enqueued;
@@ -79,6 +79,12 @@ pub(crate) enum Pending {
     Enqueue(String, Vec<Enqueued>),
     /// The next part of the outbox.
     Outbox,
+    /// The next part of what left the queue.
+    Repair,
+    /// Tombstones of a conversation are being sealed.
+    Tombstones(ConversationId, Username),
+    /// Tombstones of a conversation are on disk.
+    Buried(ConversationId),
     /// A message's new state is on disk.
     Status(Status),
     /// Messages from the mailbox are on disk.

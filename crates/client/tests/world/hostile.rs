@@ -13,6 +13,14 @@ fn h54_messages_that_come_twice_are_shown_once() {
         house.send(alice, "Bob", text);
     }
     assert!(house.until(5, |house| house.user(bob).texts() == ["one", "two"]));
+    // Once more, much later and elsewhere in the mailbox.
+    house.pass(5);
+    house.change_relay(|relay, _| {
+        let letter = relay.disk.mailboxes["bob"][0].clone();
+        relay.put(&name("Bob"), &letter.from, letter.id, &letter.sealed);
+    });
+    house.pass(5);
+    assert_eq!(house.user(bob).placeholders(), 0);
     // And all of them again after a restart of either side.
     house.change_relay(|relay, _| relay.mischief.forgets_cursors = true);
     house.restart_relay();
@@ -82,7 +90,7 @@ fn h55_a_changed_key_is_never_sent_to_and_what_it_signs_stays_sealed() {
     house.strangers_keys = true;
     let impostor = house.register("Bob");
     assert!(house.until(20, |house| house.user(impostor).is_logged_in()));
-    house.send(impostor, "Alice", "it is me");
+    let claim = house.send(impostor, "Alice", "it is me");
     let noticed = |house: &House| {
         let alice = house.user(alice);
         alice.count(|event| matches!(event, Event::KeyChanged { .. })) == 1
@@ -98,6 +106,8 @@ fn h55_a_changed_key_is_never_sent_to_and_what_it_signs_stays_sealed() {
     assert!(reason.contains(&pinned.to_string()), "{reason}");
     assert_eq!(house.relay().taken, before);
     assert_eq!(house.user(alice).texts(), ["one"]);
+    let heard = house.relay().notified.contains(&claim);
+    assert!(!heard, "the impostor hears nothing");
     // And so it stays after a restart.
     let disk = house.kill(alice);
     let alice = house.begin(House::config("Alice", "Alice"), disk);
@@ -214,4 +224,80 @@ fn nothing_that_reaches_the_disk_shows_a_text() {
     house.send(alice, "Bob", canary);
     assert!(house.until(20, |house| house.user(bob).texts() == [canary]));
     house.pass(5);
+}
+
+#[test]
+fn what_was_refused_for_good_leaves_its_place_to_a_tombstone() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(78);
+    house.change_relay(|relay, _| {
+        relay.mischief.refusals.extend([Refusal::NoSuchUser; 2]);
+    });
+    let refused: Vec<_> = ["one", "two"]
+        .map(|text| house.send(alice, "Bob", text))
+        .into();
+    let failed = |house: &House| {
+        refused
+            .iter()
+            .all(|id| house.user(alice).states(*id).contains(&Delivery::Failed))
+    };
+    assert!(house.until(5, failed));
+    let third = house.send(alice, "Bob", "three");
+    assert!(house.until(30, |house| house.user(bob).texts() == ["three"]));
+    let fourth = house.send(alice, "Bob", "four");
+    assert!(house.until(30, |house| house.user(bob).texts() == ["three", "four"]));
+    house.pass(20);
+    for id in [third, fourth] {
+        assert_eq!(
+            house.user(alice).states(id),
+            [Delivery::Queued, Delivery::Stored, Delivery::Delivered]
+        );
+    }
+    assert!(
+        house
+            .user(bob)
+            .messages()
+            .iter()
+            .all(|message| message.gap.is_none())
+    );
+    let strange = |event: &Event| matches!(event, Event::Status { id, .. } if ![refused[0], refused[1], third, fourth].contains(id));
+    assert_eq!(
+        house.user(alice).count(strange),
+        0,
+        "tombstones are not the user's"
+    );
+}
+
+#[test]
+fn a_server_that_was_restored_from_an_older_state_gets_what_it_lost() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(79);
+    house.send(alice, "Bob", "one");
+    assert!(house.until(5, |house| house.user(bob).texts() == ["one"]));
+    house.pass(5);
+    let backup = house.relay().disk.clone();
+    house.send(alice, "Bob", "two");
+    house.send(alice, "Bob", "three");
+    assert!(house.until(5, |house| house.user(bob).messages().len() == 3));
+    house.pass(5);
+    let version = house.relay().disk.version;
+    house.change_relay(|relay, _| {
+        relay.disk = backup;
+        // Signed heads do not go back: they are kept apart.
+        relay.disk.version = version;
+    });
+    house.restart_relay();
+    let last = house.send(alice, "Bob", "four");
+    let delivered = |house: &House| {
+        house
+            .user(alice)
+            .states(last)
+            .contains(&Delivery::Delivered)
+    };
+    assert!(
+        house.until(120, delivered),
+        "{:?}",
+        house.user(alice).events
+    );
+    house.pass(20);
+    assert_eq!(house.user(bob).texts(), ["one", "two", "three", "four"]);
+    assert_eq!(house.relay().disk.mailboxes["bob"].len(), 4);
 }

@@ -147,6 +147,16 @@ fn a_directory_without_oneself_is_refused() {
 }
 
 #[test]
+fn a_key_bag_that_the_directory_does_not_list_is_refused() {
+    let (mut house, _, bob) = House::with_alice_and_bob(35);
+    house.kill(bob);
+    house.change_relay(|relay, _| relay.mischief.lies_about_bags = true);
+    let bob = house.login("Bob", "Bob");
+    let failed = failure(&mut house, bob, 5);
+    assert!(matches!(failed, Failure::Directory { .. }), "{failed}");
+}
+
+#[test]
 fn h51_a_key_bag_that_was_changed_is_refused() {
     let (mut house, _, bob) = House::with_alice_and_bob(29);
     house.kill(bob);

@@ -67,6 +67,8 @@ pub struct Mischief {
     pub spoils: bool,
     /// The newest accounts are missing in the directory.
     pub hides: Option<String>,
+    /// The directory lists other key bags than those that are handed out.
+    pub lies_about_bags: bool,
     /// Deliveries to be repeated as they were, at the next session.
     pub forgets_cursors: bool,
     /// Which of the fixture keys the server has.
@@ -179,7 +181,11 @@ impl Relay {
             sig_fingerprint: fp(&account.finish.sig_key),
             enc_fingerprint: fp(&account.finish.enc_key),
             key_bag_version: account.finish.key_bag_version,
-            key_bag_hash: key_bag_hash(&account.finish.key_bag),
+            key_bag_hash: if self.mischief.lies_about_bags {
+                [0; 32]
+            } else {
+                key_bag_hash(&account.finish.key_bag)
+            },
         });
         let entries = entries.collect();
         Manifest::sign(&self.key(), self.disk.version, self.wall_ms, entries).unwrap()
