@@ -2,9 +2,14 @@
 //! mode. Nothing here knows a protocol.
 
 pub mod address;
+pub mod client;
 pub mod exit;
 pub mod folders;
+mod forms;
 pub mod password;
 pub mod pins;
 pub mod rewrite;
+pub mod server;
 pub mod slot;
+pub mod trust;
+pub mod usage;
