@@ -49,6 +49,8 @@ pub struct User {
     /// Texts that the workers' transactions must not show.
     pub canary: Option<String>,
     pub dead: bool,
+    /// Workers fail at every job.
+    pub panics: bool,
     strangers_keys: bool,
 }
 
@@ -74,6 +76,7 @@ impl User {
                     Work::Job(Job::GenerateIdentity { name, .. }) if !self.strangers_keys => {
                         Outcome::Done(Done::Identity(Ok(Box::new(identity(&name)))))
                     }
+                    Work::Job(_) if self.panics => Outcome::Panicked,
                     Work::Job(job) => Outcome::Done(job.run(&mut self.random)),
                 };
                 let completion = Completion {
@@ -306,6 +309,7 @@ impl House {
             work_time: Duration::from_millis(3),
             canary: None,
             dead: false,
+            panics: false,
             strangers_keys: self.strangers_keys,
         };
         let address = SocketAddr::from(([10, 0, 1, index as u8], 4000));

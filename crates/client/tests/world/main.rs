@@ -6,6 +6,7 @@
     reason = "a test fails where it is wrong"
 )]
 
+mod bounds;
 mod hostile;
 mod house;
 mod login;

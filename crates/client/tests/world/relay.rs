@@ -77,6 +77,12 @@ pub struct Mischief {
     pub says_no: Option<Failure>,
     /// Logins and registrations cost work.
     pub asks_for_work: bool,
+    /// Said once to whoever logs in, or asks for something in a session.
+    pub babbles: Option<Vec<u8>>,
+    /// Deliveries do not wait for acknowledgements.
+    pub rushes: bool,
+    /// A name whose keys are not told.
+    pub keeps_secret: Option<String>,
     /// Nothing on the login port is answered.
     pub ignores_logins: bool,
 }
@@ -381,6 +387,10 @@ impl Relay {
     }
 
     fn session(&mut self, now: Instant, handle: ConnectionHandle, message: SessionClientMessage) {
+        let stream = self.peers[&handle].session.unwrap();
+        if let Some(babble) = self.mischief.babbles.take() {
+            self.connection(handle).send(stream, &babble).unwrap();
+        }
         let (user, device) = self.peers[&handle].user.clone().unwrap();
         match message {
             SessionClientMessage::ListOnline(ask) => {
@@ -398,6 +408,9 @@ impl Relay {
             }
             SessionClientMessage::Lookup(ask) => {
                 let request = ask.request;
+                if self.mischief.keeps_secret.as_deref() == Some(ask.name.key()) {
+                    return;
+                }
                 let Some(account) = self.disk.accounts.get(ask.name.key()).cloned() else {
                     self.tell(handle, NoSuchUser { request });
                     return;
@@ -554,7 +567,12 @@ impl Relay {
             .iter()
             .filter(|letter| letter.position > acknowledged && letter.position <= sent_to)
             .count();
-        let room = 64usize.saturating_sub(ahead);
+        let rushes = self.mischief.rushes;
+        let room = if rushes {
+            1000
+        } else {
+            64usize.saturating_sub(ahead)
+        };
         let due = letters.iter().filter(|letter| letter.position > sent_to);
         for letter in due.take(room).cloned().collect::<Vec<_>>() {
             let delivered = self.tell(
