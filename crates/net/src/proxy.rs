@@ -36,11 +36,11 @@ pub struct Impairment {
     pub duplication: f64,
     /// Probability that one of its bits is flipped.
     pub corruption: f64,
-    /// Probability that it is held back for [`Impairment::reordering_delay`].
+    /// Probability that it is held back for up to [`Impairment::reordering_delay`].
     pub reordering: f64,
     /// One-way delay.
     pub delay: Duration,
-    /// What comes on top for datagrams that are held back.
+    /// What comes on top, at most, for datagrams that are held back.
     pub reordering_delay: Duration,
 }
 
@@ -235,7 +235,8 @@ impl Forwarder {
         }
         let mut due = self.clock.now() + impairment.delay;
         if overtaken {
-            due += impairment.reordering_delay;
+            let most = u64::try_from(impairment.reordering_delay.as_nanos()).unwrap_or(u64::MAX);
+            due += Duration::from_nanos(self.next_u64() % most.max(1));
         }
         if doubled {
             self.hold(due, socket, to, bytes.clone());

@@ -366,3 +366,6 @@ fn from_codepoint(codepoint: EcnCodepoint) -> Ecn {
         EcnCodepoint::Ce => Ecn::Ce,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,8 @@ fn echo(node: Node) -> thread::JoinHandle<()> {
         let connection = node.accept().unwrap();
         while let Ok((_, stream)) = connection.accept_stream() {
             io::copy(&mut &stream, &mut &stream).unwrap();
-            stream.close().unwrap();
+            // The client may be gone as soon as it has read the end.
+            let _ = stream.close();
         }
     })
 }
@@ -182,7 +183,8 @@ fn waiting_ends_when_its_time_is_up_and_may_be_repeated() {
 fn nobody_listens_on_a_closed_port() {
     let (_server, _client, near, _far) = pair();
     let mut stream = near.open(PORT + 1, Mode::Bytes).unwrap();
-    stream.write_all(b"hello?").unwrap();
+    // The answer may be here before the call is over.
+    let _ = stream.write_all(b"hello?");
     let error = stream.read(&mut [0; 16]).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
 }
@@ -258,7 +260,6 @@ fn many_threads_share_a_node() {
             thread::spawn(move || {
                 let stream = near.open(PORT, Mode::Messages).unwrap();
                 stream.send(&[index; 1000]).unwrap();
-                stream.finish().unwrap();
                 stream
             })
         })

@@ -54,6 +54,19 @@ fn trains_keep_their_boundaries() {
 }
 
 #[test]
+fn h11_the_longest_datagram_goes_through_and_one_byte_more_does_not() {
+    let (mut sender, mut receiver) = (loopback(), loopback());
+    let (mut from, mut to) = (Scripted::default(), Scripted::default());
+    from.say(receiver.local_addr(), vec![1; 65_508], None);
+    from.say(receiver.local_addr(), vec![2; 65_507], None);
+    sender.flush(&mut from);
+    turn_until(&mut receiver, &mut to, |to| !to.heard.is_empty());
+    assert_eq!(to.heard.len(), 1);
+    assert!(to.heard[0].1 == vec![2; 65_507]);
+    assert_eq!(sender.stats().send_too_long, 1);
+}
+
+#[test]
 fn a_dual_stack_socket_speaks_both_families() {
     let mut server =
         Driver::bind((Ipv6Addr::UNSPECIFIED, 0).into(), &BindOptions::default()).unwrap();

@@ -123,6 +123,33 @@ fn the_same_seed_is_the_same_run() {
     assert_ne!(trace(4), trace(5));
 }
 
+#[test]
+fn nothing_that_is_sent_is_readable_on_the_way() {
+    let (mut world, server, client) = pair(2, &config());
+    let secret = b"nobody on the way may read this";
+    world.add_canary(secret);
+    let handle = connect(&mut world, 2, client);
+    let heard = Cell::new(false);
+    let done = world.run(
+        after(10),
+        |node, endpoint, _| {
+            drain(endpoint, |endpoint, from, event| match event {
+                Event::Connected if node == client => {
+                    let connection = endpoint.connection(handle).unwrap();
+                    let stream = connection.open(PORT, Mode::Messages).unwrap();
+                    connection.send(stream, secret).unwrap();
+                }
+                Event::Readable { stream } if node == server => {
+                    heard.set(messages(endpoint, from, stream).concat() == secret);
+                }
+                _ => {}
+            });
+        },
+        |_| heard.get(),
+    );
+    assert_eq!(done, Ok(true));
+}
+
 /// The stream that carries message `index`, in the order of opening.
 fn stream_index(streams: &[StreamId], stream: StreamId) -> usize {
     streams.iter().position(|s| *s == stream).unwrap()
