@@ -25,6 +25,7 @@ use store::device::{MemoryStore, Op};
 use store::{Store, StoreError};
 use transport::{Instant, Machine, Meta, Transmit};
 
+use crate::real::Real;
 use crate::relay::{Disk, Mischief, Relay};
 
 /// 2026-11-20T12:00:00Z.
@@ -178,6 +179,7 @@ pub fn identity(name: &str) -> Identity {
 pub enum Node {
     User(Box<User>),
     Relay(Box<Relay>),
+    Real(Box<Real>),
 }
 
 impl Node {
@@ -188,6 +190,7 @@ impl Node {
                 relay.wall_ms = START_MS + now.as_nanos() / 1_000_000;
                 relay.drain(now);
             }
+            Self::Real(real) => real.drain(now, START_MS + now.as_nanos() / 1_000_000),
         }
     }
 }
@@ -198,6 +201,7 @@ impl Machine for Node {
             Self::User(user) if user.dead => {}
             Self::User(user) => user.client.handle_datagram(now, meta, datagram),
             Self::Relay(relay) => relay.handle_datagram(now, meta, datagram),
+            Self::Real(real) => real.server.handle_datagram(now, meta, datagram),
         }
     }
 
@@ -206,6 +210,7 @@ impl Machine for Node {
             Self::User(user) if user.dead => {}
             Self::User(user) => user.client.handle_timeout(now),
             Self::Relay(relay) => relay.handle_timeout(now),
+            Self::Real(real) => real.server.handle_timeout(now),
         }
     }
 
@@ -219,6 +224,7 @@ impl Machine for Node {
             Self::User(user) if user.dead => None,
             Self::User(user) => user.client.poll_transmit(now, max_segments, buffer),
             Self::Relay(relay) => relay.poll_transmit(now, max_segments, buffer),
+            Self::Real(real) => real.server.poll_transmit(now, max_segments, buffer),
         }
     }
 
@@ -230,6 +236,7 @@ impl Machine for Node {
                 user.client.poll_timeout().into_iter().chain(work).min()
             }
             Self::Relay(relay) => relay.poll_timeout(),
+            Self::Real(real) => real.timeout(),
         }
     }
 }
@@ -255,9 +262,18 @@ impl House {
     }
 
     pub fn with(seed: u64, mischief: Mischief) -> Self {
-        let mut world = World::new(seed);
         let relay = Relay::new(seed, Disk::default(), mischief);
-        let relay = world.add(server(), Node::Relay(Box::new(relay)));
+        Self::around(seed, Node::Relay(Box::new(relay)))
+    }
+
+    /// A house with the server that people run.
+    pub fn with_real_server(seed: u64) -> Self {
+        Self::around(seed, Node::Real(Box::new(Real::new(seed))))
+    }
+
+    fn around(seed: u64, relay: Node) -> Self {
+        let mut world = World::new(seed);
+        let relay = world.add(server(), relay);
         Self {
             world,
             relay,
@@ -266,6 +282,23 @@ impl House {
             strangers_keys: false,
             nodes: vec![relay],
         }
+    }
+
+    fn change_server(&mut self, change: impl FnOnce(&mut Real, Instant)) {
+        self.world.with(self.relay, |node, now| match node {
+            Node::Real(real) => change(real, now),
+            _ => panic!("not that server"),
+        });
+    }
+
+    /// Ends the real server's process without a word; another begins with its disk.
+    pub fn kill_server(&mut self) {
+        self.change_server(|real, _| real.restart());
+    }
+
+    /// Lets the real server stop in its own time.
+    pub fn stop_server(&mut self) {
+        self.change_server(|real, now| real.server.shutdown(now));
     }
 
     pub fn config(user: &str, password: &str) -> Config {
@@ -335,7 +368,7 @@ impl House {
     pub fn act<T>(&mut self, node: NodeId, act: impl FnOnce(&mut Client, Instant) -> T) -> T {
         let acted = self.world.with(node, |node, now| match node {
             Node::User(user) => act(&mut user.client, now),
-            Node::Relay(_) => panic!("not a client"),
+            _ => panic!("not a client"),
         });
         acted.unwrap()
     }
@@ -357,7 +390,7 @@ impl House {
     pub fn change_user(&mut self, node: NodeId, change: impl FnOnce(&mut User)) {
         self.world.with(node, |node, _| match node {
             Node::User(user) => change(user),
-            Node::Relay(_) => panic!("not a client"),
+            _ => panic!("not a client"),
         });
     }
 
@@ -371,7 +404,7 @@ impl House {
     pub fn change_relay(&mut self, change: impl FnOnce(&mut Relay, Instant)) {
         self.world.with(self.relay, |node, now| match node {
             Node::Relay(relay) => change(relay, now),
-            Node::User(_) => panic!("not the server"),
+            _ => panic!("not that server"),
         });
     }
 

@@ -10,6 +10,8 @@ mod bounds;
 mod hostile;
 mod house;
 mod login;
+mod real;
 mod reconnect;
 mod relay;
 mod talk;
+mod together;
