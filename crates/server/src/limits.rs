@@ -40,7 +40,7 @@ pub const BATCH_READS_MAX: usize = 64;
 /// Messages read out of a mailbox at once. A slow reader keeps no more of them in memory.
 pub const PAGE_MESSAGES: u32 = 32;
 /// Bytes of sealed messages read out of a mailbox at once; one message is always read.
-pub const PAGE_BYTES: u64 = 256 * 1024;
+pub const PAGE_BYTES: usize = 256 * 1024;
 
 /// Messages that one connection may send at once. Beyond, it is read more slowly.
 pub const SEND_BURST: u32 = 1024;

@@ -7,7 +7,7 @@ use chat::{SourcePrefix, Username};
 use store::relay::Account;
 use transport::{Instant, StreamId};
 
-use crate::limits::{LOGIN_TIMEOUT, PEER_ANSWERS_MAX, PEER_OP_BYTES_MAX, PEER_OPS_MAX};
+use crate::limits::{LOGIN_TIMEOUT, PAGE_BYTES, PEER_ANSWERS_MAX, PEER_OP_BYTES_MAX, PEER_OPS_MAX};
 use crate::pace::Pace;
 use crate::pipe::{Pipe, Port};
 use crate::window::Window;
@@ -167,11 +167,12 @@ impl Peer {
         }
     }
 
-    /// Whether a new message can go out at once.
+    /// Whether messages can be sent to it: less than a page waits, so that a slow reader holds at
+    /// most two.
     pub(crate) fn is_flowing(&self) -> bool {
-        self.session
-            .as_ref()
-            .is_some_and(|pipe| pipe.waiting() == 0)
+        self.session.as_ref().is_some_and(|pipe| {
+            pipe.waiting() < PEER_ANSWERS_MAX && pipe.waiting_bytes() < PAGE_BYTES
+        })
     }
 }
 

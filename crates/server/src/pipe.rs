@@ -19,6 +19,7 @@ pub(crate) struct Pipe {
     pub(crate) stream: StreamId,
     port: Port,
     out: VecDeque<Vec<u8>>,
+    out_bytes: usize,
     feed: Option<Feed>,
     /// The client will send no more.
     pub(crate) ended: bool,
@@ -60,6 +61,7 @@ impl Pipe {
             stream,
             port,
             out: VecDeque::new(),
+            out_bytes: 0,
             feed: None,
             ended: false,
             end: End::Open,
@@ -69,6 +71,7 @@ impl Pipe {
     /// Queues a message. After the end of the stream is asked for there are none.
     pub(crate) fn push(&mut self, message: Vec<u8>) {
         if self.end == End::Open {
+            self.out_bytes = self.out_bytes.saturating_add(message.len());
             self.out.push_back(message);
         }
     }
@@ -81,6 +84,11 @@ impl Pipe {
     /// Messages that wait.
     pub(crate) fn waiting(&self) -> usize {
         self.out.len()
+    }
+
+    /// Bytes of them.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.out_bytes
     }
 
     /// Ends the stream behind what waits; a directory on its way is given up.
@@ -105,13 +113,19 @@ impl Pipe {
         loop {
             if let Some(message) = self.out.front() {
                 match connection.send(self.stream, message) {
-                    Ok(()) => self.out.pop_front(),
+                    Ok(()) => {
+                        self.out_bytes = self.out_bytes.saturating_sub(message.len());
+                        self.out.pop_front();
+                    }
                     Err(StreamError::Blocked) => return Ok(()),
                     Err(_) => return Err(Broken::Stream),
-                };
+                }
             } else if let Some(feed) = &mut self.feed {
                 match feed.poll(self.port)? {
-                    Some(message) => self.out.push_back(message),
+                    Some(message) => {
+                        self.out_bytes = self.out_bytes.saturating_add(message.len());
+                        self.out.push_back(message);
+                    }
                     None => self.feed = None,
                 }
             } else {

@@ -88,7 +88,7 @@ impl Window {
         Some(Page {
             after: self.last,
             max_messages: messages.min(PAGE_MESSAGES),
-            max_bytes: bytes.min(PAGE_BYTES),
+            max_bytes: bytes.min(PAGE_BYTES as u64),
         })
     }
 

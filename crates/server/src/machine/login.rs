@@ -16,9 +16,7 @@ use super::{Server, code};
 use crate::accounts::{blob, record};
 use crate::event::Event;
 use crate::ledger::Then;
-use crate::limits::{
-    LOGIN_MESSAGES_MAX, LOGIN_RESPONSES_MAX, SESSION_STREAM_BYTES, SESSION_WINDOW_BYTES,
-};
+use crate::limits::{LOGIN_MESSAGES_MAX, LOGIN_RESPONSES_MAX};
 use crate::peer::{Asked, PasswordStep, Peer, Phase, Step, User};
 use crate::pipe::Port;
 
@@ -315,7 +313,6 @@ impl Server {
             return;
         };
         connection.listen(SESSION_PORT);
-        connection.grow_windows(SESSION_STREAM_BYTES, SESSION_WINDOW_BYTES);
         peer.phase = Phase::User(Box::new(User::new(name.clone(), device)));
         self.strangers = self.strangers.saturating_sub(1);
         if let Some(old) = self.presence.enter(&name, device, handle) {

@@ -7,7 +7,7 @@ use transport::{ConnectionHandle, Event as Happened, Instant, StreamError, Strea
 
 use super::{Server, State, code};
 use crate::event::Event;
-use crate::limits::TURN_MESSAGES;
+use crate::limits::{SESSION_STREAM_BYTES, SESSION_WINDOW_BYTES, TURN_MESSAGES};
 use crate::peer::{Peer, Phase};
 use crate::pipe::{Broken, Pipe, Port};
 
@@ -77,7 +77,7 @@ impl Server {
         if let Some((place, port)) = place {
             *place = Some(Pipe::new(stream, port));
             if port == Port::Session {
-                self.tell_notices(now, handle);
+                self.session_opened(now, handle);
             }
             return self.wake(handle);
         }
@@ -86,6 +86,15 @@ impl Server {
             let _ = connection.stop(stream, 0);
             let _ = connection.reset(stream, 0);
         }
+    }
+
+    /// The client has room for messages from here on. Not before: a stream begins with the window
+    /// that the handshake told the client, and grows from there.
+    fn session_opened(&mut self, now: Instant, handle: ConnectionHandle) {
+        if let Some(connection) = self.endpoint.connection(handle) {
+            connection.grow_windows(SESSION_STREAM_BYTES, SESSION_WINDOW_BYTES);
+        }
+        self.tell_notices(now, handle);
     }
 
     /// The client gave up one direction of a stream of its two.
