@@ -55,6 +55,8 @@ pub(crate) struct Streams {
     send_buffer_bytes: usize,
     pub(super) message_bytes_max: usize,
     pub(super) stream_window: u64,
+    /// What the transport parameters said of it: where every stream begins, whatever it is by now.
+    pub(super) first_stream_window: u64,
     pub(super) window: u64,
     streams_window: u64,
 
@@ -94,6 +96,7 @@ impl Streams {
             send_buffer_bytes: config.send_buffer_bytes.max(1),
             message_bytes_max: config.message_bytes_max,
             stream_window: config.stream_window_bytes,
+            first_stream_window: config.stream_window_bytes,
             window: config.connection_window_bytes,
             streams_window: config.streams_max,
             next_local: 0,
@@ -162,10 +165,11 @@ impl Streams {
         let stream = Stream {
             mode: Some(mode),
             send,
-            receive: ReceiveStream::new(self.stream_window),
+            receive: ReceiveStream::new(self.first_stream_window),
             due: Due::default(),
         };
         self.streams.insert(id, stream);
+        self.extend_credit(id);
         self.queue_data(id);
         Ok(id)
     }

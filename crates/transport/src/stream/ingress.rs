@@ -133,11 +133,12 @@ impl Streams {
                 let stream = Stream {
                     mode: None,
                     send: SendStream::new(self.peer.stream_data),
-                    receive: ReceiveStream::new(self.stream_window),
+                    receive: ReceiveStream::new(self.first_stream_window),
                     due: Due::default(),
                 };
                 let id = StreamId::new(id.initiator(), index);
                 self.streams.insert(id, stream);
+                self.extend_credit(id);
             }
             self.next_remote = id.index() + 1;
         }

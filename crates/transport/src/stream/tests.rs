@@ -234,6 +234,25 @@ fn a_blocked_writer_is_told_when_there_is_room() {
     assert_eq!(streams.write(id, &[0; 200]), Ok(100));
 }
 
+/// A stream begins with what the parameters said, so a larger window has to be told.
+#[test]
+fn a_stream_that_opens_after_its_window_grew_gets_the_larger_one() {
+    let mut streams = server();
+    streams.grow_windows(10_000, 20_000);
+    let [a, b, c] = preamble(Mode::Bytes);
+    streams.on_stream(&data(0, 0, &[a, b, c], false)).unwrap();
+    let mut frames = Vec::new();
+    streams.write_frames(1000, &mut frames, &mut |_| {});
+    let mut reader = codec::Reader::new(&frames);
+    let mut told = None;
+    while !reader.is_empty() {
+        if let frame::Frame::MaxStreamData(credit) = frame::Frame::decode(&mut reader).unwrap() {
+            told = Some((credit.id, credit.max));
+        }
+    }
+    assert_eq!(told, Some((0, 10_003)));
+}
+
 #[test]
 fn the_peers_limits_hold_the_sender_back() {
     let mut streams = Streams::new(Side::Client, &Config::default());
