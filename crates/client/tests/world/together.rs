@@ -2,7 +2,8 @@
 
 use chat::Username;
 use client::{Delivery, Event, Failure};
-use sim::NodeId;
+use core::time::Duration;
+use sim::{Link, NodeId};
 
 use crate::house::House;
 
@@ -179,4 +180,53 @@ fn two_devices_of_one_account_both_receive() {
     assert!(house.until(30, |house| {
         house.user(bob).texts().contains(&"note".to_owned())
     }));
+}
+
+#[test]
+fn h26_over_a_bad_link_everything_arrives_once_and_in_order() {
+    for seed in 210..213 {
+        let mut house = House::with_real_server(seed);
+        let mut link = Link::with_delay(Duration::from_millis(30));
+        link.loss = 0.2;
+        link.duplication = 0.2;
+        house.world.set_default_link(link);
+        let alice = house.register("Alice");
+        let bob = house.register("Bob");
+        let both =
+            |house: &House| house.user(alice).is_logged_in() && house.user(bob).is_logged_in();
+        assert!(house.until(60, both), "{:?}", house.user(alice).events);
+        let texts: Vec<String> = (0..100).map(|index| index.to_string()).collect();
+        for text in &texts {
+            house.send(alice, "Bob", text);
+            house.send(bob, "Alice", text);
+        }
+        house.send(alice, "Bob", &"x".repeat(1 << 20));
+        let all = |house: &House| {
+            house.user(alice).messages().len() >= 100 && house.user(bob).messages().len() >= 101
+        };
+        assert!(
+            house.until(300, all),
+            "seed {seed}: {} and {}, {:?} {:?}",
+            house.user(alice).messages().len(),
+            house.user(bob).messages().len(),
+            house
+                .user(alice)
+                .events
+                .iter()
+                .rev()
+                .take(5)
+                .collect::<Vec<_>>(),
+            house
+                .user(bob)
+                .events
+                .iter()
+                .rev()
+                .take(5)
+                .collect::<Vec<_>>(),
+        );
+        house.pass(20);
+        assert_eq!(house.user(alice).texts(), texts, "seed {seed}");
+        assert_eq!(house.user(bob).texts()[..100], texts, "seed {seed}");
+        assert_eq!(house.user(bob).messages().len(), 101, "seed {seed}");
+    }
 }
