@@ -173,6 +173,21 @@ fn closing_is_acknowledged_and_tells_the_reason() {
 }
 
 #[test]
+fn what_arrived_before_a_close_can_be_read() {
+    let mut pair = Pair::connected(18);
+    let (stream, handle) = (pair.open(PORT, Mode::Messages), pair.handle);
+    pair.send(stream, b"last words");
+    pair.on_client(|endpoint, now| endpoint.connection(handle).unwrap().close(now, 0, "bye"));
+    // The server's application comes late.
+    let late = pair.world.now() + Duration::from_secs(1);
+    pair.world.run(late, |_, _, _| {}, |_| false).unwrap();
+    let mut log = common::Log::default();
+    pair.on_server(|endpoint, now| common::drain(endpoint, now, &mut log));
+    assert_eq!(log.messages, [(stream, b"last words".to_vec())]);
+    assert_eq!(log.closed.len(), 1);
+}
+
+#[test]
 fn an_idle_connection_is_kept_alive_and_a_dead_one_ends() {
     let mut pair = Pair::connected(9);
     assert!(!pair.run(300, |logs| logs.iter().any(|log| !log.closed.is_empty())));

@@ -269,12 +269,12 @@ impl Connection {
         self.streams.send(stream, message)
     }
 
-    /// Byte mode: reads what is next. `Ok(0)` is the stream's end (or `out` is empty).
+    /// Byte mode: reads what is next. `Ok(0)` is the stream's end (or `out` is empty). What arrived
+    /// before the connection closed can be read until `Closed` is polled.
     ///
     /// # Errors
     /// [`StreamError::Blocked`] when nothing is there; `Readable` follows when there is.
     pub fn read(&mut self, stream: StreamId, out: &mut [u8]) -> Result<usize, StreamError> {
-        self.check_open()?;
         self.streams.read(stream, out)
     }
 
@@ -283,7 +283,6 @@ impl Connection {
     /// # Errors
     /// [`StreamError::Blocked`] when none is complete; `Readable` follows when one is.
     pub fn receive(&mut self, stream: StreamId) -> Result<Option<Vec<u8>>, StreamError> {
-        self.check_open()?;
         self.streams.receive(stream)
     }
 
