@@ -9,7 +9,8 @@ use chat::login::{
 use chat::manifest::key_bag_hash;
 use chat::message::{Blob, Certificate, KeyBag, PublicKey};
 use crypto::{EncryptionKey, Random, Transcript, VerifyingKey, sha256};
-use store::relay::{Account, Credentials, Op};
+use store::relay::{Account, Credentials, Op, Outcome};
+use store::{Store, StoreError};
 
 /// Bytes of a password record in the store: KSF id, record.
 const RECORD_LEN: usize = 193;
@@ -100,6 +101,21 @@ pub fn register_locally(
 /// Puts an account into a store: insert if absent.
 pub fn insert(account: Account) -> Op {
     Op::InsertAccount(Box::new(account))
+}
+
+/// How many accounts of a store have a password that everybody knows. A server that has any should
+/// not be reachable from elsewhere.
+///
+/// # Errors
+/// The store's.
+pub fn count_demo_accounts(
+    store: &mut (impl Store<Op = Op, Outcome = Outcome> + ?Sized),
+) -> Result<u64, StoreError> {
+    let outcomes = store.commit(&[Op::CountDemoAccounts])?;
+    match outcomes.first() {
+        Some(Outcome::Count(count)) => Ok(*count),
+        _ => Err(StoreError::Corrupt("the count of accounts".to_owned())),
+    }
 }
 
 /// Makes an invitation of `code` valid, for one registration: random bytes, at most 64, that the

@@ -63,12 +63,16 @@ pub(crate) enum Then {
     Read(ConnectionHandle),
     /// Senders of these messages may be told.
     Acknowledge(ConnectionHandle, Vec<MessageId>),
+    /// The devices of an account that a device has just logged in to.
+    Devices(String),
     /// The last directory before this process.
     DirectoryVersion,
     /// A page of accounts.
     Accounts,
     /// The version of a directory is remembered.
     DirectoryStored,
+    /// Nothing depends on it.
+    Nothing,
 }
 
 /// An operation that is done.
@@ -158,6 +162,7 @@ impl Ledger {
             op,
             Op::LoadAccount { .. }
                 | Op::ListAccounts { .. }
+                | Op::ListDevices { .. }
                 | Op::ReadAfter { .. }
                 | Op::LoadMeta { .. }
         )
@@ -187,6 +192,40 @@ mod tests {
         let settled = ledger.settle(first.commit(&mut store)).unwrap().unwrap();
         assert_eq!(settled.len(), 2);
         assert_eq!(ledger.take().unwrap().ops(), [load("c")]);
+    }
+
+    #[test]
+    fn a_ledger_is_full_by_count_or_by_bytes_until_it_is_taken() {
+        let append = |bytes| {
+            Op::Append(Box::new(store::relay::Append {
+                recipient: "alice".into(),
+                sender: "bob".into(),
+                sending_device: [1; 16],
+                conversation: [1; 16],
+                sequence: 1,
+                message_id: [1; 16],
+                sealed: vec![0; bytes],
+                now_ms: 1,
+                quota: store::relay::Quota {
+                    messages: 1,
+                    bytes: 1,
+                },
+                remember_full: false,
+            }))
+        };
+        let mut ledger = Ledger::default();
+        ledger.push(append(BATCH_BYTES_MAX - 1), Then::Accounts);
+        assert!(!ledger.is_full());
+        ledger.push(append(1), Then::Accounts);
+        assert!(ledger.is_full());
+        let batch = ledger.take().unwrap();
+        assert!(!ledger.is_full());
+        for _ in 0..BATCH_OPS_MAX {
+            assert!(!ledger.is_full());
+            ledger.push(load("a"), Then::Accounts);
+        }
+        assert!(ledger.is_full());
+        drop(batch);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use chat::message::{
     LoginServerMessage, LoginStart, LoginWork, LoginWorkSolution, Proof,
 };
 use crypto::{VerifyingKey, random_array};
-use store::relay::{Account, Op, Outcome};
+use store::relay::{Account, DEVICE_STALE_MS, Op, Outcome};
 use transport::{ConnectionHandle, Instant};
 
 use super::traffic::{OUT_OF_TURN, Violation};
@@ -315,6 +315,11 @@ impl Server {
         connection.listen(SESSION_PORT);
         peer.phase = Phase::User(Box::new(User::new(name.clone(), device)));
         self.strangers = self.strangers.saturating_sub(1);
+        let account = name.key().to_owned();
+        let list = Op::ListDevices {
+            account: account.clone(),
+        };
+        self.ledger.push(list, Then::Devices(account));
         if let Some(old) = self.presence.enter(&name, device, handle) {
             let words = "this device has a newer session";
             self.end_session(now, old, ClosingCode::Replaced, code::REPLACED, words);
@@ -324,6 +329,25 @@ impl Server {
             self.serve_directory(now, handle, &newest);
         }
         self.wake(handle);
+    }
+
+    /// Devices that nobody has seen for long go: what waits for them alone fills the mailbox, until
+    /// it takes nothing more.
+    pub(super) fn devices_listed(&mut self, account: &str, outcome: &Outcome) {
+        let Outcome::Devices(devices) = outcome else {
+            return;
+        };
+        for device in devices {
+            let unseen_ms = self.wall_ms.saturating_sub(device.last_seen_ms);
+            let is_online = self.presence.device(account, &device.device).is_some();
+            if unseen_ms > DEVICE_STALE_MS && !is_online {
+                let op = Op::RemoveDevice {
+                    account: account.to_owned(),
+                    device: device.device,
+                };
+                self.ledger.push(op, Then::Nothing);
+            }
+        }
     }
 }
 

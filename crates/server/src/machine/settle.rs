@@ -62,6 +62,7 @@ impl Server {
             (Then::Acknowledge(handle, notify), Op::Acknowledge { account, .. }) => {
                 self.acknowledged(now, handle, &account, notify, outcome);
             }
+            (Then::Devices(name), _) => self.devices_listed(&name, &outcome),
             (Then::DirectoryVersion, _) => {
                 let read = self.directory.version_read(&outcome);
                 self.check(now, read);

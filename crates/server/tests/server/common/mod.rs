@@ -45,6 +45,8 @@ pub(crate) struct Fixture {
     pub(crate) held: Vec<StoreBatch>,
     /// How many batches the server has given out.
     pub(crate) batches: usize,
+    /// What is added to the time that people see.
+    pub(crate) later_ms: u64,
     clients: u16,
 }
 
@@ -90,6 +92,7 @@ impl Fixture {
             hold: false,
             held: Vec::new(),
             batches: 0,
+            later_ms: 0,
             clients: 0,
         };
         fixture.idle(Duration::from_millis(1));
@@ -165,6 +168,7 @@ impl Fixture {
                 hold,
                 held,
                 batches,
+                later_ms,
                 ..
             } = self;
             let mut desk = Desk {
@@ -173,6 +177,7 @@ impl Fixture {
                 hold: *hold,
                 held,
                 batches,
+                later_ms: *later_ms,
             };
             let app = |_, node: &mut Node, now| desk.turn(node, now);
             world.run(deadline, app, |_| false).unwrap();
@@ -186,6 +191,7 @@ impl Fixture {
             hold: self.hold,
             held: &mut self.held,
             batches: &mut self.batches,
+            later_ms: self.later_ms,
         };
         let app = |_, node: &mut Node, now| desk.turn(node, now);
         self.world.step(app).unwrap()
@@ -194,12 +200,17 @@ impl Fixture {
     /// Commits what was held.
     pub(crate) fn release(&mut self) {
         self.hold = false;
-        for batch in std::mem::take(&mut self.held) {
-            let done = batch.commit(&mut self.store);
-            self.with_server(|server, now| {
-                server.handle_completion(now, Completion::Stored(done));
-            });
+        while !self.held.is_empty() {
+            self.release_one();
         }
+    }
+
+    /// Commits the batch that is held; the next one is held again.
+    pub(crate) fn release_one(&mut self) {
+        let done = self.held.remove(0).commit(&mut self.store);
+        self.with_server(|server, now| {
+            server.handle_completion(now, Completion::Stored(done));
+        });
     }
 
     /// The next message on the client's login stream.
@@ -273,6 +284,7 @@ struct Desk<'a> {
     hold: bool,
     held: &'a mut Vec<StoreBatch>,
     batches: &'a mut usize,
+    later_ms: u64,
 }
 
 impl Desk<'_> {
@@ -280,7 +292,7 @@ impl Desk<'_> {
         let Node::Server(server) = node else {
             return;
         };
-        server.set_wall_time(NOW_MS + now.as_nanos() / 1_000_000);
+        server.set_wall_time(NOW_MS + self.later_ms + now.as_nanos() / 1_000_000);
         while let Some(request) = server.poll_request() {
             let completion = match request {
                 Request::Store(batch) => {
