@@ -11,7 +11,7 @@ use chat::puzzle::AdmissionConfig;
 use server::limits::{LOGIN_MESSAGES_MAX, LOGIN_RESPONSES_MAX};
 use server::{AdmissionPolicy, Event, Registration, code};
 use sim::NodeId;
-use store::relay::MemoryStore;
+use store::relay::{DEVICES_PER_ACCOUNT_MAX, MemoryStore};
 
 use crate::common::{
     Fixture, Person, TestStore, alice, bob, config, logged_in, open_password, proof, session,
@@ -307,4 +307,25 @@ fn a_device_has_one_session_the_newest() {
     fixture.idle(Duration::from_secs(5));
     assert_eq!(fixture.peek(other).closed, None);
     assert_eq!(fixture.peek(new).closed, None);
+}
+
+#[test]
+fn an_account_has_so_many_devices_and_no_more() {
+    let mut fixture = Fixture::knowing(&[alice()]);
+    for number in 0..DEVICES_PER_ACCOUNT_MAX {
+        let id = session(&mut fixture, &alice(), [number as u8; 16]);
+        fixture.client_mut(id, |client, now| client.close(now));
+    }
+    let id = fixture.client();
+    let finish = open_password(&mut fixture, id, &alice());
+    fixture.say(id, finish);
+    let Answer::Credentials(credentials) = fixture.login_answer(id) else {
+        panic!("no Credentials");
+    };
+    let proof = proof(&fixture, id, &alice(), [99; 16], &credentials);
+    fixture.say(id, proof);
+    assert_eq!(fixture.failure(id), FailureCode::Busy);
+    assert_eq!(fixture.closed(id), Some(code::BUSY));
+    // One that is known is still welcome.
+    session(&mut fixture, &alice(), [3; 16]);
 }
