@@ -5,7 +5,10 @@ use proptest::prelude::*;
 #[test]
 fn varints_of_the_rfc() {
     let cases: [(&[u8], u64); 4] = [
-        (&[0xc2, 0x19, 0x7c, 0x5e, 0xff, 0x14, 0xe8, 0x8c], 151_288_809_941_952_652),
+        (
+            &[0xc2, 0x19, 0x7c, 0x5e, 0xff, 0x14, 0xe8, 0x8c],
+            151_288_809_941_952_652,
+        ),
         (&[0x9d, 0x7f, 0x3e, 0x7d], 494_878_333),
         (&[0x7b, 0xbd], 15_293),
         (&[0x25], 37),
@@ -21,8 +24,14 @@ fn varints_of_the_rfc() {
 #[test]
 fn h05_varints_not_minimal_or_truncated_are_rejected() {
     // RFC 9000 §A.1 allows 37 in two bytes; we do not.
-    assert_eq!(Reader::new(&[0x40, 0x25]).varint(), Err(DecodeError::NotMinimal));
-    assert_eq!(Reader::new(&[0x80, 0, 0, 1]).varint(), Err(DecodeError::NotMinimal));
+    assert_eq!(
+        Reader::new(&[0x40, 0x25]).varint(),
+        Err(DecodeError::NotMinimal)
+    );
+    assert_eq!(
+        Reader::new(&[0x80, 0, 0, 1]).varint(),
+        Err(DecodeError::NotMinimal)
+    );
     assert_eq!(Reader::new(&[]).varint(), Err(DecodeError::Truncated));
     let largest = [0xff; 8];
     assert_eq!(Reader::new(&largest).varint(), Ok(VarInt::MAX));
@@ -37,9 +46,15 @@ fn h05_varints_not_minimal_or_truncated_are_rejected() {
 fn h06_lengths_beyond_the_input_are_rejected() {
     let mut out = Vec::new();
     Writer::new(&mut out).varint(VarInt::MAX).bytes(b"short");
-    assert_eq!(Reader::new(&out).prefixed(usize::MAX), Err(DecodeError::Truncated));
+    assert_eq!(
+        Reader::new(&out).prefixed(usize::MAX),
+        Err(DecodeError::Truncated)
+    );
     assert_eq!(Reader::new(&out).prefixed(1000), Err(DecodeError::TooLong));
-    assert_eq!(Reader::new(b"abc").bytes(usize::MAX), Err(DecodeError::Truncated));
+    assert_eq!(
+        Reader::new(b"abc").bytes(usize::MAX),
+        Err(DecodeError::Truncated)
+    );
     let mut reader = Reader::new(b"abc");
     reader.bytes(2).expect("two are there");
     assert_eq!(reader.bytes(usize::MAX), Err(DecodeError::Truncated));

@@ -56,7 +56,10 @@ impl<'a> Writer<'a> {
     /// A value above [`VarInt::MAX`] cannot be encoded: it is a mistake of the caller, asserted in
     /// debug builds and written as the maximum otherwise.
     pub fn varint(&mut self, value: u64) -> &mut Self {
-        debug_assert!(value <= VarInt::MAX, "a variable-length integer has 62 bits");
+        debug_assert!(
+            value <= VarInt::MAX,
+            "a variable-length integer has 62 bits"
+        );
         let value = value.min(VarInt::MAX);
         let bytes = value.to_be_bytes();
         let size = VarInt::size(value);
