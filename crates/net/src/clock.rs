@@ -25,13 +25,20 @@ impl Clock {
     }
 }
 
-/// The wall time in seconds since 1970-01-01 UTC; 0 when the clock stands before that.
+/// The wall time in milliseconds since 1970-01-01 UTC; 0 when the clock stands before that.
 #[allow(
     clippy::disallowed_methods,
     reason = "the one place that reads a clock"
 )]
-pub fn unix_time_s() -> u64 {
+pub fn unix_time_ms() -> u64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+}
+
+/// The wall time in seconds since 1970-01-01 UTC; 0 when the clock stands before that.
+pub fn unix_time_s() -> u64 {
+    unix_time_ms() / 1000
 }

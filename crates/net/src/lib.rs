@@ -13,14 +13,16 @@ pub mod blocking;
 mod clock;
 mod driver;
 mod outbox;
+mod outward;
 #[cfg(any(test, feature = "danger-proxy"))]
 pub mod proxy;
 mod random;
 mod socket;
 pub mod workers;
 
-pub use clock::{Clock, unix_time_s};
+pub use clock::{Clock, unix_time_ms, unix_time_s};
 pub use driver::{Driver, FIRST_RESERVED_TOKEN, Turn, Waker};
+pub use outward::outward_address;
 pub use random::OsRandom;
 pub use socket::{BindOptions, PathError, Progress, Socket, SocketStats};
 
