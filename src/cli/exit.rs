@@ -27,6 +27,17 @@ impl Exit {
     }
 }
 
+impl From<&client::Failure> for Exit {
+    fn from(failure: &client::Failure) -> Self {
+        match failure {
+            client::Failure::Unreachable { .. } => Self::Unreachable,
+            client::Failure::LoginFailed => Self::LoginFailed,
+            client::Failure::ServerKeyChanged { .. } => Self::ServerKeyChanged,
+            _ => Self::Other,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())

@@ -21,6 +21,8 @@ pub enum Program {
     Server,
     /// `chat-client`.
     Client,
+    /// The demonstration, which is both.
+    Demo,
 }
 
 impl Program {
@@ -28,6 +30,7 @@ impl Program {
         match self {
             Self::Server => "server",
             Self::Client => "client",
+            Self::Demo => "demo",
         }
     }
 }

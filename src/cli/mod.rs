@@ -6,6 +6,7 @@ pub mod client;
 pub mod exit;
 pub mod folders;
 mod forms;
+pub mod line;
 pub mod password;
 pub mod pins;
 pub mod rewrite;

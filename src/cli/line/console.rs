@@ -1,0 +1,152 @@
+use std::env;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::mpsc::{Receiver, channel, sync_channel};
+use std::thread;
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustyline::Editor;
+use rustyline::error::ReadlineError;
+use rustyline::history::MemHistory;
+
+use super::human::Human;
+use super::input::{Delivery, Input, LINE_LEN_MAX, Outlet, read_lines};
+use super::output::{Output, Sink, stderr, stdout};
+
+const PROMPT: &str = "> ";
+/// Lines that wait for the client. A line may be long, so they are few.
+const LINES_WAITING_MAX: usize = 16;
+/// Longer lines are not worth going back to.
+const HISTORY_LINE_LEN_MAX: usize = 4096;
+
+/// Both ends of line mode, and the terminal's settings, which come back when this is dropped.
+///
+/// The form is for people where standard input and output are a terminal, and JSON otherwise.
+pub struct Console {
+    /// What is typed.
+    pub input: Receiver<Input>,
+    /// What is told.
+    pub output: Output,
+    terminal: Option<Settings>,
+}
+
+impl Console {
+    /// Starts to read standard input, on a thread of its own. `wake` is called after each input.
+    /// Ask for a password before: from here on the thread owns standard input.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn open(json: bool, wake: impl Fn() + Send + 'static) -> io::Result<Self> {
+        let both = io::stdin().is_terminal() && io::stdout().is_terminal();
+        if json || !both {
+            return Ok(Self {
+                input: plain(wake)?,
+                output: Output::json(stdout(), stderr()),
+                terminal: None,
+            });
+        }
+        let terminal = Settings::of_stdin();
+        let human = Human::new(columns(), env::var_os("NO_COLOR").is_none());
+        let mut editor = editor()?;
+        let Ok(printer) = editor.create_external_printer() else {
+            // A terminal without a cursor to move.
+            return Ok(Self {
+                input: plain(wake)?,
+                output: Output::human(stdout(), Human::new(0, false)),
+                terminal,
+            });
+        };
+        let (sender, input) = channel();
+        let to = Outlet::Unbounded(sender);
+        let delivery = Delivery { to, wake };
+        let prompt = thread::Builder::new().name("prompt".to_owned());
+        prompt.spawn(move || read_prompt(&mut editor, &delivery))?;
+        Ok(Self {
+            input,
+            output: Output::human(above_prompt(printer), human),
+            terminal,
+        })
+    }
+
+    /// Whether there is a person at a terminal.
+    pub const fn is_terminal(&self) -> bool {
+        self.terminal.is_some()
+    }
+}
+
+/// Columns of the terminal on standard output; 0 if it has none.
+pub(super) fn columns() -> usize {
+    tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col))
+}
+
+/// Lines as they come, without a prompt.
+fn plain(wake: impl Fn() + Send + 'static) -> io::Result<Receiver<Input>> {
+    let (sender, input) = sync_channel(LINES_WAITING_MAX);
+    let to = Outlet::Bounded(sender);
+    let delivery = Delivery { to, wake };
+    let reader = thread::Builder::new().name("input".to_owned());
+    reader.spawn(move || read_lines(io::stdin().lock(), |input| delivery.deliver(input)))?;
+    Ok(input)
+}
+
+/// History stays in memory: what was typed are messages, and on disk nobody would seal them.
+type Prompt = Editor<(), MemHistory>;
+
+fn editor() -> io::Result<Prompt> {
+    let config = rustyline::Config::builder().build();
+    Editor::with_history(config, MemHistory::new()).map_err(io::Error::other)
+}
+
+fn read_prompt(editor: &mut Prompt, delivery: &Delivery<impl Fn()>) {
+    loop {
+        let input = match editor.readline(PROMPT) {
+            Ok(line) if line.len() > LINE_LEN_MAX => Input::TooLong,
+            Ok(line) => {
+                if line.len() <= HISTORY_LINE_LEN_MAX && !line.trim().is_empty() {
+                    let _ = editor.add_history_entry(&line);
+                }
+                Input::Line(line)
+            }
+            Err(ReadlineError::Interrupted) => Input::Interrupt,
+            Err(ReadlineError::Signal(_)) => continue,
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                Input::NotUtf8
+            }
+            Err(_) => Input::End,
+        };
+        let ends = matches!(input, Input::End | Input::Interrupt);
+        if !delivery.deliver(input) || ends {
+            return;
+        }
+    }
+}
+
+/// Prints lines above the prompt and what is being typed.
+fn above_prompt(mut printer: impl rustyline::ExternalPrinter + Send + 'static) -> Sink {
+    Box::new(move |lines| printer.print(lines.to_owned()).map_err(io::Error::other))
+}
+
+/// The terminal as it was. The prompt's thread may be in the middle of a line when the program
+/// ends.
+struct Settings(Termios);
+
+impl Settings {
+    fn of_stdin() -> Option<Self> {
+        tcgetattr(io::stdin()).ok().map(Self)
+    }
+}
+
+impl Drop for Settings {
+    fn drop(&mut self) {
+        let Ok(now) = tcgetattr(io::stdin()) else {
+            return;
+        };
+        if now.local_modes.contains(LocalModes::ICANON) {
+            return;
+        }
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+        // Erases the prompt, and ends bracketed paste.
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(b"\r\x1b[K\x1b[?2004l");
+        let _ = out.flush();
+    }
+}
