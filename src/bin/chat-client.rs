@@ -1,1 +1,83 @@
-fn main() {}
+//! `chat-client`: see `chat-client --help`.
+#![allow(clippy::print_stderr, reason = "a program")]
+
+use std::process::ExitCode;
+
+use client::Registration;
+use crypto::RsaBits;
+use undertone::cli::client::{ClientOptions, client_options};
+use undertone::cli::exit::Exit;
+use undertone::cli::folders::{Program, data_folder};
+use undertone::cli::password::Purpose;
+use undertone::cli::pins::{KnownServers, PinError};
+use undertone::cli::slot::InstallationSlot;
+use undertone::cli::trust::TrustError;
+use undertone::run::client::{Settings, run};
+use undertone::run::front::{LineFront, Pins};
+use undertone::run::problem::Problem;
+
+fn main() -> ExitCode {
+    let options = match client_options(std::env::args_os()) {
+        Ok(options) => options,
+        Err(stop) => return stop.print().into(),
+    };
+    let mut front = LineFront::new(options.json, None);
+    match prepare(options) {
+        Ok((settings, pins, _slot)) => {
+            front.remember(pins);
+            let ended = run(settings, &mut front);
+            front.end(ended).into()
+        }
+        Err(problem) => {
+            front.tell(&problem);
+            problem.exit.into()
+        }
+    }
+}
+
+/// Everything that a client needs before it begins: whom to trust, a folder of its own, the password.
+/// The slot is held as long as the client runs.
+fn prepare(options: ClientOptions) -> Result<(Settings, Pins, InstallationSlot), Problem> {
+    let folder = data_folder(Program::Client, options.data_dir.as_deref())?;
+    let known = KnownServers::in_folder(&folder);
+    let trust = options
+        .trust
+        .resolve(&options.server, &known)
+        .map_err(untrusted)?;
+    let server = &options.server;
+    let slot = InstallationSlot::take(&folder, &server.host_port(), options.user.key())?;
+    let password = options
+        .password
+        .read(options.purpose, &mut |warning| eprintln!("{warning}"))
+        .map_err(|error| Problem::usage(error.to_string()))?;
+    let registration = match options.purpose {
+        Purpose::Login => None,
+        Purpose::NewAccount => Some(Registration {
+            invite: options.invite.map(String::into_bytes),
+            bits: RsaBits::B3072,
+        }),
+    };
+    let settings = Settings {
+        host: server.host.as_str().to_owned(),
+        port: server.port,
+        trust,
+        username: options.user,
+        password,
+        registration,
+        database: slot.folder().join("client.sqlite"),
+    };
+    let pins = Pins {
+        first_use: matches!(settings.trust, tls::Trust::FirstUse),
+        known,
+        server: options.server,
+    };
+    Ok((settings, pins, slot))
+}
+
+fn untrusted(error: TrustError) -> Problem {
+    let exit = match &error {
+        TrustError::Pin(PinError::Other { .. }) => Exit::ServerKeyChanged,
+        _ => Exit::Other,
+    };
+    Problem::trust(exit, error.to_string())
+}

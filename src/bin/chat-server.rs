@@ -1,1 +1,121 @@
-fn main() {}
+//! `chat-server`: see `chat-server --help`.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use undertone::cli::exit::Exit;
+use undertone::cli::folders::{Program, data_folder};
+use undertone::cli::server::{RegistrationPolicy, ServerAction, ServerOptions, server_options};
+use undertone::run::demo::{self, Demo};
+use undertone::run::front::is_terminal;
+use undertone::run::log::Log;
+use undertone::run::problem::Problem;
+use undertone::run::server::{
+    Host, Seeded, Settings, Stop, identity, invite, renew_and_seed, seed,
+};
+
+fn main() -> ExitCode {
+    let options = match server_options(std::env::args_os()) {
+        Ok(options) => options,
+        Err(stop) => return stop.print().into(),
+    };
+    match run(&options) {
+        Ok(()) => Exit::Done.into(),
+        Err(problem) => {
+            Log::new(options.log_level, options.json).problem(&problem);
+            problem.exit.into()
+        }
+    }
+}
+
+fn run(options: &ServerOptions) -> Result<(), Problem> {
+    let given = options.data_dir.as_deref();
+    match options.action {
+        ServerAction::Serve => serve(options, data_folder(Program::Server, given)?),
+        ServerAction::NewDemoAccounts { force, then_serve } => {
+            let folder = data_folder(Program::Server, given)?;
+            let seeded = if force {
+                renew_and_seed(&folder)?
+            } else {
+                seed(&folder)?
+            };
+            tell_seeded(&seeded, &folder);
+            if then_serve {
+                serve(options, folder)
+            } else {
+                Ok(())
+            }
+        }
+        ServerAction::Demo { client } => {
+            let base = match given {
+                Some(folder) => folder.to_owned(),
+                None => data_folder(Program::Demo, None)?,
+            };
+            demonstrate(&base, client)
+        }
+        ServerAction::Invite => {
+            println!("{}", invite(&data_folder(Program::Server, given)?)?);
+            Ok(())
+        }
+        ServerAction::Fingerprint => {
+            let folder = data_folder(Program::Server, given)?;
+            let fingerprint = identity(&folder)?;
+            let address = (options.bind, options.port).into();
+            Log::new(options.log_level, options.json).listening(address, fingerprint, false);
+            Ok(())
+        }
+    }
+}
+
+fn serve(options: &ServerOptions, folder: PathBuf) -> Result<(), Problem> {
+    let mut config = server::Config::default();
+    config.registration = match options.registration {
+        RegistrationPolicy::Open => server::Registration::Open,
+        RegistrationPolicy::Invite => server::Registration::Invited,
+        RegistrationPolicy::Closed => server::Registration::Closed,
+    };
+    let settings = Settings {
+        folder,
+        bind: (options.bind, options.port).into(),
+        allow_demo_accounts: options.allow_demo_accounts,
+        config,
+    };
+    let (host, listening) = Host::open(settings, Stop::Signals)?;
+    let mut log = Log::new(options.log_level, options.json);
+    log.listening(listening.address, listening.fingerprint, listening.is_new);
+    host.run(&mut |event| log.event(event))
+}
+
+fn tell_seeded(seeded: &Seeded, folder: &Path) {
+    if let Some(old) = &seeded.set_aside {
+        println!("what was there is now in {}", old.display());
+    }
+    if !seeded.made.is_empty() {
+        let names = seeded.made.join(", ");
+        println!("made {names}; each password is the name");
+    }
+    if !seeded.kept.is_empty() {
+        let names = seeded.kept.join(", ");
+        println!("kept {names}: they were there, and only --force overwrites");
+    }
+    println!("data folder: {}", folder.display());
+}
+
+fn demonstrate(base: &Path, with_client: bool) -> Result<(), Problem> {
+    println!("Making a server with demo accounts ...");
+    let demo = Demo::start(base)?;
+    let address = demo.listening.address;
+    println!("Undertone demo on {address}");
+    println!("Alice answers. Talk to her from another terminal:");
+    println!("  {}", demo::client_command(address));
+    let ended = if with_client && is_terminal() {
+        println!("Here you are Bob. Try: send Alice hello there");
+        demo.open_client("Bob")
+    } else {
+        println!("Ctrl-C ends it.");
+        demo::wait_for_signal()
+    };
+    demo.stop()?;
+    ended
+}

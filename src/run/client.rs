@@ -1,0 +1,263 @@
+//! A client, from its settings to its end.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use ::client::{
+    Channel, Client, Completion, Config, Event, Failure, Outcome, Registration, RequestId,
+    SendError, Work,
+};
+use chat::Username;
+use crypto::{Fingerprint, SecretBytes};
+use net::{BindOptions, Driver, OsRandom, Waker, unix_time_ms, unix_time_s};
+use store::Store;
+use store::device::SqliteStore;
+use tls::{ClientSessions, Trust, WallClock};
+
+use super::crew::{Crew, Finished};
+use super::problem::Problem;
+use super::resolve::resolve;
+use super::signals::Endings;
+
+/// What a client is to do.
+pub struct Settings {
+    /// The server's name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Whom to take for the server.
+    pub trust: Trust,
+    /// As whom.
+    pub username: Username,
+    /// With what password.
+    pub password: SecretBytes,
+    /// Make the account first.
+    pub registration: Option<Registration>,
+    /// This installation's database.
+    pub database: PathBuf,
+}
+
+/// What a person or a script wants done.
+pub enum Command {
+    /// Who is online?
+    List,
+    /// Send this text.
+    Send {
+        /// To whom.
+        to: Username,
+        /// The text, as it was given.
+        text: String,
+    },
+    /// Leave, once everything is stored or failed; without a connection at once, as what is queued
+    /// is on disk.
+    Quit,
+    /// Leave once everything is stored or failed, however long that takes.
+    Drain,
+    /// Leave at once.
+    Interrupt,
+}
+
+/// Where a client's commands come from and its events go.
+pub trait Front {
+    /// Told once, before anything else: how to be woken when there is a command.
+    fn start(&mut self, waker: Waker) -> Result<(), Problem>;
+
+    /// The next command, if there is one.
+    fn poll(&mut self) -> Option<Command>;
+
+    /// Something happened.
+    fn show(&mut self, event: &Event);
+
+    /// A command could not be carried out.
+    fn refuse(&mut self, reason: &str);
+
+    /// The server proved its identity: from now on it is known by this key.
+    fn pin(&mut self, fingerprint: Fingerprint);
+}
+
+/// Runs a client until it leaves or gives up.
+///
+/// # Errors
+/// What kept it from leaving in peace. The front was told of it already if it was an event.
+pub fn run(settings: Settings, front: &mut dyn Front) -> Result<(), Ended> {
+    let address = resolve(&settings.host, settings.port)?;
+    let desk = Desk::open(settings, address)?;
+    front.start(desk.driver.waker())?;
+    desk.run(front)
+}
+
+/// How a client ended other than by leaving.
+pub enum Ended {
+    /// It could not begin, or this machine failed it.
+    Problem(Problem),
+    /// It gave up; the front has been told.
+    Failure(Failure),
+}
+
+impl From<Problem> for Ended {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+/// A client, its socket and its helpers.
+struct Desk {
+    client: Client,
+    driver: Driver,
+    crew: Crew<SqliteStore, RequestId, Completion>,
+    endings: Endings,
+    clock: WallClock,
+    address: SocketAddr,
+    /// The connection was lost and is being made again.
+    is_away: bool,
+    /// A command that the client has no room for yet. Until it has, no other is taken, so that
+    /// whoever gives them waits and nothing is lost.
+    held: Option<Command>,
+}
+
+impl Desk {
+    fn open(settings: Settings, address: SocketAddr) -> Result<Self, Problem> {
+        let clock = WallClock::new(unix_time_s());
+        let sessions = ClientSessions::new(settings.trust, &clock)
+            .map_err(|error| Problem::other(error.to_string()))?;
+        let refused = sessions.clone();
+        let channel = Channel {
+            sessions: Box::new(sessions),
+            refused_key: Box::new(move || {
+                let mismatch = refused.refused_key()?;
+                Some((*mismatch.expected.first()?, mismatch.presented))
+            }),
+        };
+        let mut config = Config::new(address, settings.username, settings.password);
+        config.registration = settings.registration;
+        let client = Client::new(config, channel, Box::new(OsRandom), Box::new(OsRandom))
+            .map_err(|error| Problem::usage(error.to_string()))?;
+        let store = SqliteStore::open(&settings.database).map_err(Problem::from)?;
+        let any: IpAddr = match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let machine = |error| Problem::other(format!("cannot open a UDP socket: {error}"));
+        let driver =
+            Driver::bind(SocketAddr::new(any, 0), &BindOptions::client()).map_err(machine)?;
+        let crew = Crew::start("client", store, &driver.waker())
+            .map_err(|error| Problem::other(format!("cannot start a thread: {error}")))?;
+        let endings = Endings::register(driver.registry())
+            .map_err(|error| Problem::other(format!("cannot listen for signals: {error}")))?;
+        Ok(Self {
+            client,
+            driver,
+            crew,
+            endings,
+            clock,
+            address,
+            is_away: false,
+            held: None,
+        })
+    }
+
+    fn run(mut self, front: &mut dyn Front) -> Result<(), Ended> {
+        self.tell_time();
+        self.client.start(self.driver.now());
+        loop {
+            if let Some(end) = self.settle(front) {
+                self.driver.flush(&mut self.client);
+                return end;
+            }
+            self.driver
+                .turn(&mut self.client, None)
+                .map_err(|error| Problem::other(format!("the socket failed: {error}")))?;
+            self.tell_time();
+            self.take_in(front);
+            if self.crew.is_lost() {
+                return Err(Problem::other("the local store's thread is lost".into()).into());
+            }
+        }
+    }
+
+    fn tell_time(&mut self) {
+        let unix_ms = unix_time_ms();
+        self.client.set_wall_time(unix_ms);
+        self.clock.set(unix_ms / 1000);
+    }
+
+    /// What came from elsewhere than the socket.
+    fn take_in(&mut self, front: &mut dyn Front) {
+        let now = self.driver.now();
+        if let Some(error) = self.driver.take_path_error() {
+            let address = self.address;
+            let reason =
+                format!("{address}: {error}; is the server running, and is this its port?");
+            self.client.path_error(now, &reason);
+        }
+        while let Some(finished) = self.crew.poll() {
+            let completion = match finished {
+                Finished::Done(completion) => completion,
+                Finished::Panicked(id) => Completion {
+                    id,
+                    outcome: Outcome::Panicked,
+                },
+            };
+            self.client.handle_completion(now, completion);
+        }
+        while let Some(command) = self.held.take().or_else(|| front.poll()) {
+            self.obey(command, front);
+            if self.held.is_some() {
+                break;
+            }
+        }
+        if self.endings.pending() > 0 {
+            self.obey(Command::Interrupt, front);
+        }
+    }
+
+    fn obey(&mut self, command: Command, front: &mut dyn Front) {
+        let now = self.driver.now();
+        match command {
+            Command::List => {
+                if self.client.list(now).is_err() {
+                    self.held = Some(Command::List);
+                }
+            }
+            Command::Send { to, text } => match self.client.send(now, &to, text.clone()) {
+                Ok(_) => {}
+                Err(SendError::Full) => self.held = Some(Command::Send { to, text }),
+                Err(error) => front.refuse(&error.to_string()),
+            },
+            Command::Quit => self.client.shutdown(now, !self.is_away),
+            Command::Drain => self.client.shutdown(now, true),
+            Command::Interrupt => self.client.shutdown(now, false),
+        }
+    }
+
+    /// Hands out requests and shows events until there are none. Gives how it ended, once it has.
+    fn settle(&mut self, front: &mut dyn Front) -> Option<Result<(), Ended>> {
+        loop {
+            while let Some(request) = self.client.poll_request() {
+                let id = request.id;
+                match request.work {
+                    Work::Job(job) => self.crew.work(id, move || {
+                        let outcome = Outcome::Done(job.run(&mut OsRandom));
+                        Completion { id, outcome }
+                    }),
+                    Work::Store(ops) => self.crew.transact(move |store| {
+                        let outcome = Outcome::Stored(store.commit(&ops));
+                        Completion { id, outcome }
+                    }),
+                }
+            }
+            let event = self.client.poll_event()?;
+            if let Event::ServerPinned { fingerprint } = event {
+                front.pin(fingerprint);
+            }
+            front.show(&event);
+            match event {
+                Event::Disconnected { .. } => self.is_away = true,
+                Event::LoggedIn { .. } => self.is_away = false,
+                Event::Bye => return Some(Ok(())),
+                Event::Failed(failure) => return Some(Err(Ended::Failure(failure))),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What the programs do once they know what they are asked for: the machines wired to sockets,
+//! disks, clocks and people.
+
+pub mod client;
+mod crew;
+pub mod demo;
+pub mod front;
+mod keys;
+pub mod log;
+pub mod problem;
+mod resolve;
+mod seed;
+pub mod server;
+mod signals;
