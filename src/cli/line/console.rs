@@ -2,12 +2,14 @@ use std::env;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use rustyline::Editor;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 
+use super::Command;
 use super::human::Human;
 use super::input::{Delivery, Input, LINE_LEN_MAX, Outlet, read_lines};
 use super::output::{Output, Sink, stderr, stdout};
@@ -15,6 +17,8 @@ use super::output::{Output, Sink, stderr, stdout};
 const PROMPT: &str = "> ";
 /// Lines that wait for the client. A line may be long, so they are few.
 const LINES_WAITING_MAX: usize = 16;
+/// How long the prompt's thread takes at most to paint its line once more, before it is erased.
+const REPAINT_TIME: Duration = Duration::from_millis(30);
 /// Longer lines are not worth going back to.
 const HISTORY_LINE_LEN_MAX: usize = 4096;
 
@@ -32,6 +36,9 @@ pub struct Console {
 impl Console {
     /// Starts to read standard input, on a thread of its own. `wake` is called after each input.
     /// Ask for a password before: from here on the thread owns standard input.
+    ///
+    /// At a terminal the prompt comes with the first login, when there is something to type. Until
+    /// then what is typed waits, and Ctrl-C is a signal.
     ///
     /// # Errors
     /// No thread can be started.
@@ -58,11 +65,14 @@ impl Console {
         let (sender, input) = channel();
         let to = Outlet::Unbounded(sender);
         let delivery = Delivery { to, wake };
-        let prompt = thread::Builder::new().name("prompt".to_owned());
-        prompt.spawn(move || read_prompt(&mut editor, &delivery))?;
+        let prompt = move || {
+            let thread = thread::Builder::new().name("prompt".to_owned());
+            thread.spawn(move || read_prompt(&mut editor, &delivery))?;
+            Ok(())
+        };
         Ok(Self {
             input,
-            output: Output::human(above_prompt(printer), human),
+            output: Output::human(above_prompt(printer), human).then_prompt(Box::new(prompt)),
             terminal,
         })
     }
@@ -70,6 +80,20 @@ impl Console {
     /// Whether there is a person at a terminal.
     pub const fn is_terminal(&self) -> bool {
         self.terminal.is_some()
+    }
+}
+
+impl Drop for Console {
+    /// The prompt's thread may be in the middle of a line, and has to print what it was given.
+    fn drop(&mut self) {
+        let Some(settings) = &self.terminal else {
+            return;
+        };
+        if settings.are_changed() {
+            self.output.settle();
+            thread::park_timeout(REPAINT_TIME);
+            settings.restore();
+        }
     }
 }
 
@@ -113,7 +137,12 @@ fn read_prompt(editor: &mut Prompt, delivery: &Delivery<impl Fn()>) {
             }
             Err(_) => Input::End,
         };
-        let ends = matches!(input, Input::End | Input::Interrupt);
+        // After these no prompt comes between the last words.
+        let ends = match &input {
+            Input::Line(line) => Command::parse(line) == Ok(Some(Command::Quit)),
+            Input::End | Input::Interrupt => true,
+            Input::TooLong | Input::NotUtf8 => false,
+        };
         if !delivery.deliver(input) || ends {
             return;
         }
@@ -125,26 +154,23 @@ fn above_prompt(mut printer: impl rustyline::ExternalPrinter + Send + 'static) -
     Box::new(move |lines| printer.print(lines.to_owned()).map_err(io::Error::other))
 }
 
-/// The terminal as it was. The prompt's thread may be in the middle of a line when the program
-/// ends.
+/// The terminal as it was.
 struct Settings(Termios);
 
 impl Settings {
     fn of_stdin() -> Option<Self> {
         tcgetattr(io::stdin()).ok().map(Self)
     }
-}
 
-impl Drop for Settings {
-    fn drop(&mut self) {
-        let Ok(now) = tcgetattr(io::stdin()) else {
-            return;
-        };
-        if now.local_modes.contains(LocalModes::ICANON) {
-            return;
-        }
+    /// Whether a prompt is shown now.
+    fn are_changed(&self) -> bool {
+        let line_by_line = |it: &Termios| it.local_modes.contains(LocalModes::ICANON);
+        tcgetattr(io::stdin()).is_ok_and(|now| line_by_line(&now) != line_by_line(&self.0))
+    }
+
+    /// Also erases the prompt, and ends bracketed paste.
+    fn restore(&self) {
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
-        // Erases the prompt, and ends bracketed paste.
         let mut out = io::stdout().lock();
         let _ = out.write_all(b"\r\x1b[K\x1b[?2004l");
         let _ = out.flush();

@@ -8,13 +8,21 @@ use super::console::columns;
 use super::human::Human;
 use super::json::{event_object, mistake_object};
 
+/// Moves the cursor to the line above and back.
+const UP_AND_DOWN: &str = "\u{1b}[A\n";
+
 /// Where whole lines go. Takes them at once, or fails.
 pub type Sink = Box<dyn FnMut(&str) -> io::Result<()> + Send>;
+
+/// Starts to ask for commands.
+pub(super) type Prompt = Box<dyn FnOnce() -> io::Result<()> + Send>;
 
 /// The one way out of line mode. An error means that nobody reads any more.
 pub struct Output {
     out: Sink,
     form: Form,
+    /// Waits for the first login.
+    prompt: Option<Prompt>,
 }
 
 enum Form {
@@ -27,14 +35,26 @@ enum Form {
 impl Output {
     /// One JSON object a line to `out`, words for people to `words`.
     pub fn json(out: Sink, words: Sink) -> Self {
-        let form = Form::Json { words };
-        Self { out, form }
+        Self {
+            out,
+            form: Form::Json { words },
+            prompt: None,
+        }
     }
 
     /// Lines for people.
     pub fn human(out: Sink, human: Human) -> Self {
-        let form = Form::Human(human);
-        Self { out, form }
+        Self {
+            out,
+            form: Form::Human(human),
+            prompt: None,
+        }
+    }
+
+    /// Starts a prompt once the first login is told.
+    pub(super) fn then_prompt(self, prompt: Prompt) -> Self {
+        let prompt = Some(prompt);
+        Self { prompt, ..self }
     }
 
     /// Tells what happened.
@@ -43,7 +63,11 @@ impl Output {
             Form::Json { .. } => event_object(event).map(|object| object + "\n"),
             Form::Human(human) => human.event(event),
         };
-        lines.map_or(Ok(()), |lines| (self.out)(&lines))
+        lines.map_or(Ok(()), |lines| (self.out)(&lines))?;
+        match event {
+            Event::LoggedIn { .. } => self.prompt.take().map_or(Ok(()), |start| start()),
+            _ => Ok(()),
+        }
     }
 
     /// Tells what is wrong with a command.
@@ -68,6 +92,17 @@ impl Output {
         match &mut self.form {
             Form::Json { words } => words(&format!("{text}\n")),
             Form::Human(human) => (self.out)(&human.note(text)),
+        }
+    }
+
+    /// Waits until the prompt has printed everything.
+    ///
+    /// It holds one text beyond the one it prints, so it takes the second of two texts when all
+    /// before them is on the screen. These move the cursor up and down again.
+    pub(super) fn settle(&mut self) {
+        if let Form::Human(_) = self.form {
+            let _ = (self.out)(UP_AND_DOWN);
+            let _ = (self.out)(UP_AND_DOWN);
         }
     }
 
@@ -143,6 +178,27 @@ mod tests {
             "-- a note\n",
         ];
         assert_eq!(*lines.lock().unwrap(), expected);
+    }
+
+    #[test]
+    fn the_prompt_comes_once_behind_the_first_login() {
+        let (out, written) = sink();
+        let prompted = Arc::clone(&written);
+        let prompt = move || {
+            prompted.lock().unwrap().push("> ".to_owned());
+            Ok(())
+        };
+        let output = Output::human(out, Human::new(80, false));
+        let mut output = output.then_prompt(Box::new(prompt));
+        let logged_in = Event::LoggedIn {
+            user: "Bob".parse().unwrap(),
+        };
+        for event in [Event::Bye, logged_in.clone(), logged_in] {
+            output.event(&event).unwrap();
+        }
+        let lines = written.lock().unwrap();
+        let prompts: Vec<bool> = lines.iter().map(|line| line == "> ").collect();
+        assert_eq!(prompts, [false, false, true, false]);
     }
 
     #[test]
