@@ -91,9 +91,9 @@ impl Human {
     }
 
     fn own_line(&self, prefix: &str, color: &str, text: &str) -> String {
-        let line = format!("{prefix}{}", harmless(text));
+        let lines = self.indent(prefix.to_owned(), prefix.len(), &harmless(text));
         let (on, off) = self.paint(color);
-        format!("{on}{line}{off}\n")
+        format!("{on}{}{off}\n", lines.trim_end_matches('\n'))
     }
 
     fn status(&self, to: &Username, state: Delivery, reason: Option<&str>) -> Option<String> {
@@ -316,6 +316,16 @@ mod tests {
             reason: "\u{1b}[2J\nx".to_owned(),
         });
         assert_eq!(line.as_deref(), Some("!! \\u{1b}[2J\\u{a}x\n"));
+        // A reason of the server's does not fill a line to begin the next.
+        let reason = format!("{}-- logged in as Alice", " ".repeat(77));
+        let lines = Human::new(80, false).event(&Event::Trouble { reason });
+        assert!(
+            lines
+                .unwrap()
+                .lines()
+                .skip(1)
+                .all(|line| line.starts_with(CONTINUATION))
+        );
     }
 
     #[test]
