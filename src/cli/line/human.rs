@@ -135,31 +135,26 @@ impl Human {
         lines
     }
 
-    /// Appends a text to a head of so many columns, and breaks it so that only the head's line
-    /// begins at the left edge.
+    /// Appends a text to a head of so many columns, and breaks it, between words where it can, so
+    /// that only the head's line begins at the left edge.
     fn indent(&self, head: String, head_columns: usize, text: &str) -> String {
-        let mut lines = head;
-        let mut column = head_columns;
+        let mut page = Page {
+            lines: head,
+            column: head_columns,
+            // The last column stays free: some terminals break there at once.
+            columns: self.columns - 1,
+        };
         for (index, line) in text.split('\n').enumerate() {
             if index > 0 {
-                lines.push('\n');
-                lines.push_str(CONTINUATION);
-                column = CONTINUATION.len();
+                page.break_line();
             }
-            for character in harmless(line.strip_suffix('\r').unwrap_or(line)).chars() {
-                let width = columns_of_character(character);
-                // The last column stays free: some terminals break there at once.
-                if width > 0 && column + width >= self.columns {
-                    lines.push('\n');
-                    lines.push_str(CONTINUATION);
-                    column = CONTINUATION.len();
-                }
-                lines.push(character);
-                column += width;
+            let line = harmless(line.strip_suffix('\r').unwrap_or(line));
+            for word in line.split_inclusive(' ') {
+                page.push(word);
             }
         }
-        lines.push('\n');
-        lines
+        page.lines.push('\n');
+        page.lines
     }
 
     const fn paint<'a>(&self, color: &'a str) -> (&'a str, &'static str) {
@@ -168,6 +163,36 @@ impl Human {
         } else {
             ("", "")
         }
+    }
+}
+
+/// Lines under way.
+struct Page {
+    lines: String,
+    column: usize,
+    columns: usize,
+}
+
+impl Page {
+    fn push(&mut self, word: &str) {
+        let fits = |column| column + columns_of(word) <= self.columns;
+        if !fits(self.column) && fits(CONTINUATION.len()) {
+            self.break_line();
+        }
+        for character in word.chars() {
+            let width = columns_of_character(character);
+            if width > 0 && self.column + width > self.columns {
+                self.break_line();
+            }
+            self.lines.push(character);
+            self.column += width;
+        }
+    }
+
+    fn break_line(&mut self) {
+        self.lines.push('\n');
+        self.lines.push_str(CONTINUATION);
+        self.column = CONTINUATION.len();
     }
 }
 
@@ -337,6 +362,16 @@ mod tests {
         assert!(
             line.ends_with("\u{1b}[1;36mAlice\u{1b}[0m: x\n"),
             "{line:?}"
+        );
+    }
+
+    #[test]
+    fn lines_break_between_words() {
+        let key = "ab".repeat(32);
+        let lines = Human::new(80, false).note(&format!("connected to a server, its key is {key}"));
+        assert_eq!(
+            lines,
+            format!("-- connected to a server, its key is \n    | {key}\n")
         );
     }
 
