@@ -43,3 +43,37 @@ impl From<Exit> for ExitCode {
         Self::from(exit.code())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use client::Failure;
+    use crypto::Fingerprint;
+
+    #[test]
+    fn scripts_tell_failures_apart() {
+        let reason = String::new();
+        let key = Fingerprint::new([0; 32]);
+        for (failure, code) in [
+            (
+                Failure::Unreachable {
+                    reason: reason.clone(),
+                },
+                3,
+            ),
+            (Failure::LoginFailed, 4),
+            (
+                Failure::ServerKeyChanged {
+                    expected: key,
+                    presented: key,
+                },
+                5,
+            ),
+            (Failure::NameTaken, 1),
+            (Failure::Internal { reason }, 1),
+        ] {
+            assert_eq!(Exit::from(&failure).code(), code);
+        }
+        assert_eq!((Exit::Done.code(), Exit::Usage.code()), (0, 2));
+    }
+}

@@ -323,14 +323,19 @@ mod tests {
             let own = |line: &&str| line.starts_with(NOTE) || line.starts_with(ALARM);
             assert_eq!(lines.lines().find(own), None, "{lines}");
         }
-        // Nor by filling the line until the terminal breaks it.
+        // Nor by filling the line until the terminal breaks it, with words or with one long word.
         let mut narrow = Human::new(40, false);
-        let lines = narrow.event(&message(&"-- x\u{65e5} ".repeat(40))).unwrap();
-        assert!(lines.lines().count() > 5);
-        for line in lines.lines().skip(1) {
+        for filler in ["-- x\u{65e5} ", "-- ", "x", "\u{65e5}", " "] {
+            let lines = narrow.event(&message(&filler.repeat(200))).unwrap();
+            assert!(lines.lines().count() > 5);
+            for line in lines.lines() {
+                assert!(columns_of(line) < 40, "{line}");
+            }
             assert!(
-                line.starts_with(CONTINUATION) && columns_of(line) < 40,
-                "{line}"
+                lines
+                    .lines()
+                    .skip(1)
+                    .all(|line| line.starts_with(CONTINUATION))
             );
         }
     }
