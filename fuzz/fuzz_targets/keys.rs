@@ -1,24 +1,3 @@
-//! Any bytes as a key's encoding: what is accepted is written back as it was, byte for byte.
 #![no_main]
 
-use crypto::{DecryptionKey, DeviceKey, EncryptionKey, SigningKey, VerifyingKey};
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|der: &[u8]| {
-    if let Ok(key) = VerifyingKey::from_spki_der(der) {
-        assert_eq!(key.spki_der(), der);
-        assert!(key.verify(b"message", der).is_err());
-    }
-    if let Ok(key) = EncryptionKey::from_spki_der(der) {
-        assert_eq!(key.spki_der(), der);
-    }
-    if let Ok(key) = SigningKey::from_pkcs8(der) {
-        assert_eq!(key.to_pkcs8().expose(), der);
-    }
-    if let Ok(key) = DecryptionKey::from_pkcs8(der) {
-        assert_eq!(key.to_pkcs8().expose(), der);
-    }
-    if let Ok(key) = DeviceKey::from_pkcs8(der) {
-        assert_eq!(key.to_pkcs8().expose(), der);
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| undertone_fuzz::keys::check(data));

@@ -1,29 +1,3 @@
-//! Any bytes as what a client's store gives back: states, pins and identities have one encoding.
 #![no_main]
 
-use crypto::Fingerprint;
-use e2e::PublicIdentity;
-use e2e::conversation::{ConversationId, DeviceId, Origin, ReceiveState, SendState};
-use e2e::trust::Pin;
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|bytes: &[u8]| {
-    let origin = Origin {
-        sender_key: Fingerprint::from([1; 32]),
-        device: DeviceId([2; 16]),
-        conversation: ConversationId([3; 16]),
-    };
-    if let Ok(state) = ReceiveState::decode(origin, bytes) {
-        assert_eq!(state.encode(), bytes);
-        assert!(state.missing() <= state.highest());
-    }
-    if let Ok(state) = SendState::decode(bytes) {
-        assert_eq!(state.encode(), bytes);
-    }
-    if let Ok(pin) = Pin::decode(bytes) {
-        assert_eq!(pin.encode(), bytes);
-    }
-    if let Ok(identity) = PublicIdentity::decode(bytes) {
-        assert_eq!(identity.encode(), bytes);
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| undertone_fuzz::states_at_rest::check(data));

@@ -1,0 +1,50 @@
+//! What the fuzz targets check, without a fuzzer: `tests/corpus.rs` includes this file and replays
+//! the committed inputs.
+
+pub mod ack_ranges;
+pub mod challenge;
+pub mod commands;
+pub mod connection_pair;
+pub mod endpoint_stranger;
+pub mod frames;
+pub mod key_bag;
+pub mod keys;
+pub mod login_messages;
+pub mod manifest;
+pub mod packet_header;
+pub mod packet_stateless;
+pub mod reassembly;
+pub mod sealed_message;
+pub mod session_messages;
+pub mod states_at_rest;
+pub mod terminal_text;
+pub mod tls_handshake;
+pub mod token;
+pub mod transport_parameters;
+
+/// Checks one input; panics when something does not hold.
+pub type Check = fn(&[u8]);
+
+/// Name and body of every target.
+pub const TARGETS: &[(&str, Check)] = &[
+    ("ack_ranges", ack_ranges::check),
+    ("challenge", challenge::check),
+    ("commands", commands::check),
+    ("connection_pair", connection_pair::check),
+    ("endpoint_stranger", endpoint_stranger::check),
+    ("frames", frames::check),
+    ("key_bag", key_bag::check),
+    ("keys", keys::check),
+    ("login_messages", login_messages::check),
+    ("manifest", manifest::check),
+    ("packet_header", packet_header::check),
+    ("packet_stateless", packet_stateless::check),
+    ("reassembly", reassembly::check),
+    ("sealed_message", sealed_message::check),
+    ("session_messages", session_messages::check),
+    ("states_at_rest", states_at_rest::check),
+    ("terminal_text", terminal_text::check),
+    ("tls_handshake", tls_handshake::check),
+    ("token", token::check),
+    ("transport_parameters", transport_parameters::check),
+];

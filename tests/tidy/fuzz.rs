@@ -1,0 +1,62 @@
+//! Fuzz targets: each has its file and its corpus, and nothing else lies there.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::arrows::{list, metadata, text};
+use crate::{assert_none, tree};
+
+/// An input that is longer hides what it is about.
+const INPUT_BYTES_MAX: u64 = 16 << 10;
+
+#[test]
+fn every_fuzz_target_has_a_file_and_a_corpus() {
+    let metadata = metadata("fuzz/Cargo.toml");
+    let targets: BTreeSet<_> = list(&metadata["packages"])
+        .iter()
+        .flat_map(|package| list(&package["targets"]))
+        .filter(|target| list(&target["kind"]).iter().any(|kind| kind == "bin"))
+        .map(|target| text(&target["name"]))
+        .collect();
+    assert!(!targets.is_empty(), "no targets were found");
+    let fuzz = tree::root().join("fuzz");
+    let files: BTreeSet<_> = tree::names(&fuzz.join("fuzz_targets"))
+        .iter()
+        .map(|name| name.trim_end_matches(".rs").to_owned())
+        .collect();
+    let corpora: BTreeSet<_> = tree::names(&fuzz.join("corpus")).into_iter().collect();
+    let mut found = Vec::new();
+    for name in targets.union(&files).chain(&corpora) {
+        for (place, names) in [
+            ("fuzz/Cargo.toml", &targets),
+            ("fuzz/fuzz_targets", &files),
+            ("fuzz/corpus", &corpora),
+        ] {
+            if !names.contains(name) {
+                found.push(format!("{name} is not in {place}"));
+            }
+        }
+    }
+    for name in &corpora {
+        let folder = fuzz.join("corpus").join(name);
+        let inputs = tree::names(&folder);
+        if inputs.is_empty() {
+            found.push(format!("the corpus of {name} is empty"));
+        }
+        for input in inputs {
+            let bytes = fs::metadata(folder.join(&input)).expect("a file").len();
+            if bytes > INPUT_BYTES_MAX && input.len() != SHA1_HEX {
+                found.push(format!("{name}/{input} has {bytes} bytes"));
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    assert_none(
+        &found,
+        "fuzz targets, their files and their corpora differ:",
+    );
+}
+
+/// What the fuzzer found itself is named after its hash, and is nobody's to commit.
+const SHA1_HEX: usize = 40;
