@@ -1,13 +1,19 @@
 use crypto::{Secret, hmac_sha256};
 
 const ROWS: usize = 4;
-const COLUMNS: usize = 4096;
+/// A power of two, at most 2^16.
+const BLOCKS: usize = 512;
+/// A power of two, at most 2^16.
+const BLOCK_COLUMNS: usize = 64;
 
-/// Counts events by key in a fixed 128 KiB, whatever the number of keys: a count-min sketch
+/// Counts events by key in a fixed 1 MiB, whatever the number of keys: a count-min sketch
 /// (Cormode and Muthukrishnan, 2005) of leaky buckets.
 ///
 /// A count never reads lower than it is. It reads higher when a key shares each of its four buckets
-/// with busy ones, which nobody can arrange, since the places come from a keyed hash. A bucket
+/// with busy ones, which nobody can arrange, since the places come from a keyed hash; and which
+/// nobody can bring about with few first fields, as the first field of a key chooses the block of
+/// buckets, in each row, in which the key counts. So whoever invents names behind one address fills
+/// its own blocks, and no others' counts rise. A bucket
 /// holds the time at which it will be empty (the theoretical arrival time of the GCRA), so nothing
 /// has to be swept.
 pub(crate) struct Sketch {
@@ -21,7 +27,7 @@ impl Sketch {
     pub(crate) fn new(key: Secret<32>, drain_ns: u64) -> Self {
         Self {
             key,
-            empty_at_ns: vec![0; ROWS * COLUMNS],
+            empty_at_ns: vec![0; ROWS * BLOCKS * BLOCK_COLUMNS],
             drain_ns: drain_ns.max(1),
         }
     }
@@ -76,16 +82,25 @@ impl Sketch {
     /// One bucket in each row. Fields are hashed behind each other: the caller's are of fixed
     /// length, but for the last.
     fn places(&self, key: &[&[u8]]) -> [usize; ROWS] {
-        let hash = hmac_sha256(self.key.expose(), key);
+        let block = hmac_sha256(self.key.expose(), key.get(..1).unwrap_or_default());
+        let whole = hmac_sha256(self.key.expose(), key);
         let mut places = [0; ROWS];
-        for (row, (place, bytes)) in places.iter_mut().zip(hash.chunks_exact(2)).enumerate() {
-            let column = bytes
-                .iter()
-                .fold(0usize, |value, &byte| value << 8 | usize::from(byte));
-            *place = row * COLUMNS + column % COLUMNS;
+        let blocks = block.chunks_exact(2).map(number);
+        // Other bytes than the block's, should the first field be the only one.
+        let columns = whole.chunks_exact(2).map(number).skip(ROWS);
+        for (row, (place, (block, column))) in
+            places.iter_mut().zip(blocks.zip(columns)).enumerate()
+        {
+            *place = (row * BLOCKS + block % BLOCKS) * BLOCK_COLUMNS + column % BLOCK_COLUMNS;
         }
         places
     }
+}
+
+fn number(bytes: &[u8]) -> usize {
+    bytes
+        .iter()
+        .fold(0, |value, &byte| value << 8 | usize::from(byte))
 }
 
 #[cfg(test)]
@@ -138,6 +153,19 @@ mod tests {
         let clean =
             (0..1000u32).filter(|name| sketch.count(SECOND, &[b"new", &name.to_be_bytes()]) == 0);
         assert!(clean.count() > 900, "others are not counted for it");
+    }
+
+    #[test]
+    fn h50_one_address_with_many_names_does_not_count_for_others() {
+        let mut sketch = sketch();
+        for name in 0..100_000u32 {
+            sketch.add_below(SECOND, &[&[1; 16], &name.to_be_bytes()], 16);
+        }
+        assert_eq!(sketch.count(SECOND, &[&[1; 16], b"any"]), 16, "its own");
+        let hit = (2..=255u8)
+            .filter(|source| sketch.count(SECOND, &[&[*source; 16], b"owner"]) > 0)
+            .count();
+        assert_eq!(hit, 0);
     }
 
     #[test]

@@ -28,7 +28,7 @@ const SOURCE_DRAIN_NS: u64 = 30 * SECOND_NS;
 /// - For an account from anywhere, and for a source at any account, only the work rises: from 2^14
 ///   to 2^20 hashes.
 ///
-/// Memory is fixed, 512 KiB, so that invented names cost nothing.
+/// Memory is fixed, 4 MiB, so that invented names cost nothing.
 pub struct Throttle {
     pairs: Sketch,
     pauses: Sketch,
