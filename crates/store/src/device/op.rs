@@ -55,7 +55,11 @@ pub enum Op {
     },
 
     /// Puts a message from the mailbox into the inbox: [`Outcome::Kept`], or
-    /// [`Outcome::KeptBefore`] when the position is there already; then nothing changes.
+    /// [`Outcome::KeptBefore`] when it is there already; then nothing changes.
+    ///
+    /// Another message in its position means that the server gives out positions again (it was
+    /// restored from an older state): then this one goes behind the newest, unless a message with
+    /// its id and sender is anywhere in the inbox.
     StoreInbound(Box<Inbound>),
     /// Sets what became of a message: [`Outcome::Done`] or [`Outcome::NoSuchMessage`].
     SetInboundState {

@@ -48,6 +48,7 @@ all_engines! {
     finished_messages_are_pruned_and_queued_ones_kept,
     outbox_numbers_are_never_used_twice,
     h84_a_position_is_kept_once,
+    a_message_in_a_used_position_goes_behind_the_newest,
     the_inbox_is_listed_by_state_and_paged,
     the_display_is_kept_until_it_is_replaced,
     opened_messages_are_pruned_and_others_kept,

@@ -102,10 +102,9 @@ impl MemoryStore {
     }
 
     pub(super) fn store_inbound(&mut self, message: &Inbound) -> Outcome {
-        let position = clamp63(message.position);
-        if self.inbox.contains_key(&position) {
+        let Some(position) = self.free_position(message) else {
             return Outcome::KeptBefore;
-        }
+        };
         let time_ms = clamp63(message.time_ms);
         self.inbox.insert(
             position,
@@ -116,6 +115,23 @@ impl MemoryStore {
             },
         );
         Outcome::Kept
+    }
+
+    /// Where a message goes; `None` if it is there already.
+    fn free_position(&self, message: &Inbound) -> Option<u64> {
+        let position = clamp63(message.position);
+        let Some(there) = self.inbox.get(&position) else {
+            return Some(position);
+        };
+        let mut kept = self.inbox.values();
+        let is_kept =
+            kept.any(|kept| kept.message_id == message.message_id && kept.sender == message.sender);
+        if is_kept || there.message_id == message.message_id {
+            return None;
+        }
+        let newest = self.inbox.last_key_value().map_or(0, |(newest, _)| *newest);
+        // At the largest number there is no place left.
+        Some(clamp63(newest.saturating_add(1))).filter(|position| *position > newest)
     }
 
     pub(super) fn set_inbound_state(

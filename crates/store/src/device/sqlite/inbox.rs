@@ -6,17 +6,33 @@ use crate::sqlite::{Cells, Fault, blob, int63, optional_blob, text};
 use crate::{MessageId, clamp63};
 
 pub(super) fn store(db: &Connection, message: &Inbound) -> Result<Outcome, Fault> {
-    if head(db, message.position)?.is_some() {
+    let Some(position) = free_position(db, message)? else {
         return Ok(Outcome::KeptBefore);
-    }
-    put(db, message)?;
+    };
+    put(db, message, position)?;
     let body = [
-        int63(message.position),
+        int63(position),
         blob(&message.sealed),
         optional_blob(message.display.as_deref()),
     ];
     INBOX_BODIES.insert(db, &body)?;
     Ok(Outcome::Kept)
+}
+
+/// Where a message goes; `None` if it is there already.
+fn free_position(db: &Connection, message: &Inbound) -> Result<Option<u64>, Fault> {
+    let Some(there) = head(db, message.position)? else {
+        return Ok(Some(message.position));
+    };
+    let is_same = there.message_id == message.message_id;
+    let tail = "WHERE message_id = ? AND sender = ?";
+    if is_same || INBOX.count(db, tail, params![message.message_id, message.sender])? > 0 {
+        return Ok(None);
+    }
+    let newest = INBOX.find(db, "ORDER BY position DESC LIMIT 1", [], read)?;
+    let newest = newest.map_or(0, |newest| newest.position);
+    // At the largest number there is no place left.
+    Ok(Some(clamp63(newest.saturating_add(1))).filter(|position| *position > newest))
 }
 
 pub(super) fn set_state(
@@ -29,7 +45,7 @@ pub(super) fn set_state(
         return Ok(Outcome::NoSuchMessage);
     };
     let message = Inbound { state, ..message };
-    put(db, &message)?;
+    put(db, &message, message.position)?;
     if display.is_some() {
         let message = with_body(db, message)?;
         let body = [
@@ -88,9 +104,9 @@ fn head(db: &Connection, position: u64) -> Result<Option<Inbound>, Fault> {
 }
 
 /// Writes all but the body.
-fn put(db: &Connection, message: &Inbound) -> Result<(), Fault> {
+fn put(db: &Connection, message: &Inbound, position: u64) -> Result<(), Fault> {
     let row = [
-        int63(message.position),
+        int63(position),
         text(&message.sender),
         blob(&message.message_id),
         int63(message.time_ms),

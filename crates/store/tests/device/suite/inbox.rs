@@ -17,7 +17,6 @@ pub(crate) fn h84_a_position_is_kept_once(store: &mut impl Device) {
     store.one(set(7, Opened, None));
     let other = Inbound {
         sealed: vec![0],
-        message_id: id(0xee),
         ..inbound(7)
     };
     assert_eq!(store.one(store_inbound(other)), Outcome::KeptBefore);
@@ -32,6 +31,31 @@ pub(crate) fn h84_a_position_is_kept_once(store: &mut impl Device) {
     };
     assert_eq!(store.one(list), Outcome::Inbox(vec![expected]));
     assert_eq!(store.inbox(Received), [0; 0]);
+}
+
+pub(crate) fn a_message_in_a_used_position_goes_behind_the_newest(store: &mut impl Device) {
+    for position in [7, 9] {
+        store.one(store_inbound(inbound(position)));
+    }
+    let other = |message_id| Inbound {
+        message_id: id(message_id),
+        ..inbound(7)
+    };
+    for message_id in [0xee, 0xef] {
+        assert_eq!(store.one(store_inbound(other(message_id))), Outcome::Kept);
+    }
+    // Both again, as after a lost acknowledgement.
+    for message_id in [0xee, 0xef] {
+        let again = store.one(store_inbound(other(message_id)));
+        assert_eq!(again, Outcome::KeptBefore);
+    }
+    assert_eq!(store.inbox(Received), [7, 9, 10, 11]);
+    let find = Op::FindInbound {
+        message_id: id(0xef),
+    };
+    assert_eq!(store.one(find), Outcome::Found(vec![(11, Received)]));
+    assert_eq!(store.one(set(11, Opened, Some(b"x"))), Outcome::Done);
+    assert_eq!(store.inbox(Received), [7, 9, 10]);
 }
 
 pub(crate) fn the_inbox_is_listed_by_state_and_paged(store: &mut impl Device) {
