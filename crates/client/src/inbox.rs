@@ -178,12 +178,15 @@ impl Client {
         self.desk.store(ops, Pending::Arrive(arrived));
     }
 
-    /// Who a message says has sent it. Nobody waits to hear of a tombstone.
+    /// Who a message says has sent it. Nobody waits to hear of a tombstone; nor is anybody told who
+    /// writes another name than its own into the header, since whether that one's pin fits would
+    /// tell it whom this user knows.
     fn clear_sender(&self, deliver: &Deliver) -> Option<(String, Fingerprint)> {
         let message = SealedMessage::decode(&deliver.sealed).ok()?;
         let header = message.unproven_header();
         let own = header.sender == self.config.username.key();
-        let told = !own && header.kind == Kind::Text;
+        let honest = header.sender == deliver.from.key();
+        let told = honest && !own && header.kind == Kind::Text;
         told.then(|| (header.sender.clone(), header.sender_key))
     }
 
@@ -195,6 +198,13 @@ impl Client {
     ) -> Result<(), String> {
         self.inbox.storing = false;
         self.inbox.more = true;
+        for (arrived, outcome) in arrived.iter().zip(&outcomes) {
+            // A server that was restored from an older state gives out positions again.
+            if *outcome == Stored::Kept {
+                let before = arrived.position.saturating_sub(1);
+                self.inbox.read_to = self.inbox.read_to.min(before);
+            }
+        }
         let senders = arrived.iter().filter_map(|arrived| arrived.sender.as_ref());
         for ((name, _), outcome) in senders.zip(outcomes.into_iter().skip(arrived.len())) {
             if let (false, Stored::Contact(contact)) = (self.contacts.is_known(name), outcome) {

@@ -301,3 +301,44 @@ fn a_server_that_was_restored_from_an_older_state_gets_what_it_lost() {
     assert_eq!(house.user(bob).texts(), ["one", "two", "three", "four"]);
     assert_eq!(house.relay().disk.mailboxes["bob"].len(), 4);
 }
+
+#[test]
+fn h61_a_position_that_a_restored_server_gives_out_again_hides_no_message() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(80);
+    let charlie = house.register("Charlie");
+    assert!(house.until(20, |house| house.user(charlie).is_logged_in()));
+    let backup = house.relay().disk.clone();
+    house.send(alice, "Bob", "one");
+    assert!(house.until(5, |house| house.user(bob).texts() == ["one"]));
+    house.pass(5);
+    let version = house.relay().disk.version;
+    house.change_relay(|relay, _| {
+        relay.disk = backup;
+        relay.disk.version = version;
+    });
+    house.restart_relay();
+    // The first message after that takes the position of the one that was lost.
+    let sent = house.send(charlie, "Bob", "two");
+    let arrived = |house: &House| house.user(bob).texts() == ["one", "two"];
+    assert!(house.until(120, arrived), "{:?}", house.user(bob).texts());
+    let state = house.user(charlie).states(sent);
+    assert!(state.contains(&Delivery::Delivered), "{state:?}");
+}
+
+#[test]
+fn h65_nobody_learns_whom_a_user_knows_by_writing_that_name_into_a_message() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(81);
+    house.send(alice, "Bob", "one");
+    assert!(house.until(5, |house| house.user(bob).texts() == ["one"]));
+    let sealed = house.relay().disk.mailboxes["bob"][0].sealed.clone();
+    // Somebody else sends what says that it is from Alice, whose key Bob has pinned.
+    let id = house.relay().disk.mailboxes["bob"][0].id;
+    house.register("Eve");
+    house.pass(20);
+    house.change_relay(|relay, _| {
+        relay.notified.clear();
+        relay.put(&name("Bob"), &name("Eve"), id, &sealed);
+    });
+    house.pass(5);
+    assert!(house.relay().notified.is_empty());
+}
