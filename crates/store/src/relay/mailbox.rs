@@ -90,6 +90,8 @@ pub struct Notice {
     pub message_id: MessageId,
     /// What happened to it; the caller's code.
     pub kind: u8,
+    /// Whose doing it is: an account's name.
+    pub by: String,
     /// When it happened: milliseconds since the Unix epoch.
     pub time_ms: u64,
 }

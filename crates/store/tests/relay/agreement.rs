@@ -86,13 +86,14 @@ fn on_devices() -> impl Strategy<Value = Op> {
 fn on_the_rest() -> impl Strategy<Value = Op> {
     prop_oneof![
         (number(), 0..4_u32).prop_map(|(before_ms, limit)| Op::Expire { before_ms, limit }),
-        (name(), 0..3_u8, 0..6_u8, any::<u8>(), number()).prop_map(
-            |(account, device, message, kind, time_ms)| Op::PutNotice {
+        (name(), 0..3_u8, 0..6_u8, any::<u8>(), name(), number()).prop_map(
+            |(account, device, message, kind, by, time_ms)| Op::PutNotice {
                 account,
                 device: id(device),
                 notice: Notice {
                     message_id: id(message),
                     kind,
+                    by,
                     time_ms
                 },
             }

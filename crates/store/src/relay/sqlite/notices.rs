@@ -23,6 +23,7 @@ pub(super) fn put(
         blob(&notice.message_id),
         int64(u64::from(notice.kind)),
         int63(notice.time_ms),
+        text(&notice.by),
     ];
     NOTICES.put(db, &row)?;
     let waiting = NOTICES.count(db, OF_DEVICE, params![account, device])?;
@@ -96,5 +97,6 @@ fn read(cells: &mut Cells<'_>) -> Result<Notice, Fault> {
         message_id,
         kind,
         time_ms: cells.number()?,
+        by: cells.text()?,
     })
 }

@@ -5,7 +5,7 @@ use crate::sqlite::{Schema, Table};
 pub(super) const SCHEMA: Schema = Schema {
     // "UnRl"
     application_id: 0x556e_526c,
-    migrations: &[VERSION_1],
+    migrations: &[VERSION_1, VERSION_2],
     tables: &[
         &ACCOUNTS,
         &CREDENTIALS,
@@ -100,7 +100,14 @@ pub(super) const REFUSALS: Table = Table {
 
 pub(super) const NOTICES: Table = Table {
     name: "notices",
-    columns: &["account", "device", "message_id", "kind", "time_ms"],
+    columns: &[
+        "account",
+        "device",
+        "message_id",
+        "kind",
+        "time_ms",
+        "author",
+    ],
 };
 
 pub(super) const META: Table = Table {
@@ -198,4 +205,20 @@ const VERSION_1: &str = "
         value BLOB NOT NULL,
         checksum INTEGER NOT NULL
     ) STRICT;
+";
+
+/// A notice says whose doing it is. No server ever wrote one without.
+const VERSION_2: &str = "
+    DROP TABLE notices;
+    CREATE TABLE notices (
+        account TEXT NOT NULL,
+        device BLOB NOT NULL,
+        message_id BLOB NOT NULL,
+        kind INTEGER NOT NULL,
+        time_ms INTEGER NOT NULL,
+        author TEXT NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (account, device, message_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX notices_by_time ON notices (time_ms, account, device, message_id);
 ";

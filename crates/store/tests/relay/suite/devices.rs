@@ -109,6 +109,7 @@ fn notice(message: u8, time_ms: u64) -> Notice {
     Notice {
         message_id: id(message),
         kind: message,
+        by: format!("author {message}"),
         time_ms,
     }
 }
@@ -157,6 +158,7 @@ pub(crate) fn notices_wait_until_deleted(store: &mut impl Relay) {
     assert_eq!(store.one(load_notices(2, 9)), expected(&[]));
     let changed = Notice {
         kind: 0xff,
+        by: "charlie".into(),
         ..notice(3, 40)
     };
     store.one(put_notice(1, changed.clone()));
@@ -211,6 +213,7 @@ pub(crate) fn notices_are_bounded(store: &mut impl Relay) {
                 Notice {
                     message_id,
                     kind: 1,
+                    by: "alice".into(),
                     time_ms: number,
                 },
             )
