@@ -61,6 +61,8 @@ pub(crate) enum Then {
     Send(ConnectionHandle, MessageId, usize),
     /// A page of a mailbox.
     Read(ConnectionHandle),
+    /// What a device was not told while it was away.
+    Notices(ConnectionHandle),
     /// Senders of these messages may be told.
     Acknowledge(ConnectionHandle, Vec<MessageId>),
     /// The devices of an account that a device has just logged in to.
@@ -164,6 +166,7 @@ impl Ledger {
                 | Op::ListAccounts { .. }
                 | Op::ListDevices { .. }
                 | Op::ReadAfter { .. }
+                | Op::LoadNotices { .. }
                 | Op::LoadMeta { .. }
         )
     }

@@ -27,7 +27,6 @@ mod job;
 mod ledger;
 pub mod limits;
 mod machine;
-mod notices;
 mod pace;
 mod peer;
 mod pipe;

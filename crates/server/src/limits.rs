@@ -29,7 +29,8 @@ pub const SEND_BUFFER_BYTES: usize = 256 * 1024;
 pub const PEER_OPS_MAX: usize = 64;
 /// Bytes of sealed messages in them.
 pub const PEER_OP_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// Answers that wait for a connection to take them; beyond, nothing more of it is read.
+/// Answers that wait for a connection to take them; beyond, or beyond [`PAGE_BYTES`] of them,
+/// nothing more of it is read.
 pub const PEER_ANSWERS_MAX: usize = 64;
 /// Operations in a batch for the store; beyond, nothing more is read of anybody.
 pub const BATCH_OPS_MAX: usize = 8192;
@@ -53,12 +54,9 @@ pub const MAILBOX_BYTES: u64 = 256 * 1024 * 1024;
 
 /// `Delivered`s that are told to a connection while so many wait; beyond, they become notices.
 pub const TOLD_MAX: usize = 256;
-/// How long a `Delivered` counts as perhaps lost when its connection breaks.
+/// How long a `Delivered` counts as perhaps lost: when its connection breaks before, it is told
+/// again.
 pub const TOLD_FOR: Duration = Duration::from_secs(60);
-/// Deliveries that a device is told of when it comes back.
-pub const NOTICES_PER_DEVICE_MAX: usize = 256;
-/// The same for all devices together: some megabytes.
-pub const NOTICES_MAX: usize = 65_536;
 
 /// A head of the directory is signed again when it is this old.
 pub const HEAD_AGE_MAX_MS: u64 = 30 * 60 * 1000;

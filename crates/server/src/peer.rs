@@ -7,7 +7,7 @@ use chat::{SourcePrefix, Username};
 use store::relay::Account;
 use transport::{Instant, StreamId};
 
-use crate::limits::{LOGIN_TIMEOUT, PAGE_BYTES, PEER_ANSWERS_MAX, PEER_OP_BYTES_MAX, PEER_OPS_MAX};
+use crate::limits::{LOGIN_TIMEOUT, PEER_OP_BYTES_MAX, PEER_OPS_MAX};
 use crate::pace::Pace;
 use crate::pipe::{Pipe, Port};
 use crate::window::Window;
@@ -102,6 +102,9 @@ pub(crate) struct User {
     pub(crate) directory_for_session: Option<(u64, u64)>,
     /// Messages whose delivery it was told of lately.
     pub(crate) told: VecDeque<(Instant, MessageId, Username)>,
+    /// Notices that it was told and that the store still has, and when they can go.
+    pub(crate) noticed: Vec<MessageId>,
+    pub(crate) noticed_until: Instant,
 }
 
 impl Peer {
@@ -156,8 +159,8 @@ impl Peer {
     /// Whether the next message of the client can be taken; if not, something that is under way
     /// comes first.
     pub(crate) fn may_read(&self) -> bool {
-        let answers = self.login.iter().chain(&self.session).map(Pipe::waiting);
-        if answers.max().unwrap_or(0) >= PEER_ANSWERS_MAX {
+        let mut pipes = self.login.iter().chain(&self.session);
+        if pipes.any(|pipe| !pipe.has_room()) {
             return false;
         }
         match &self.phase {
@@ -170,9 +173,7 @@ impl Peer {
     /// Whether messages can be sent to it: less than a page waits, so that a slow reader holds at
     /// most two.
     pub(crate) fn is_flowing(&self) -> bool {
-        self.session.as_ref().is_some_and(|pipe| {
-            pipe.waiting() < PEER_ANSWERS_MAX && pipe.waiting_bytes() < PAGE_BYTES
-        })
+        self.session.as_ref().is_some_and(Pipe::has_room)
     }
 }
 
@@ -213,6 +214,8 @@ impl User {
             directory_for_login: true,
             directory_for_session: None,
             told: VecDeque::new(),
+            noticed: Vec::new(),
+            noticed_until: Instant::ZERO,
         }
     }
 

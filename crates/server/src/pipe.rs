@@ -6,6 +6,8 @@ use chat::manifest::Manifest;
 use chat::message::{List, LoginServerMessage, ManifestHead, ManifestPart, SessionServerMessage};
 use transport::{Connection, StreamError, StreamId};
 
+use crate::limits::{PAGE_BYTES, PEER_ANSWERS_MAX};
+
 /// Which of the two ports of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Port {
@@ -18,12 +20,18 @@ pub(crate) enum Port {
 pub(crate) struct Pipe {
     pub(crate) stream: StreamId,
     port: Port,
-    out: VecDeque<Vec<u8>>,
-    out_bytes: usize,
+    out: Queue,
     feed: Option<Feed>,
     /// The client will send no more.
     pub(crate) ended: bool,
     end: End,
+}
+
+/// Messages that wait to be written.
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<Vec<u8>>,
+    bytes: usize,
 }
 
 /// Where the writing direction stands.
@@ -56,12 +64,11 @@ pub(crate) enum Broken {
 }
 
 impl Pipe {
-    pub(crate) const fn new(stream: StreamId, port: Port) -> Self {
+    pub(crate) fn new(stream: StreamId, port: Port) -> Self {
         Self {
             stream,
             port,
-            out: VecDeque::new(),
-            out_bytes: 0,
+            out: Queue::default(),
             feed: None,
             ended: false,
             end: End::Open,
@@ -71,8 +78,7 @@ impl Pipe {
     /// Queues a message. After the end of the stream is asked for there are none.
     pub(crate) fn push(&mut self, message: Vec<u8>) {
         if self.end == End::Open {
-            self.out_bytes = self.out_bytes.saturating_add(message.len());
-            self.out.push_back(message);
+            self.out.push(message);
         }
     }
 
@@ -83,12 +89,12 @@ impl Pipe {
 
     /// Messages that wait.
     pub(crate) fn waiting(&self) -> usize {
-        self.out.len()
+        self.out.messages.len()
     }
 
-    /// Bytes of them.
-    pub(crate) fn waiting_bytes(&self) -> usize {
-        self.out_bytes
+    /// Whether little enough waits for more to be brought about.
+    pub(crate) fn has_room(&self) -> bool {
+        self.out.has_room()
     }
 
     /// Ends the stream behind what waits; a directory on its way is given up.
@@ -111,21 +117,15 @@ impl Pipe {
     /// Writes as much as the connection takes.
     pub(crate) fn flush(&mut self, connection: &mut Connection) -> Result<(), Broken> {
         loop {
-            if let Some(message) = self.out.front() {
+            if let Some(message) = self.out.messages.front() {
                 match connection.send(self.stream, message) {
-                    Ok(()) => {
-                        self.out_bytes = self.out_bytes.saturating_sub(message.len());
-                        self.out.pop_front();
-                    }
+                    Ok(()) => self.out.pop(),
                     Err(StreamError::Blocked) => return Ok(()),
                     Err(_) => return Err(Broken::Stream),
                 }
             } else if let Some(feed) = &mut self.feed {
                 match feed.poll(self.port)? {
-                    Some(message) => {
-                        self.out_bytes = self.out_bytes.saturating_add(message.len());
-                        self.out.push_back(message);
-                    }
+                    Some(message) => self.out.push(message),
                     None => self.feed = None,
                 }
             } else {
@@ -137,6 +137,23 @@ impl Pipe {
             connection.finish(self.stream).map_err(|_| Broken::Stream)?;
         }
         Ok(())
+    }
+}
+
+impl Queue {
+    fn push(&mut self, message: Vec<u8>) {
+        self.bytes = self.bytes.saturating_add(message.len());
+        self.messages.push_back(message);
+    }
+
+    fn pop(&mut self) {
+        if let Some(message) = self.messages.pop_front() {
+            self.bytes = self.bytes.saturating_sub(message.len());
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.messages.len() < PEER_ANSWERS_MAX && self.bytes < PAGE_BYTES
     }
 }
 
@@ -168,5 +185,27 @@ fn part(port: Port, part: ManifestPart) -> Vec<u8> {
     match port {
         Port::Login => LoginServerMessage::from(part).encode(),
         Port::Session => SessionServerMessage::from(part).encode(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h69_what_waits_for_a_client_is_bounded_by_count_and_by_bytes() {
+        let mut small = Queue::default();
+        for _ in 0..PEER_ANSWERS_MAX {
+            assert!(small.has_room());
+            small.push(vec![1]);
+        }
+        assert!(!small.has_room());
+        let mut large = Queue::default();
+        large.push(vec![1; PAGE_BYTES - 1]);
+        assert!(large.has_room());
+        large.push(vec![1]);
+        assert!(!large.has_room());
+        large.pop();
+        assert!(large.has_room());
     }
 }

@@ -97,13 +97,19 @@ impl Server {
         let Some(peer) = self.peers.get_mut(&handle) else {
             return;
         };
-        match &peer.phase {
+        match &mut peer.phase {
             Phase::Stranger(stranger) if stranger.until <= now => {
                 self.close_now(now, handle, code::TOO_SLOW, "no login in time");
             }
             Phase::Leaving(leaving) if leaving.until <= now => {
                 let (code, reason) = (leaving.code, leaving.reason);
                 self.close_now(now, handle, code, reason);
+            }
+            Phase::User(user) => {
+                if user.noticed_until <= now {
+                    Self::forget_notices(&mut self.ledger, user);
+                }
+                self.wake(handle);
             }
             _ => self.wake(handle),
         }
@@ -179,10 +185,12 @@ impl Server {
                 self.presence.leave(&user.name, &user.device, handle);
                 // What it was told lately may not have arrived.
                 user.forget_told(now, TOLD_FOR);
-                let lost = user.told.into_iter().filter(|_| !is_orderly);
-                for (_, message_id, by) in lost {
-                    self.notices
-                        .put(user.name.key(), user.device, message_id, by);
+                if is_orderly {
+                    Self::forget_notices(&mut self.ledger, &mut user);
+                    user.told.clear();
+                }
+                for (_, message_id, by) in core::mem::take(&mut user.told) {
+                    self.keep_notice(user.name.key(), user.device, message_id, &by);
                 }
                 self.events.push(Event::ClientLeft { user: user.name });
             }

@@ -2,16 +2,20 @@
 //! (PROTOCOL.md §7.3).
 
 use chat::Username;
-use chat::message::{Acknowledge, Deliver, Delivered, MessageId, SessionServerMessage};
-use store::relay::{Append, Entry, Op, Outcome, Receipt};
+use chat::message::{Acknowledge, Deliver, Delivered, DeviceId, MessageId, SessionServerMessage};
+use store::relay::{Append, Entry, NOTICES_PER_DEVICE_MAX, Notice, Op, Outcome, Receipt};
 use transport::{ConnectionHandle, Instant};
 
 use super::{Server, State};
 use crate::accounts::blob;
-use crate::ledger::Then;
+use crate::ledger::{Ledger, Then};
 use crate::limits::{TOLD_FOR, TOLD_MAX};
+use crate::peer::User;
 use crate::pipe::Port;
 use crate::window::Offer;
+
+/// The only kind of notice: a message was delivered.
+const DELIVERED: u8 = 1;
 
 impl Server {
     /// A message is on disk: it goes at once to those devices of its recipient that have all before
@@ -184,8 +188,28 @@ impl Server {
             return self.tell_delivered(now, handle, receipt.message_id, by.clone());
         }
         let (name, device) = (&receipt.sender, receipt.sending_device);
-        self.notices
-            .put(name, device, receipt.message_id, by.clone());
+        self.keep_notice(name, device, receipt.message_id, by);
+    }
+
+    /// A device is to be told of a delivery when it comes back.
+    pub(super) fn keep_notice(
+        &mut self,
+        name: &str,
+        device: DeviceId,
+        message_id: MessageId,
+        by: &Username,
+    ) {
+        let put = Op::PutNotice {
+            account: name.to_owned(),
+            device,
+            notice: Notice {
+                message_id,
+                kind: DELIVERED,
+                by: by.key().to_owned(),
+                time_ms: self.wall_ms,
+            },
+        };
+        self.ledger.push(put, Then::Nothing);
     }
 
     fn tell_delivered(
@@ -204,14 +228,54 @@ impl Server {
         self.tell(handle, Delivered { message_id, by });
     }
 
-    /// A device is back. Should the connection break soon, it is told again.
-    pub(super) fn tell_notices(&mut self, now: Instant, handle: ConnectionHandle) {
+    /// A device is back: what it was not told while it was away is read.
+    pub(super) fn want_notices(&mut self, handle: ConnectionHandle) {
         let Some(user) = self.user(handle) else {
             return;
         };
-        let (name, device) = (user.name.key().to_owned(), user.device);
-        for (message_id, by) in self.notices.take(&name, device) {
-            self.tell_delivered(now, handle, message_id, by);
+        let load = Op::LoadNotices {
+            account: user.name.key().to_owned(),
+            device: user.device,
+            limit: u32::try_from(NOTICES_PER_DEVICE_MAX).unwrap_or(u32::MAX),
+        };
+        self.ledger.push(load, Then::Notices(handle));
+    }
+
+    /// Tells a device what happened while it was away. The store forgets it when that has arrived
+    /// for sure; should the connection break before, it is told again.
+    pub(super) fn notices_loaded(
+        &mut self,
+        now: Instant,
+        handle: ConnectionHandle,
+        outcome: Outcome,
+    ) {
+        let (Outcome::Notices(notices), Some(user)) = (outcome, self.user(handle)) else {
+            return;
+        };
+        if notices.is_empty() {
+            return;
         }
+        user.noticed = notices.iter().map(|notice| notice.message_id).collect();
+        user.noticed_until = now + TOLD_FOR;
+        self.timers.insert((now + TOLD_FOR, handle));
+        for notice in notices {
+            if let (DELIVERED, Some(by)) = (notice.kind, self.directory.spelling(&notice.by)) {
+                let message_id = notice.message_id;
+                self.tell(handle, Delivered { message_id, by });
+            }
+        }
+    }
+
+    /// What a user was told has arrived.
+    pub(super) fn forget_notices(ledger: &mut Ledger, user: &mut User) {
+        if user.noticed.is_empty() {
+            return;
+        }
+        let delete = Op::DeleteNotices {
+            account: user.name.key().to_owned(),
+            device: user.device,
+            message_ids: core::mem::take(&mut user.noticed),
+        };
+        ledger.push(delete, Then::Nothing);
     }
 }

@@ -25,7 +25,6 @@ use crate::gate::gate;
 use crate::job::{Done, Job};
 use crate::ledger::{Ledger, StoreBatch, StoreDone};
 use crate::limits::BATCH_READS_MAX;
-use crate::notices::Notices;
 use crate::peer::Peer;
 use crate::presence::Presence;
 use crate::{Config, ServerKeys};
@@ -67,7 +66,6 @@ pub struct Server {
     /// How many of them are not logged in.
     strangers: usize,
     presence: Presence,
-    notices: Notices,
     directory: Directory,
     ledger: Ledger,
     /// Peers that there is something to do for, in turn.
@@ -130,7 +128,6 @@ impl Server {
             peers: BTreeMap::new(),
             strangers: 0,
             presence: Presence::default(),
-            notices: Notices::default(),
             directory,
             ledger,
             ready: VecDeque::new(),

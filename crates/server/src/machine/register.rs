@@ -126,8 +126,8 @@ impl Server {
 
     /// Whether the directory has room for one more account.
     fn has_room(&self) -> bool {
-        self.directory
-            .has_room_for(self.inserting.saturating_add(1))
+        let more = self.inserting.saturating_add(1);
+        self.directory.is_loaded() && self.directory.has_room_for(more)
     }
 
     /// The state of an invitation was read.

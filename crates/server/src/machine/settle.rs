@@ -59,6 +59,7 @@ impl Server {
                 self.message_stored(handle, message_id, &append, &outcome);
             }
             (Then::Read(handle), _) => self.page_read(handle, outcome),
+            (Then::Notices(handle), _) => self.notices_loaded(now, handle, outcome),
             (Then::Acknowledge(handle, notify), Op::Acknowledge { account, .. }) => {
                 self.acknowledged(now, handle, &account, notify, outcome);
             }

@@ -26,7 +26,7 @@ impl Server {
     pub(super) fn happened(&mut self, now: Instant, handle: ConnectionHandle, event: Happened) {
         match event {
             Happened::Connected => self.connected(now, handle),
-            Happened::Opened { stream, port } => self.opened(now, handle, stream, port),
+            Happened::Opened { stream, port } => self.opened(handle, stream, port),
             Happened::Readable { .. } | Happened::Writable { .. } => self.wake(handle),
             Happened::Finished { stream } => self.finished(now, handle, stream),
             Happened::Reset { stream, .. } | Happened::Stopped { stream, .. } => {
@@ -61,7 +61,7 @@ impl Server {
     }
 
     /// One stream to each port; others are not wanted.
-    fn opened(&mut self, now: Instant, handle: ConnectionHandle, stream: StreamId, port: u16) {
+    fn opened(&mut self, handle: ConnectionHandle, stream: StreamId, port: u16) {
         let peer = self.peers.get_mut(&handle);
         let place = match (port, peer) {
             (LOGIN_PORT, Some(peer)) if peer.login.is_none() => {
@@ -77,7 +77,7 @@ impl Server {
         if let Some((place, port)) = place {
             *place = Some(Pipe::new(stream, port));
             if port == Port::Session {
-                self.session_opened(now, handle);
+                self.session_opened(handle);
             }
             return self.wake(handle);
         }
@@ -90,11 +90,11 @@ impl Server {
 
     /// The client has room for messages from here on. Not before: a stream begins with the window
     /// that the handshake told the client, and grows from there.
-    fn session_opened(&mut self, now: Instant, handle: ConnectionHandle) {
+    fn session_opened(&mut self, handle: ConnectionHandle) {
         if let Some(connection) = self.endpoint.connection(handle) {
             connection.grow_windows(SESSION_STREAM_BYTES, SESSION_WINDOW_BYTES);
         }
-        self.tell_notices(now, handle);
+        self.want_notices(handle);
     }
 
     /// The client gave up one direction of a stream of its two.

@@ -198,6 +198,41 @@ fn a_sender_who_was_away_is_told_when_it_is_back() {
 }
 
 #[test]
+fn a_sender_who_was_away_is_told_also_after_restarts_of_the_server() {
+    let mut fixture = two();
+    let b = session(&mut fixture, &bob(), LAPTOP);
+    send_all(&mut fixture, b, 1..=3, 100);
+    fixture.client_mut(b, |client, now| client.close(now));
+    fixture.idle(Duration::from_secs(1));
+    let a = session(&mut fixture, &alice(), PHONE);
+    let ids: Vec<_> = (0..3)
+        .map(|_| next_delivery(&mut fixture, a).message_id)
+        .collect();
+    ack(&mut fixture, a, 3, &ids);
+    fixture.idle(Duration::from_secs(1));
+    // Twice: what it was told just before the server died may not have arrived.
+    for _ in 0..2 {
+        fixture = fixture.restarted();
+        let b = session(&mut fixture, &bob(), LAPTOP);
+        let told: Vec<_> = (0..3).map(|_| delivered(&mut fixture, b)).collect();
+        for id in &ids {
+            assert!(told.contains(id));
+        }
+        fixture.idle(Duration::from_secs(1));
+    }
+    // A minute later it has.
+    let b = session(&mut fixture, &bob(), LAPTOP);
+    for _ in 0..3 {
+        delivered(&mut fixture, b);
+    }
+    fixture.idle(Duration::from_secs(61));
+    let mut fixture = fixture.restarted();
+    let b = session(&mut fixture, &bob(), LAPTOP);
+    fixture.idle(Duration::from_secs(2));
+    assert!(fixture.peek(b).session.inbox.is_empty());
+}
+
+#[test]
 fn h69_a_slow_reader_holds_up_nobody_and_gets_everything_later() {
     const MESSAGES: u64 = 150;
     let mut fixture = two();

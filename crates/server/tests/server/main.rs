@@ -7,6 +7,7 @@
 )]
 
 mod common;
+mod crowd;
 mod delivery;
 mod failure;
 mod login;
