@@ -12,7 +12,7 @@ use super::json::{event_object, mistake_object};
 const UP_AND_DOWN: &str = "\u{1b}[A\n";
 
 /// Where whole lines go. Takes them at once, or fails.
-pub type Sink = Box<dyn FnMut(&str) -> io::Result<()> + Send>;
+pub(crate) type Sink = Box<dyn FnMut(&str) -> io::Result<()> + Send>;
 
 /// Starts to ask for commands.
 pub(super) type Prompt = Box<dyn FnOnce() -> io::Result<()> + Send>;
