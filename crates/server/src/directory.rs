@@ -29,6 +29,8 @@ pub(crate) struct Directory {
     loaded: bool,
     /// Version and root of the last directory that anybody can have seen.
     last: Option<(u64, [u8; 32])>,
+    /// It is an earlier process's.
+    is_inherited: bool,
     /// The newest, and older ones as long as somebody is being sent them.
     published: VecDeque<Arc<Manifest>>,
     /// An account has changed since the newest was begun.
@@ -57,6 +59,7 @@ impl Directory {
             entries: BTreeMap::new(),
             loaded: false,
             last: None,
+            is_inherited: true,
             published: VecDeque::new(),
             changed: true,
             step: Step::Idle,
@@ -162,6 +165,7 @@ impl Directory {
         Some(Job(Sign {
             key: Arc::clone(&self.key),
             last: self.last,
+            is_inherited: self.is_inherited,
             issued_ms: now_ms,
             entries: self.entries.values().cloned().collect(),
         }))
@@ -204,6 +208,7 @@ impl Directory {
 
     fn publish(&mut self, manifest: Arc<Manifest>) -> Vec<ConnectionHandle> {
         self.step = Step::Idle;
+        self.is_inherited = false;
         self.last = Some((manifest.head().version, manifest.head().root));
         self.published.retain(|old| Arc::weak_count(old) > 0);
         self.published.push_back(manifest);

@@ -15,6 +15,9 @@ pub(crate) struct Sign {
     pub(crate) key: Arc<SigningKey>,
     /// The last version and its root.
     pub(crate) last: Option<(u64, [u8; 32])>,
+    /// An earlier process gave it out, so that there may have been later ones: what it left may
+    /// have been restored from an older state.
+    pub(crate) is_inherited: bool,
     pub(crate) issued_ms: u64,
     pub(crate) entries: Vec<ManifestEntry>,
 }
@@ -25,13 +28,15 @@ impl Job {
         let Sign {
             key,
             last,
+            is_inherited,
             issued_ms,
             entries,
         } = self.0;
         let version = match last {
-            None => 1,
-            Some((version, last)) if root(&entries) == last => version,
-            Some((version, _)) => version.saturating_add(1),
+            Some((version, last)) if !is_inherited && root(&entries) == last => version,
+            // Above all that a clock which went on since can have led to.
+            Some((version, _)) => version.saturating_add(1).max(issued_ms),
+            None => issued_ms.max(1),
         };
         Done(Manifest::sign(&key, version, issued_ms, entries).ok())
     }

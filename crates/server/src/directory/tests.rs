@@ -1,4 +1,5 @@
 use crypto::fixtures::{SeededRandom, rsa3072_signing};
+use store::Store;
 use store::relay::MemoryStore;
 use transport::{Config, Endpoint, Instant};
 
@@ -85,23 +86,47 @@ impl Fixture {
 }
 
 #[test]
-fn a_version_counts_changes_and_never_goes_back() {
+fn a_version_rises_with_changes_and_never_goes_back() {
     let mut fixture = Fixture::new(MemoryStore::default());
     assert!(fixture.directory.is_loaded());
-    assert_eq!(fixture.ask(NOW_MS), Some((1, NOW_MS)));
-    assert_eq!(
-        fixture.ask(NOW_MS + 1),
-        Some((1, NOW_MS)),
-        "nothing changed"
-    );
+    assert_eq!(fixture.ask(NOW_MS), Some((NOW_MS, NOW_MS)));
+    let again = fixture.ask(NOW_MS + 1);
+    assert_eq!(again, Some((NOW_MS, NOW_MS)), "nothing changed");
     fixture.directory.insert(&summary("Alice")).unwrap();
-    assert_eq!(fixture.ask(NOW_MS + 2), Some((2, NOW_MS + 2)));
-    // A later process finds no such account: the directory is another one, so is the version.
+    assert_eq!(fixture.ask(NOW_MS + 2), Some((NOW_MS + 2, NOW_MS + 2)));
+    // Also when the clock was set back, in this process and in the next.
+    fixture.directory.insert(&summary("Bob")).unwrap();
+    assert_eq!(fixture.ask(9), Some((NOW_MS + 3, 9)));
     let mut fixture = Fixture::new(fixture.store);
-    assert_eq!(fixture.ask(NOW_MS + 3), Some((3, NOW_MS + 3)));
-    // And one that finds the same says the same.
-    let mut fixture = Fixture::new(fixture.store);
-    assert_eq!(fixture.ask(NOW_MS + 4), Some((3, NOW_MS + 4)));
+    assert_eq!(fixture.ask(10), Some((NOW_MS + 4, 10)));
+}
+
+#[test]
+fn h61_a_server_restored_from_an_older_state_is_above_what_clients_have_seen() {
+    let mut fixture = Fixture::new(MemoryStore::default());
+    fixture.ask(NOW_MS);
+    let backup = copied(&mut fixture.store);
+    for (number, name) in ["Alice", "Bob", "Charlie"].iter().enumerate() {
+        fixture.directory.insert(&summary(name)).unwrap();
+        fixture.ask(NOW_MS + 10 + number as u64);
+    }
+    let (seen, _) = fixture.ask(NOW_MS + 20).unwrap();
+    // With the accounts of the backup, and the same as before: nobody may have seen it.
+    let mut restored = Fixture::new(backup);
+    let (version, _) = restored.ask(NOW_MS + 1000).unwrap();
+    assert!(version > seen, "{version} is not above {seen}");
+}
+
+/// A store with the same directory.
+fn copied(store: &mut MemoryStore) -> MemoryStore {
+    let key = META_KEY.to_owned();
+    let load = Op::LoadMeta { key: key.clone() };
+    let Outcome::Meta(Some(value)) = store.commit(&[load]).unwrap().remove(0) else {
+        panic!("no directory");
+    };
+    let mut copy = MemoryStore::default();
+    copy.commit(&[Op::PutMeta { key, value }]).unwrap();
+    copy
 }
 
 #[test]
@@ -109,10 +134,10 @@ fn an_old_head_is_signed_again() {
     let mut fixture = Fixture::new(MemoryStore::default());
     fixture.ask(NOW_MS);
     let later = NOW_MS + HEAD_AGE_MAX_MS;
-    assert_eq!(fixture.ask(later), Some((1, NOW_MS)));
-    assert_eq!(fixture.ask(later + 1), Some((1, later + 1)));
+    assert_eq!(fixture.ask(later), Some((NOW_MS, NOW_MS)));
+    assert_eq!(fixture.ask(later + 1), Some((NOW_MS, later + 1)));
     // Also when the clock was set back.
-    assert_eq!(fixture.ask(NOW_MS), Some((1, NOW_MS)));
+    assert_eq!(fixture.ask(NOW_MS), Some((NOW_MS, NOW_MS)));
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn five_thousand_accounts_are_listed_to_everybody() {
     store.commit(&many).unwrap();
     let mut fixture = Fixture::with(config(), store);
     let id = fixture.client();
-    let (_, entries) = logged_in(&mut fixture, id, &alice(), [1; 16]);
+    let entries = logged_in(&mut fixture, id, &alice(), [1; 16]);
     assert_eq!(entries, 5002);
     let b = session(&mut fixture, &bob(), [2; 16]);
     fixture.tell(b, ListOnline { request: 1 });
