@@ -86,12 +86,12 @@ impl DataKeys {
     ) -> Result<Opened, KeyError> {
         let opened = if unmasked.key_phase == self.phase {
             open_unmasked(unmasked, &*self.current().remote, bytes)
-        } else if self
-            .lowest_opened
-            .is_some_and(|lowest| unmasked.packet_number < lowest)
-            && self.has_previous()
+        } else if self.has_previous()
+            && self
+                .lowest_opened
+                .is_none_or(|lowest| unmasked.packet_number < lowest)
         {
-            // RFC 9001 §6.5: sent before the peer updated.
+            // RFC 9001 §6.5: sent before the peer updated, which it may not have done yet.
             open_unmasked(unmasked, &*self.previous().remote, bytes)
         } else {
             self.open_next(unmasked, bytes, session)
