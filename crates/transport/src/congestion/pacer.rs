@@ -9,6 +9,9 @@ const BURST: Duration = Duration::from_millis(2);
 /// The smallest burst, in packets (RFC 9002 §7.7).
 const BURST_PACKETS: u64 = 10;
 
+/// No timer is set to less.
+const WAIT_MIN: Duration = Duration::from_micros(1);
+
 /// Spreads packets over time: a bucket that fills at the pacing rate.
 #[derive(Debug)]
 pub(crate) struct Pacer {
@@ -39,7 +42,8 @@ impl Pacer {
         let missing = wanted.saturating_sub(self.tokens);
         let nanos = u128::from(missing) * 1_000_000_000 / u128::from(rate.max(1));
         let wait = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        Err(now + wait)
+        // Never now: whoever waits is to be let go when it comes back.
+        Err(now + wait.max(WAIT_MIN))
     }
 
     pub(crate) fn on_sent(&mut self, bytes: u64) {
@@ -54,6 +58,8 @@ impl Pacer {
     }
 
     fn fill(&mut self, now: Instant, rate: u64) {
+        // A clock that was set back must not stop the flow until it has caught up.
+        self.at = self.at.min(now);
         let elapsed = now.since(self.at).as_nanos();
         let gained = u128::from(rate) * elapsed / 1_000_000_000;
         if gained == 0 {
@@ -90,6 +96,23 @@ mod tests {
             }
         }
         assert!((1_000_000..1_030_000).contains(&sent), "{sent}");
+    }
+
+    #[test]
+    fn h31_a_clock_that_is_set_back_does_not_stop_the_flow() {
+        let mut pacer = Pacer::new(1200);
+        let mut now = Instant::from_nanos(3_600_000_000_000);
+        while pacer.check(now, 1_000_000).is_ok() {
+            pacer.on_sent(1200);
+        }
+        now = Instant::from_nanos(1);
+        for _ in 0..2 {
+            match pacer.check(now, 1_000_000) {
+                Ok(()) => return,
+                Err(later) => now = later,
+            }
+        }
+        panic!("it waits for the old time");
     }
 
     #[test]
