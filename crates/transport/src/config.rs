@@ -21,6 +21,10 @@ pub struct Config {
     /// The largest message that may arrive on a stream in message mode, in bytes; a longer one
     /// resets its stream. Default 1 MiB.
     pub message_bytes_max: usize,
+    /// The same until [`crate::Connection::grow_messages`] is called, where that is less: what a
+    /// stream holds of a message that has not arrived whole is memory that a peer may not yet
+    /// deserve. Peers are told `message_bytes_max` all the same. Default: no less.
+    pub message_bytes_first: usize,
     /// How much may arrive on one stream before it is read, in bytes. Default 1 MiB.
     pub stream_window_bytes: u64,
     /// How much may arrive on a connection before it is read, in bytes. Default 4 MiB.
@@ -46,6 +50,7 @@ impl Default for Config {
             keep_alive: Some(Duration::from_secs(15)),
             handshake_timeout: Duration::from_secs(10),
             message_bytes_max: 1 << 20,
+            message_bytes_first: usize::MAX,
             stream_window_bytes: 1 << 20,
             connection_window_bytes: 4 << 20,
             send_buffer_bytes: 1 << 20,

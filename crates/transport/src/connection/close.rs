@@ -2,6 +2,7 @@
 
 use crate::event::{CloseReason, Event};
 use crate::frame::{Close, REASON_BYTES_MAX};
+use crate::recovery::PTO_MAX;
 use crate::session::SessionError;
 use crate::violation::{Violation, code};
 use crate::{Instant, Side};
@@ -39,6 +40,8 @@ pub(super) struct Closing {
     pub(super) resend: Instant,
     /// When we stop waiting for the peer.
     pub(super) deadline: Instant,
+    /// Packets that arrived since.
+    heard: u32,
     /// To be told when it is over; `None` when it was told at once.
     event: Option<CloseReason>,
 }
@@ -69,7 +72,7 @@ impl Connection {
     /// What the peer has not acknowledged may be lost: where that matters, finish the stream and
     /// wait for [`Event::Finished`] first.
     pub fn close(&mut self, now: Instant, code: u64, reason: &str) {
-        if matches!(self.state, State::Handshaking | State::Open) {
+        if self.is_alive() {
             self.start_closing(now, true, code, cut(reason), Some(CloseReason::Local));
         }
     }
@@ -79,13 +82,26 @@ impl Connection {
         matches!(self.state, State::Gone)
     }
 
+    /// Whether the end is still to come.
+    fn is_alive(&self) -> bool {
+        matches!(self.state, State::Handshaking | State::Open)
+    }
+
+    /// The peer broke a rule. On a connection that has ended already it may do as it likes: neither
+    /// is the end put off nor another reason told.
     pub(super) fn on_violation(&mut self, now: Instant, violation: Violation) {
+        if !self.is_alive() {
+            return;
+        }
         let Violation { code, reason } = violation;
         self.tell_closed(CloseReason::ProtocolError { code, reason });
         self.start_closing(now, false, code, reason.as_bytes().to_vec(), None);
     }
 
     pub(super) fn on_session_error(&mut self, now: Instant, error: SessionError) {
+        if !self.is_alive() {
+            return;
+        }
         let code = code::CRYPTO + u64::from(error.alert.unwrap_or(INTERNAL_ALERT));
         self.tell_closed(CloseReason::Handshake(error));
         self.start_closing(now, false, code, Vec::new(), None);
@@ -94,6 +110,10 @@ impl Connection {
     /// The peer closed the connection: it gets one answer.
     pub(super) fn on_peer_close(&mut self, now: Instant, frame: &Close<'_>) {
         if let State::Closing(closing) = &mut self.state {
+            if closing.last {
+                // Said twice: the answer is on its way.
+                return;
+            }
             // It has our CLOSE, or closed by itself: either way it knows.
             let event = closing.event.take();
             if let Some(reason) = event {
@@ -149,6 +169,8 @@ impl Connection {
             self.tell_closed(reason);
         }
         let pto = self.rtt.pto();
+        // A peer that holds back acknowledgements does not hold us.
+        let wait = (pto * 3).min(self.idle_timeout.max(PTO_MAX));
         self.state = State::Closing(Closing {
             application,
             code,
@@ -156,7 +178,8 @@ impl Connection {
             due: true,
             last,
             resend: now + pto,
-            deadline: now + pto * 3,
+            deadline: now + wait,
+            heard: 0,
             event: event.filter(|_| !last),
         });
     }
@@ -175,10 +198,12 @@ impl Connection {
         }
     }
 
-    /// Something arrived while closing: the peer may not know yet.
+    /// Something arrived while closing: the peer may not know yet. Ever more has to arrive for
+    /// another CLOSE (RFC 9000 §10.2.1).
     pub(super) fn on_packet_while_closing(&mut self) {
         if let State::Closing(closing) = &mut self.state {
-            closing.due = true;
+            closing.heard = closing.heard.saturating_add(1);
+            closing.due |= closing.heard.is_power_of_two();
         }
     }
 

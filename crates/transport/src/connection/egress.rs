@@ -25,8 +25,17 @@ struct Plan {
     end: usize,
     /// Whether frames that elicit acknowledgements may be sent.
     eliciting: bool,
-    /// Pad the packet up to `end`.
-    pad: bool,
+    pad: Padding,
+}
+
+/// Where a datagram is filled up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Padding {
+    Nowhere,
+    /// In a later packet, if there is room for one.
+    InTheEnd,
+    /// In this packet.
+    Here,
 }
 
 impl Connection {
@@ -69,9 +78,10 @@ impl Connection {
         })
     }
 
-    /// Length of a full datagram.
+    /// Length of a full datagram. Until the handshake is confirmed its packets may go along, which
+    /// have to take every path.
     fn datagram_len(&self) -> usize {
-        let Some(peer) = self.peer.as_ref().filter(|_| self.is_open()) else {
+        let Some(peer) = self.peer.as_ref().filter(|_| self.confirmed) else {
             return DATAGRAM_MIN;
         };
         let peer_max = usize::try_from(peer.max_datagram).unwrap_or(usize::MAX);
@@ -110,7 +120,11 @@ impl Connection {
                 epoch,
                 end,
                 eliciting: free || self.spaces[index(epoch)].probes > 0,
-                pad: padded && epoch == last,
+                pad: match (padded, epoch == last) {
+                    (false, _) => Padding::Nowhere,
+                    (true, false) => Padding::InTheEnd,
+                    (true, true) => Padding::Here,
+                },
             };
             eliciting |= self.build_packet(now, plan, out);
         }
@@ -125,6 +139,7 @@ impl Connection {
     fn may_send_more(&mut self, now: Instant, len: u64) -> bool {
         let window = self.congestion.window();
         if self.totals.in_flight + len > window {
+            self.timers.pacing = None;
             self.window_limited = self.streams.wants_to_send();
             return false;
         }
@@ -135,8 +150,14 @@ impl Connection {
                 true
             }
             Err(at) => {
-                let has_data = self.streams.wants_to_send();
-                self.timers.pacing = has_data.then_some(at);
+                let waits = self.done_due
+                    || self.ping_due
+                    || self
+                        .spaces
+                        .iter()
+                        .any(|space| space.crypto_send.is_pending())
+                    || self.streams.wants_to_send();
+                self.timers.pacing = waits.then_some(at);
                 false
             }
         }
@@ -194,7 +215,9 @@ impl Connection {
             builder.abandon(out);
             return false;
         }
-        if plan.pad {
+        // Nothing more follows in this datagram.
+        let is_full = limit.saturating_sub(out.len()) < PACKET_ROOM_MIN;
+        if plan.pad == Padding::Here || plan.pad == Padding::InTheEnd && is_full {
             builder.pad_to(out, plan.end);
         }
         let start = builder.start();
@@ -206,6 +229,9 @@ impl Connection {
             .on_sent(now, len, frames, eliciting, &mut self.totals);
         space.probes = space.probes.saturating_sub(u8::from(eliciting));
         self.packets_sent += 1;
+        if !eliciting {
+            self.shed_sent(now, plan.epoch);
+        }
         if plan.epoch == Epoch::Handshake && self.side == Side::Client {
             // RFC 9001 §4.9.1.
             self.discard(Epoch::Initial);
@@ -327,7 +353,7 @@ impl Connection {
         if eliciting {
             self.pacer.on_sent(len as u64);
         }
-        self.timers.on_sent(now, eliciting, self.idle_timeout);
+        self.timers.on_sent(now, eliciting, self.idle_after());
     }
 
     /// One datagram with the CLOSE, in every epoch that the peer may be able to read.
@@ -335,11 +361,17 @@ impl Connection {
         let start = out.len();
         let end = start + DATAGRAM_MIN;
         let amplified = self.is_amplification_limited();
-        for epoch in EPOCHS {
-            let ready = self.spaces[index(epoch)].keys.are_ready() && !amplified;
+        let readable = EPOCHS.map(|epoch| {
             let early = epoch == Epoch::Data && self.peer.is_none();
-            if ready && !early && end - out.len() >= PACKET_ROOM_MIN {
-                self.build_close_packet(now, epoch, end, out);
+            self.spaces[index(epoch)].keys.are_ready() && !early && !amplified
+        });
+        // What a server takes in from an unknown address has full length.
+        let padded = readable[0] && self.side == Side::Client;
+        let last = EPOCHS.into_iter().rev().find(|&at| readable[index(at)]);
+        for epoch in EPOCHS {
+            if readable[index(epoch)] && end - out.len() >= PACKET_ROOM_MIN {
+                let pad_to = (padded && Some(epoch) == last).then_some(end);
+                self.build_close_packet(now, epoch, pad_to, out);
             }
         }
         let len = out.len() - start;
@@ -356,18 +388,20 @@ impl Connection {
         })
     }
 
-    fn build_close_packet(&mut self, now: Instant, epoch: Epoch, end: usize, out: &mut Vec<u8>) {
+    fn build_close_packet(
+        &mut self,
+        now: Instant,
+        epoch: Epoch,
+        pad_to: Option<usize>,
+        out: &mut Vec<u8>,
+    ) {
         let builder = self.begin_packet(epoch, out);
         if let State::Closing(closing) = &self.state {
             let frame = closing.frame(epoch == Epoch::Data);
             frame.encode(&mut Writer::new(out));
         }
-        if epoch == Epoch::Initial && self.side == Side::Client {
-            // What a server takes in from an unknown address has full length.
-            let others = self.spaces[1..].iter().any(|space| space.keys.are_ready());
-            if !others {
-                builder.pad_to(out, end);
-            }
+        if let Some(end) = pad_to {
+            builder.pad_to(out, end);
         }
         let start = builder.start();
         self.seal(now, epoch, builder, out);

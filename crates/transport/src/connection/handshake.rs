@@ -113,18 +113,20 @@ impl Connection {
         };
         let refused = || Violation::new(code::PROTOCOL_VIOLATION, "not the admitted first message");
         let (front, back) = self.spaces[0].crypto_receive.peek();
-        let mut hello: Vec<u8> = front.iter().chain(back).copied().collect();
-        let Some(&[_, a, b, c]) = hello.first_chunk::<HELLO_HEADER>() else {
+        let readable = front.len() + back.len();
+        let start = |len| front.iter().chain(back).take(len).copied();
+        let header: Vec<u8> = start(HELLO_HEADER).collect();
+        let Ok([_, a, b, c]) = <[u8; HELLO_HEADER]>::try_from(header) else {
             return Ok(false);
         };
         let len = HELLO_HEADER + u32::from_be_bytes([0, a, b, c]) as usize;
         if len > HELLO_BYTES_MAX {
             return Err(refused());
         }
-        if hello.len() < len {
+        if readable < len {
             return Ok(false);
         }
-        hello.truncate(len);
+        let hello: Vec<u8> = start(len).collect();
         if crypto::sha256(&hello) != expected {
             return Err(refused());
         }
@@ -203,7 +205,7 @@ impl Connection {
 
     fn on_connected(&mut self, now: Instant) {
         self.state = State::Open;
-        self.timers.on_connected(now, self.idle_timeout);
+        self.timers.on_connected(now, self.idle_after());
         self.streams.push_event(Event::Connected);
         if self.side == Side::Server {
             // RFC 9001 §4.1.2: complete is confirmed for a server.
@@ -240,6 +242,9 @@ impl Connection {
             return;
         }
         self.challenge.over = true;
+        // Whoever made a challenge meanwhile is not waited for.
+        self.challenge.solving = false;
+        self.request = None;
         if let Some(scid) = scid {
             self.remote_cid = scid;
         }

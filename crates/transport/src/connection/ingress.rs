@@ -14,7 +14,7 @@ use crate::{Epoch, Instant, Side};
 use super::close::State;
 use super::keys::{KeyError, SpaceKeys};
 use super::space::index;
-use super::{Connection, DATAGRAM_MIN, EARLY_DATAGRAMS_MAX};
+use super::{Connection, DATAGRAM_MIN, EARLY_BYTES_MAX, EARLY_DATAGRAMS_MAX};
 
 impl Connection {
     /// Takes in a datagram that is for this connection. Its packets are opened in place.
@@ -87,7 +87,7 @@ impl Connection {
             self.validated = true;
             self.discard(Epoch::Initial);
         }
-        self.timers.on_received(now, self.idle_timeout);
+        self.timers.on_received(now, self.idle_after());
         let Some(payload) = bytes.get(opened.payload.clone()) else {
             return Err(DropReason::Truncated);
         };
@@ -132,7 +132,7 @@ impl Connection {
 
     /// Data before our own handshake is complete is kept closed, and only a little of it.
     fn keep_early(&mut self, bytes: &[u8]) -> Result<(), DropReason> {
-        if self.early.len() >= EARLY_DATAGRAMS_MAX {
+        if self.early.len() >= EARLY_DATAGRAMS_MAX || bytes.len() > EARLY_BYTES_MAX {
             return Err(DropReason::NoKeys);
         }
         self.early.push(bytes.to_vec());

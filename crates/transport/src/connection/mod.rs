@@ -36,6 +36,8 @@ pub(crate) const DATAGRAM_MIN: usize = 1200;
 
 /// Data datagrams kept until our own handshake is complete (docs/PROTOCOL.md §4.1).
 const EARLY_DATAGRAMS_MAX: usize = 4;
+/// And no longer than this each.
+const EARLY_BYTES_MAX: usize = 1500;
 
 /// One connection of an [`crate::Endpoint`], to use its streams, look at it, or close it.
 pub struct Connection {
@@ -241,6 +243,14 @@ impl Connection {
         self.streams.grow_windows(stream_bytes, connection_bytes);
     }
 
+    /// Takes messages of up to `max` bytes from here on, at most
+    /// [`Config::message_bytes_max`], which is what the peer was told. Smaller values than the
+    /// present one change nothing.
+    pub fn grow_messages(&mut self, max: usize) {
+        self.streams
+            .grow_messages(max.min(self.config.message_bytes_max));
+    }
+
     /// Opens a stream to the peer's `port`.
     ///
     /// # Errors
@@ -337,6 +347,11 @@ impl Connection {
     /// The next event.
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
         self.streams.poll_event()
+    }
+
+    /// Whether [`Connection::poll_event`] has something.
+    pub(crate) fn has_event(&self) -> bool {
+        self.streams.has_event()
     }
 
     /// Whether [`Connection::poll_request`] has something.

@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use crate::frame::Ack;
 use crate::recovery::{
-    HANDSHAKE_PTO_MAX, LossOutcome, MAX_ACK_DELAY, PERSISTENT_CONGESTION_PTOS, PTO_MAX, SentFrame,
+    HANDSHAKE_PTO_MAX, LossOutcome, MAX_ACK_DELAY, PERSISTENT_CONGESTION_PTOS, PTO_MAX, Rtt,
+    SentFrame, SentPackets, Totals,
 };
 use crate::violation::Refused;
 use crate::{Epoch, Instant, Side};
@@ -62,18 +63,33 @@ impl Connection {
     }
 
     fn detect_losses(&mut self, now: Instant, epoch: Epoch) {
+        self.lose(now, epoch, |sent, rtt, totals, lost| {
+            sent.detect_losses(now, rtt, totals, lost)
+        });
+    }
+
+    /// Keeps the memory of packets that only acknowledge within bounds.
+    pub(super) fn shed_sent(&mut self, now: Instant, epoch: Epoch) {
+        self.lose(now, epoch, |sent, _, totals, lost| sent.shed(totals, lost));
+    }
+
+    /// Declares packets lost that `find` finds.
+    fn lose(
+        &mut self,
+        now: Instant,
+        epoch: Epoch,
+        find: impl FnOnce(&mut SentPackets, &Rtt, &mut Totals, &mut dyn FnMut(SentFrame)) -> LossOutcome,
+    ) {
         let space = &mut self.spaces[index(epoch)];
         let streams = &mut self.streams;
         let done_due = &mut self.done_due;
         let crypto_send = &mut space.crypto_send;
-        let outcome =
-            space
-                .sent
-                .detect_losses(now, &self.rtt, &mut self.totals, |frame| match frame {
-                    SentFrame::Crypto { range } => crypto_send.on_lost(range),
-                    SentFrame::HandshakeDone => *done_due = true,
-                    other => streams.on_frame_lost(other),
-                });
+        let mut lost = |frame| match frame {
+            SentFrame::Crypto { range } => crypto_send.on_lost(range),
+            SentFrame::HandshakeDone => *done_due = true,
+            other => streams.on_frame_lost(other),
+        };
+        let outcome = find(&mut space.sent, &self.rtt, &mut self.totals, &mut lost);
         self.on_losses(now, &outcome);
     }
 

@@ -65,9 +65,16 @@ impl Timers {
 }
 
 impl Connection {
+    /// The idle timeout in force: the peer cannot wish it below three probe timeouts (RFC 9000
+    /// §10.1), so that loss alone does not end a connection and keep-alives stay rare.
+    pub(super) fn idle_after(&self) -> Duration {
+        let least = (self.rtt.pto() * 3).min(self.config.idle_timeout);
+        self.idle_timeout.max(least)
+    }
+
     /// When a ping keeps the connection alive; well before the idle timeout.
     fn keep_alive_at(&self) -> Option<Instant> {
-        let interval = self.config.keep_alive?.min(self.idle_timeout / 2);
+        let interval = self.config.keep_alive?.min(self.idle_after() / 2);
         // One that is due already waits for the window.
         (self.is_open() && !self.ping_due).then(|| self.timers.quiet_since() + interval)
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use internet::{
-    CHALLENGE_OVERHEAD, ConnectionId, DropReason, Header, PartialPacket, VERSION, encode_challenge,
-    encode_stateless_reset, encode_version, open_challenge, resettable, versions,
+    CHALLENGE_OVERHEAD, ConnectionId, DropReason, Header, PartialPacket, RESET_LEN_MIN, VERSION,
+    encode_challenge, encode_stateless_reset, encode_version, open_challenge, resettable, versions,
 };
 
 use crate::connection::{Connection, DATAGRAM_MIN, Start};
@@ -186,7 +186,8 @@ impl Endpoint {
     /// A Data packet that no connection has: perhaps a stateless reset for one of ours, otherwise
     /// its sender believes in a connection that is gone, and is told so.
     fn on_unknown_data(&mut self, meta: Meta, datagram: &[u8]) {
-        if let Some(tail) = datagram.last_chunk()
+        if datagram.len() >= RESET_LEN_MIN
+            && let Some(tail) = datagram.last_chunk()
             && let Some(handle) = self.table.by_reset(meta.remote, *tail)
         {
             if let Some(connection) = self.table.get_mut(handle) {

@@ -167,9 +167,9 @@ impl Endpoint {
             let half_open = connection.side() == Side::Server && connection.is_handshaking();
             connection.handle_datagram(now, datagram, &mut self.stats.drops);
             let ended = half_open && !connection.is_handshaking();
-            let reset = connection.reset_token();
+            let (remote, reset) = (connection.remote(), connection.reset_token());
             if let Some(token) = reset {
-                self.table.learn_reset(handle, meta.remote, token);
+                self.table.learn_reset(handle, remote, token);
             }
             if ended {
                 self.on_handshake_end(now, handle);
@@ -227,10 +227,20 @@ impl Endpoint {
             let Some(connection) = self.table.get_mut(handle) else {
                 continue;
             };
-            if let Some(transmit) = connection.poll_transmit(now, max_segments.max(1), buffer) {
+            let transmit = connection.poll_transmit(now, max_segments.max(1), buffer);
+            // Sending may end a connection, which has to be told or forgotten.
+            let ended = connection.is_gone() || connection.has_event();
+            if ended
+                && let Some(entry) = self.table.entry_mut(handle)
+                && !entry.telling
+            {
+                entry.telling = true;
+                self.telling.push_back(handle);
+            }
+            if transmit.is_some() {
                 // Connections take turns, a batch each.
                 self.sending.push_back(handle);
-                return Some(transmit);
+                return transmit;
             }
             self.table.settle(handle);
         }

@@ -7,6 +7,9 @@ use crate::Instant;
 use crate::frame::Ack;
 use crate::violation::{Violation, code};
 
+/// So many packets that are of no further interest are kept behind one that is outstanding.
+const SETTLED_MAX: usize = 4096;
+
 /// What a packet carried, as far as its fate matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SentFrame {
@@ -86,6 +89,15 @@ pub(crate) struct LossOutcome {
     pub(crate) newest_sent: Option<Instant>,
     /// When the oldest of them was sent.
     pub(crate) oldest_sent: Option<Instant>,
+}
+
+impl LossOutcome {
+    fn note(&mut self, packet: &SentPacket) {
+        let at = packet.at;
+        self.bytes += u64::from(packet.size);
+        self.oldest_sent = Some(self.oldest_sent.map_or(at, |oldest| oldest.min(at)));
+        self.newest_sent = Some(self.newest_sent.map_or(at, |newest| newest.max(at)));
+    }
 }
 
 /// The packets that were sent in one packet number space, and what they carried.
@@ -251,17 +263,7 @@ impl SentPackets {
                 self.loss_time = Some(packet.at + delay);
                 break;
             }
-            outcome.bytes += u64::from(packet.size);
-            outcome.oldest_sent = Some(
-                outcome
-                    .oldest_sent
-                    .map_or(packet.at, |at| at.min(packet.at)),
-            );
-            outcome.newest_sent = Some(
-                outcome
-                    .newest_sent
-                    .map_or(packet.at, |at| at.max(packet.at)),
-            );
+            outcome.note(&packet);
             totals.lost += 1;
             for index in frames {
                 if let Some(frame) = self.frames.get(index) {
@@ -271,6 +273,30 @@ impl SentPackets {
             self.retire(index, totals);
         }
         self.forget_old();
+        outcome
+    }
+
+    /// Gives the oldest outstanding packets up as lost while they keep too many others from being
+    /// forgotten: a peer that acknowledges nothing, and has us acknowledge much, must not make us
+    /// remember every answer.
+    pub(crate) fn shed(
+        &mut self,
+        totals: &mut Totals,
+        mut lost: impl FnMut(SentFrame),
+    ) -> LossOutcome {
+        let mut outcome = LossOutcome::default();
+        while self.packets.len() - self.eliciting > SETTLED_MAX {
+            let Some(packet) = self.packets.front().cloned() else {
+                break;
+            };
+            outcome.note(&packet);
+            totals.lost += 1;
+            for frame in self.frames.iter().take(usize::from(packet.frames)) {
+                lost(frame.clone());
+            }
+            self.retire(0, totals);
+            self.forget_old();
+        }
         outcome
     }
 

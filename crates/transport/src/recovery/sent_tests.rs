@@ -136,3 +136,19 @@ fn packets_that_only_acknowledge_hold_nothing() {
         (1000, 0, 0)
     );
 }
+
+#[test]
+fn h21_answers_that_nobody_acknowledges_are_not_kept_for_ever() {
+    let (mut sent, mut totals) = sent(2);
+    let mut given_up = Vec::new();
+    for number in 0..100_000 {
+        sent.note(SentFrame::Ack { largest: number });
+        sent.on_sent(at(10 + number), 40, 1, false, &mut totals);
+        sent.shed(&mut totals, |frame| given_up.push(stream(&frame)));
+        assert!(sent.packets.len() <= SETTLED_MAX + 2);
+        assert_eq!(sent.packets.len(), sent.frames.len());
+    }
+    assert_eq!(given_up, [0, 1], "what they carried is sent again");
+    assert_eq!((totals.in_flight, totals.lost), (0, 2));
+    assert_eq!(sent.next(), 100_002);
+}

@@ -94,7 +94,7 @@ impl Streams {
             streams: BTreeMap::new(),
             ports: config.ports.clone(),
             send_buffer_bytes: config.send_buffer_bytes.max(1),
-            message_bytes_max: config.message_bytes_max,
+            message_bytes_max: config.message_bytes_max.min(config.message_bytes_first),
             stream_window: config.stream_window_bytes,
             first_stream_window: config.stream_window_bytes,
             window: config.connection_window_bytes,
@@ -127,6 +127,11 @@ impl Streams {
         self.events.pop_front()
     }
 
+    /// Whether there is one.
+    pub(crate) fn has_event(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     pub(crate) fn push_event(&mut self, event: Event) {
         self.events.push_back(event);
     }
@@ -152,6 +157,11 @@ impl Streams {
         for id in ids {
             self.extend_credit(id);
         }
+    }
+
+    /// Takes longer messages from here on.
+    pub(crate) fn grow_messages(&mut self, max: usize) {
+        self.message_bytes_max = self.message_bytes_max.max(max);
     }
 
     pub(crate) fn open(&mut self, port: u16, mode: Mode) -> Result<StreamId, StreamError> {
@@ -299,7 +309,7 @@ impl Streams {
             MessageError::Malformed => {
                 self.violation = Some(Violation::new(
                     code::MESSAGE,
-                    "a message's length does not decode",
+                    "a message is malformed or cut off",
                 ));
             }
         }
@@ -369,10 +379,15 @@ impl Streams {
         self.streams.remove(&id);
         if id.initiator() != self.side {
             self.closed_remote += 1;
-            let left = self.max_remote.saturating_sub(self.next_remote);
-            if left <= self.streams_window / 2 {
-                self.max_streams_due = true;
-            }
+            self.extend_stream_credit();
+        }
+    }
+
+    /// Lets the peer open more streams when it is about to run out and others have ended.
+    pub(super) fn extend_stream_credit(&mut self) {
+        let left = self.max_remote.saturating_sub(self.next_remote);
+        if left <= self.streams_window / 2 && self.stream_count_credit() > self.max_remote {
+            self.max_streams_due = true;
         }
     }
 

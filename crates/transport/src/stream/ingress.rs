@@ -141,6 +141,7 @@ impl Streams {
                 self.extend_credit(id);
             }
             self.next_remote = id.index() + 1;
+            self.extend_stream_credit();
         }
         Ok(self.streams.get_mut(&id))
     }

@@ -121,6 +121,7 @@ impl ReceiveStream {
         let unread = self.highest - self.assembler.position();
         self.reset = Some(code);
         self.assembler.discard();
+        self.messages = MessageReader::default();
         self.over = true;
         Some(unread)
     }
@@ -212,7 +213,11 @@ impl ReceiveStream {
             return ReadOutcome::new(self.bottom().map(|()| None), 0);
         };
         match self.pull(max) {
-            Ok(consumed) => ReadOutcome::new(Ok(Some(message)), consumed),
+            Ok(consumed) => ReadOutcome {
+                result: Ok(Some(message)),
+                consumed,
+                broken: self.is_cut_off().then_some(MessageError::Malformed),
+            },
             Err(broken) => ReadOutcome {
                 result: Ok(Some(message)),
                 consumed: 0,

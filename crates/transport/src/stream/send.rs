@@ -66,7 +66,7 @@ impl SendStream {
 
     /// Whether all data and the end were acknowledged.
     pub(super) fn is_finished(&self) -> bool {
-        self.fin == Fin::Acked && self.buffer.is_acked()
+        self.reset.is_none() && self.fin == Fin::Acked && self.buffer.is_acked()
     }
 
     /// Whether a stream frame can be sent now, given what the connection allows for new data.

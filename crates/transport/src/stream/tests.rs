@@ -311,3 +311,77 @@ proptest! {
         prop_assert_eq!(received, messages);
     }
 }
+
+#[test]
+fn a_message_cut_off_behind_a_whole_one_is_a_violation() {
+    for cut_off in [&[5, b'b'][..], &[0x40]] {
+        let mut streams = server();
+        let mut bytes = preamble(Mode::Messages).to_vec();
+        bytes.extend_from_slice(&[1, b'a']);
+        bytes.extend_from_slice(cut_off);
+        streams.on_stream(&data(0, 0, &bytes, true)).unwrap();
+        let id = StreamId(0);
+        assert_eq!(streams.receive(id), Ok(Some(b"a".to_vec())));
+        let violation = streams.take_violation().map(|violation| violation.code);
+        assert_eq!(violation, Some(code::MESSAGE), "{cut_off:?}");
+    }
+}
+
+#[test]
+fn h18_until_it_is_trusted_a_peer_sends_short_messages_only() {
+    let mut small = config();
+    small.message_bytes_max = 100;
+    small.message_bytes_first = 10;
+    let mut streams = Streams::new(Side::Server, &small);
+    let message = |len| {
+        [
+            &preamble(Mode::Messages)[..],
+            &[len],
+            &[7; 100][..len.into()],
+        ]
+        .concat()
+    };
+    streams.on_stream(&data(0, 0, &message(10), false)).unwrap();
+    assert_eq!(streams.receive(StreamId(0)), Ok(Some(vec![7; 10])));
+    streams.on_stream(&data(2, 0, &message(11), false)).unwrap();
+    let (stream, code) = (StreamId(2), crate::MESSAGE_TOO_LONG);
+    assert!(streams.events.contains(&Event::Reset { stream, code }));
+    streams.grow_messages(100);
+    streams.on_stream(&data(4, 0, &message(60), false)).unwrap();
+    assert_eq!(streams.receive(StreamId(4)), Ok(Some(vec![7; 60])));
+}
+
+#[test]
+fn a_stream_that_was_reset_is_never_finished() {
+    let mut streams = server();
+    let id = streams.open(PORT, Mode::Bytes).unwrap();
+    streams.write(id, &[1; 100]).unwrap();
+    streams.finish(id).unwrap();
+    let mut sent = Vec::new();
+    streams.write_frames(50, &mut Vec::new(), &mut |frame| sent.push(frame));
+    streams.write_frames(1000, &mut Vec::new(), &mut |frame| sent.push(frame));
+    assert!(sent.len() >= 2);
+    streams.reset(id, 9).unwrap();
+    // Of the data only the end arrived.
+    streams.on_frame_acked(sent.pop().unwrap());
+    assert_eq!(streams.poll_event(), None);
+}
+
+#[test]
+fn streams_that_ended_early_can_be_replaced_when_all_are_open() {
+    let mut streams = server();
+    let reset = |id| ResetStream {
+        id,
+        code: 1,
+        final_size: 0,
+    };
+    streams.on_reset(reset(0)).unwrap();
+    let mut sent = Vec::new();
+    streams.write_frames(1000, &mut Vec::new(), &mut |frame| sent.push(frame));
+    sent.into_iter()
+        .for_each(|frame| streams.on_frame_acked(frame));
+    streams.on_stream(&data(6, 0, b"", false)).unwrap();
+    let mut out = Vec::new();
+    streams.write_frames(1000, &mut out, &mut |_| {});
+    assert_eq!(out, [frame::MAX_STREAMS, 5], "four of them at once");
+}
