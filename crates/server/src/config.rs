@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use chat::limits::{MESSAGE_LEN_MAX, SEALED_LEN_MAX};
+use chat::limits::{LOGIN_MESSAGE_LEN_MAX, MESSAGE_LEN_MAX, SEALED_LEN_MAX};
 use chat::login::ServerSecrets;
 use chat::puzzle::AdmissionConfig;
 use crypto::{Secret, SigningKey};
@@ -52,6 +52,7 @@ impl Default for Config {
         let mut transport = transport::Config::default();
         transport.ports = [chat::limits::LOGIN_PORT].into();
         transport.message_bytes_max = MESSAGE_LEN_MAX;
+        transport.message_bytes_first = LOGIN_MESSAGE_LEN_MAX;
         transport.stream_window_bytes = limits::LOGIN_WINDOW_BYTES;
         transport.connection_window_bytes = limits::LOGIN_WINDOW_BYTES;
         transport.send_buffer_bytes = limits::SEND_BUFFER_BYTES;

@@ -1,7 +1,7 @@
 //! Logging in (PROTOCOL.md §6.5): the work, the password, the proof, the device, the directory.
 
 use chat::Username;
-use chat::limits::SESSION_PORT;
+use chat::limits::{MESSAGE_LEN_MAX, SESSION_PORT};
 use chat::login::{Price, ProofContext, verify_login_work, verify_proof};
 use chat::message::{
     ClosingCode, Credentials, Failure, FailureCode, LoginClientMessage, LoginFinish,
@@ -313,6 +313,8 @@ impl Server {
             return;
         };
         connection.listen(SESSION_PORT);
+        // Before the client can open the port: its first message may be a long one.
+        connection.grow_messages(MESSAGE_LEN_MAX);
         peer.phase = Phase::User(Box::new(User::new(name.clone(), device)));
         self.strangers = self.strangers.saturating_sub(1);
         let account = name.key().to_owned();

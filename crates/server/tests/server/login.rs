@@ -6,6 +6,7 @@ use chat::Username;
 use chat::login::ClientLogin;
 use chat::message::{
     FailureCode, ListOnline, LoginFinish, LoginServerMessage as Answer, LoginStart,
+    SessionClientMessage, SessionServerMessage as Session,
 };
 use chat::puzzle::AdmissionConfig;
 use server::limits::{LOGIN_MESSAGES_MAX, LOGIN_RESPONSES_MAX};
@@ -14,7 +15,7 @@ use sim::NodeId;
 use store::relay::{DEVICES_PER_ACCOUNT_MAX, MemoryStore};
 
 use crate::common::{
-    Fixture, Person, TestStore, alice, bob, config, logged_in, open_password, proof, session,
+    Fixture, Person, TestStore, alice, bob, config, logged_in, open_password, proof, send, session,
     start_login,
 };
 
@@ -328,4 +329,29 @@ fn an_account_has_so_many_devices_and_no_more() {
     assert_eq!(fixture.closed(id), Some(code::BUSY));
     // One that is known is still welcome.
     session(&mut fixture, &alice(), [3; 16]);
+}
+
+/// A stranger's messages are short; what is longer is not even taken in.
+#[test]
+fn h18_long_messages_are_not_held_before_the_login() {
+    let mut fixture = Fixture::knowing(&[alice()]);
+    let id = fixture.client();
+    let before = fixture.world.stats().sent_bytes;
+    fixture.client_mut(id, |client, _| client.say(&[1; 1_000_000]));
+    fixture.until(|fixture| fixture.peek(id).closed.is_some());
+    let sent = fixture.world.stats().sent_bytes - before;
+    assert!(sent < 300_000, "{sent}");
+}
+
+#[test]
+fn the_first_message_after_the_login_may_be_long() {
+    let mut fixture = Fixture::knowing(&[alice(), bob()]);
+    let id = fixture.client();
+    logged_in(&mut fixture, id, &bob(), PHONE);
+    let long = SessionClientMessage::from(send(&bob(), &alice(), 1, 1_000_000)).encode();
+    fixture.client_mut(id, |client, _| {
+        client.open_session();
+        assert!(client.tell(&long));
+    });
+    assert!(matches!(fixture.answer(id), Session::Stored(_)));
 }
