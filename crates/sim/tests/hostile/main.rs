@@ -1,0 +1,9 @@
+//! Peers and strangers that do what they should not.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod ends;
+mod handshake;
+mod packets;
+mod raw;
