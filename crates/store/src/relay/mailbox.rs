@@ -44,7 +44,7 @@ pub enum Refusal {
     NoSuchAccount,
     /// The mailbox is at its quota.
     MailboxFull,
-    /// Numbers are missing before this one.
+    /// Numbers are missing before this one, or it belongs to another message.
     Gap {
         /// The number that comes next.
         expected: u64,

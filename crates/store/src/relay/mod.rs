@@ -13,6 +13,7 @@ mod account;
 mod mailbox;
 mod memory;
 mod op;
+mod recent;
 mod sqlite;
 
 pub use account::{Account, AccountSummary, Credentials, Device};
@@ -27,6 +28,9 @@ pub const DEVICES_PER_ACCOUNT_MAX: usize = 16;
 pub const DEVICE_STALE_MS: u64 = 90 * 24 * 60 * 60 * 1000;
 /// The most notices that wait for a device; one more takes the place of the oldest.
 pub const NOTICES_PER_DEVICE_MAX: usize = 4096;
+/// Of so many messages, the last per (sender, sending device, conversation), the ids are kept: what
+/// comes under the number of one of them with another id is not taken for a retry.
+pub const RECENT_IDS_MAX: usize = 64;
 /// The most refused messages that are remembered per (sender, sending device, conversation). One
 /// more is refused without being remembered, and its sequence number stays the next one.
 pub const REFUSED_MAX: usize = 256;

@@ -75,7 +75,9 @@ pub enum Op {
     /// Puts a message into a mailbox: [`Outcome::Stored`], [`Outcome::Duplicate`] or
     /// [`Outcome::Refused`].
     ///
-    /// A sequence number that was used is a duplicate, whatever the message's id. One whose message
+    /// A sequence number that was used is a duplicate, unless it is known to have been used by a
+    /// message of another id (see [`RECENT_IDS_MAX`](super::RECENT_IDS_MAX)): the sender's state is an
+    /// older one, and it is told which number comes next, as for a gap. One whose message
     /// was refused for good gets the same refusal, or is stored if the id is another: a tombstone.
     Append(Box<Append>),
     /// Entries after a device's cursor, oldest first: [`Outcome::Entries`] or

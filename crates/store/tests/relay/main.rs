@@ -46,6 +46,7 @@ all_engines! {
     names_are_compared_byte_by_byte,
     a_batch_sees_its_own_operations,
     h84_a_retry_is_one_message,
+    h61_a_number_that_another_message_has_is_not_acknowledged,
     a_gap_changes_nothing,
     sequences_are_counted_per_sender_device_and_conversation,
     an_unknown_recipient_is_refused_and_not_remembered,

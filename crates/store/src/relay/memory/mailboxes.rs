@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::{MemoryStore, items};
+use crate::relay::recent::RecentIds;
 use crate::relay::{Append, Entry, Outcome, REFUSED_MAX, Receipt, Refusal};
 use crate::{DeviceId, FIRST_SEQUENCE, MessageId, clamp63};
 
@@ -21,6 +22,7 @@ pub(super) struct Mark {
     next: u64,
     /// Messages refused for good, by their numbers, all below `next`.
     refused: BTreeMap<u64, MessageId>,
+    recent: RecentIds,
 }
 
 impl Default for Mark {
@@ -28,6 +30,7 @@ impl Default for Mark {
         Self {
             next: FIRST_SEQUENCE,
             refused: BTreeMap::new(),
+            recent: RecentIds::default(),
         }
     }
 }
@@ -79,7 +82,17 @@ impl MemoryStore {
         let is_old = (FIRST_SEQUENCE..next).contains(&append.sequence);
         if is_old {
             match mark.and_then(|mark| mark.refused.get(&append.sequence)) {
-                None => return Outcome::Duplicate,
+                None => {
+                    let is_other = mark.is_some_and(|mark| {
+                        let recent = &mark.recent;
+                        recent.contradict(next, append.sequence, &append.message_id)
+                    });
+                    return if is_other {
+                        gap(next)
+                    } else {
+                        Outcome::Duplicate
+                    };
+                }
                 Some(refused) if *refused == append.message_id => return full(true),
                 Some(_) => {}
             }
@@ -91,15 +104,13 @@ impl MemoryStore {
             };
         }
         if !is_old && append.sequence != next {
-            return Outcome::Refused {
-                reason: Refusal::Gap { expected: next },
-                remembered: false,
-            };
+            return gap(next);
         }
         let mailbox = self.mailboxes.entry(append.recipient.clone()).or_default();
         if mailbox.has_room(append) {
             let mark = self.marks.entry(key).or_default();
             mark.refused.remove(&append.sequence);
+            mark.recent.note(next, append.sequence, append.message_id);
             mark.next = next.max(append.sequence.saturating_add(1));
             return Outcome::Stored {
                 position: mailbox.push(append),
@@ -110,6 +121,7 @@ impl MemoryStore {
         }
         let mark = self.marks.entry(key).or_default();
         mark.refused.insert(append.sequence, append.message_id);
+        mark.recent.note(next, append.sequence, append.message_id);
         mark.next = append.sequence.saturating_add(1);
         full(true)
     }
@@ -233,6 +245,13 @@ impl MemoryStore {
             messages: length(old.len()),
             notices,
         }
+    }
+}
+
+fn gap(expected: u64) -> Outcome {
+    Outcome::Refused {
+        reason: Refusal::Gap { expected },
+        remembered: false,
     }
 }
 

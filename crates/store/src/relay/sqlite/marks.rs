@@ -2,7 +2,8 @@ use rusqlite::{Connection, params};
 
 use super::accounts;
 use super::entries::Mailbox;
-use super::schema::{MARKS, REFUSALS};
+use super::schema::{MARKS, RECENT, REFUSALS};
+use crate::relay::recent::RecentIds;
 use crate::relay::{Append, Outcome, REFUSED_MAX, Refusal};
 use crate::sqlite::{Fault, blob, int64, text};
 use crate::{FIRST_SEQUENCE, MessageId};
@@ -12,7 +13,15 @@ pub(super) fn append(db: &Connection, append: &Append) -> Result<Outcome, Fault>
     let is_old = (FIRST_SEQUENCE..next).contains(&append.sequence);
     if is_old {
         match refused(db, append)? {
-            None => return Ok(Outcome::Duplicate),
+            None => {
+                let recent = recent(db, append)?;
+                let is_other = recent.contradict(next, append.sequence, &append.message_id);
+                return Ok(if is_other {
+                    gap(next)
+                } else {
+                    Outcome::Duplicate
+                });
+            }
             Some(message_id) if message_id == append.message_id => return Ok(full(true)),
             Some(_) => {}
         }
@@ -24,11 +33,7 @@ pub(super) fn append(db: &Connection, append: &Append) -> Result<Outcome, Fault>
         });
     }
     if !is_old && append.sequence != next {
-        let reason = Refusal::Gap { expected: next };
-        return Ok(Outcome::Refused {
-            reason,
-            remembered: false,
-        });
+        return Ok(gap(next));
     }
     let mailbox = Mailbox::load(db, &append.recipient)?;
     if mailbox.has_room(&append.sealed, append.quota) {
@@ -37,6 +42,7 @@ pub(super) fn append(db: &Connection, append: &Append) -> Result<Outcome, Fault>
         } else {
             advance(db, append)?;
         }
+        note(db, append, next)?;
         return Ok(Outcome::Stored {
             position: mailbox.push(db, append)?,
         });
@@ -45,6 +51,7 @@ pub(super) fn append(db: &Connection, append: &Append) -> Result<Outcome, Fault>
         return Ok(full(false));
     }
     advance(db, append)?;
+    note(db, append, next)?;
     Ok(full(true))
 }
 
@@ -68,6 +75,31 @@ fn advance(db: &Connection, append: &Append) -> Result<(), Fault> {
         int64(append.sequence.saturating_add(1)),
     ];
     MARKS.put(db, &row)
+}
+
+fn recent(db: &Connection, append: &Append) -> Result<RecentIds, Fault> {
+    let tail = "WHERE sender = ? AND sending_device = ? AND conversation = ?";
+    let key = params![append.sender, append.sending_device, append.conversation];
+    let found = RECENT.find(db, tail, key, |cells| {
+        cells.text()?;
+        cells.array::<16>()?;
+        cells.array::<16>()?;
+        cells.blob()
+    })?;
+    Ok(RecentIds::decode(&found.unwrap_or_default()))
+}
+
+fn note(db: &Connection, append: &Append, next: u64) -> Result<(), Fault> {
+    let mut recent = recent(db, append)?;
+    recent.note(next, append.sequence, append.message_id);
+    let ids = recent.encode();
+    let row = [
+        text(&append.sender),
+        blob(&append.sending_device),
+        blob(&append.conversation),
+        blob(&ids),
+    ];
+    RECENT.put(db, &row)
 }
 
 /// The message that was refused for good under this sequence number.
@@ -117,6 +149,13 @@ fn forget_refusal(db: &Connection, append: &Append) -> Result<(), Fault> {
     ];
     REFUSALS.delete(db, tail, key)?;
     Ok(())
+}
+
+fn gap(expected: u64) -> Outcome {
+    Outcome::Refused {
+        reason: Refusal::Gap { expected },
+        remembered: false,
+    }
 }
 
 fn full(remembered: bool) -> Outcome {

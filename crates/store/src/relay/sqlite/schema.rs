@@ -5,7 +5,7 @@ use crate::sqlite::{Schema, Table};
 pub(super) const SCHEMA: Schema = Schema {
     // "UnRl"
     application_id: 0x556e_526c,
-    migrations: &[VERSION_1, VERSION_2],
+    migrations: &[VERSION_1, VERSION_2, VERSION_3],
     tables: &[
         &ACCOUNTS,
         &CREDENTIALS,
@@ -14,6 +14,7 @@ pub(super) const SCHEMA: Schema = Schema {
         &ENTRIES,
         &BODIES,
         &MARKS,
+        &RECENT,
         &REFUSALS,
         &NOTICES,
         &META,
@@ -85,6 +86,11 @@ pub(super) const BODIES: Table = Table {
 pub(super) const MARKS: Table = Table {
     name: "marks",
     columns: &["sender", "sending_device", "conversation", "next_sequence"],
+};
+
+pub(super) const RECENT: Table = Table {
+    name: "recent",
+    columns: &["sender", "sending_device", "conversation", "ids"],
 };
 
 pub(super) const REFUSALS: Table = Table {
@@ -221,4 +227,16 @@ const VERSION_2: &str = "
         PRIMARY KEY (account, device, message_id)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX notices_by_time ON notices (time_ms, account, device, message_id);
+";
+
+/// Marks of before have no ids until the next message.
+const VERSION_3: &str = "
+    CREATE TABLE recent (
+        sender TEXT NOT NULL,
+        sending_device BLOB NOT NULL,
+        conversation BLOB NOT NULL,
+        ids BLOB NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (sender, sending_device, conversation)
+    ) STRICT;
 ";

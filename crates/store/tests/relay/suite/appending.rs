@@ -1,4 +1,4 @@
-use store::relay::{Append, Op, Outcome, Quota, REFUSED_MAX, Refusal};
+use store::relay::{Append, Op, Outcome, Quota, RECENT_IDS_MAX, REFUSED_MAX, Refusal};
 
 use crate::build::{Relay, account, append, id, message};
 
@@ -57,22 +57,47 @@ pub(crate) fn h84_a_retry_is_one_message(store: &mut impl Relay) {
     store.acknowledge("bob", 2, 1);
     assert_eq!(store.send("bob", 2), Outcome::Stored { position: 2 });
     assert_eq!(store.send("bob", 1), Outcome::Duplicate);
-    // A number is one message, whatever the id.
-    let other = Append {
-        message_id: id(0xee),
-        ..message("bob", 2)
-    };
-    assert_eq!(store.one(append(other)), Outcome::Duplicate);
+    // A number is one message.
+    assert_eq!(store.one(append(other("bob", 2))), gap(3));
     assert_eq!(store.positions("bob", 2), [2]);
+}
+
+/// Another message of the same number.
+fn other(recipient: &str, sequence: u64) -> Append {
+    Append {
+        message_id: id(0xee),
+        ..message(recipient, sequence)
+    }
+}
+
+const fn gap(expected: u64) -> Outcome {
+    Outcome::Refused {
+        reason: Refusal::Gap { expected },
+        remembered: false,
+    }
+}
+
+pub(crate) fn h61_a_number_that_another_message_has_is_not_acknowledged(store: &mut impl Relay) {
+    store.add_account("bob");
+    let last = u64::try_from(RECENT_IDS_MAX).unwrap() + 2;
+    for sequence in 1..=last {
+        assert!(matches!(
+            store.send("bob", sequence),
+            Outcome::Stored { .. }
+        ));
+        assert_eq!(store.one(append(other("bob", sequence))), gap(sequence + 1));
+    }
+    // Of the oldest nobody knows it any more; retries of all are recognised.
+    assert_eq!(store.one(append(other("bob", 2))), Outcome::Duplicate);
+    assert_eq!(store.one(append(other("bob", 3))), gap(last + 1));
+    for sequence in 1..=last {
+        assert_eq!(store.send("bob", sequence), Outcome::Duplicate);
+    }
 }
 
 pub(crate) fn a_gap_changes_nothing(store: &mut impl Relay) {
     store.add_account("bob");
     store.touch("bob", 2, 5);
-    let gap = |expected| Outcome::Refused {
-        reason: Refusal::Gap { expected },
-        remembered: false,
-    };
     assert_eq!(store.send("bob", 0), gap(1));
     assert_eq!(store.send("bob", 2), gap(1));
     assert_eq!(store.send("bob", u64::MAX), gap(1));
@@ -191,7 +216,7 @@ pub(crate) fn h70_a_tombstone_takes_a_refused_number(store: &mut impl Relay) {
         Outcome::Stored { position: 2 }
     );
     assert_eq!(store.one(append(tombstone)), Outcome::Duplicate);
-    assert_eq!(store.send("bob", 1), Outcome::Duplicate);
+    assert_eq!(store.send("bob", 1), gap(3), "it is the tombstone's");
     assert_eq!(store.send("bob", 3), Outcome::Stored { position: 3 });
 }
 
