@@ -133,14 +133,6 @@ struct CommonArgs {
     /// File with the fingerprints of trusted servers, one a line
     #[arg(long, value_name = "FILE", global = true, help_heading = TRUST)]
     trusted_keys: Option<PathBuf>,
-
-    /// File with certificates (PEM or DER) of authorities that vouch for the server's name
-    #[arg(long, value_name = "FILE", global = true, help_heading = TRUST)]
-    ca: Option<PathBuf>,
-
-    /// The server's name in its certificate, if it is not HOST
-    #[arg(long, value_name = "NAME", global = true, help_heading = TRUST)]
-    server_name: Option<Host>,
 }
 
 const PASSWORD: &str = "Password, asked for if none is given";
@@ -189,31 +181,16 @@ fn server(args: &CommonArgs) -> Result<ServerAddress, Stop> {
 }
 
 fn trust(args: &CommonArgs, server: &ServerAddress) -> Result<TrustOptions, Stop> {
-    let by_fingerprint = server.fingerprint.is_some();
-    let ways = [
-        by_fingerprint,
-        args.trusted_keys.is_some(),
-        args.ca.is_some(),
-    ];
-    if ways.iter().filter(|given| **given).count() > 1 {
-        return Err(Stop::usage(
-            "only one of a fingerprint in --server, --trusted-keys and --ca can say whom to trust",
-        ));
-    }
-    if args.server_name.is_some() && args.ca.is_none() {
-        return Err(Stop::usage("--server-name needs --ca FILE"));
-    }
-    Ok(match (server.fingerprint, &args.trusted_keys, &args.ca) {
-        (Some(fingerprint), ..) => TrustOptions::Pinned(fingerprint),
-        (None, Some(file), _) => TrustOptions::Keys(file.clone()),
-        (None, None, Some(file)) => TrustOptions::Authority {
-            file: file.clone(),
-            name: args.server_name.as_ref().unwrap_or(&server.host).clone(),
-        },
-        (None, None, None) => TrustOptions::Known {
+    match (server.fingerprint, &args.trusted_keys) {
+        (Some(_), Some(_)) => Err(Stop::usage(
+            "only one of a fingerprint in --server and --trusted-keys can say whom to trust",
+        )),
+        (Some(fingerprint), None) => Ok(TrustOptions::Pinned(fingerprint)),
+        (None, Some(file)) => Ok(TrustOptions::Keys(file.clone())),
+        (None, None) => Ok(TrustOptions::Known {
             first_use: !args.no_tofu,
-        },
-    })
+        }),
+    }
 }
 
 fn password(args: CommonArgs) -> Result<PasswordOptions, Stop> {
@@ -347,12 +324,8 @@ mod tests {
     }
 
     #[test]
-    fn trust_has_four_ways() {
+    fn trust_has_three_ways() {
         let trust = |line: &str| options(&format!("-u Bob {line}")).unwrap().trust;
-        let name = |host: &str| TrustOptions::Authority {
-            file: "f".into(),
-            name: host.parse().unwrap(),
-        };
         let pinned = format!("--server undertone://h:7#{DIGITS}");
         assert_eq!(
             trust(&pinned),
@@ -360,11 +333,9 @@ mod tests {
         );
         assert_eq!(trust("--trusted-keys f"), TrustOptions::Keys("f".into()));
         assert_eq!(trust("--no-tofu"), TrustOptions::Known { first_use: false });
-        assert_eq!(trust("-sip h --ca f"), name("h"));
-        assert_eq!(
-            trust("--ca f --server-name chat.example.org"),
-            name("chat.example.org")
-        );
+        let both = stop(&format!("-u Bob {pinned} --trusted-keys f"));
+        assert_eq!(both.exit, Exit::Usage);
+        assert!(both.text.contains("only one of"), "{}", both.text);
     }
 
     #[test]
@@ -386,8 +357,6 @@ mod tests {
                 "-u Bob --password-command a --password-file b",
                 "only one of -p",
             ),
-            ("-u Bob --ca f --trusted-keys f", "only one of"),
-            ("-u Bob --server-name n", "--ca FILE"),
             ("-u Bob chat", "chat"),
         ] {
             let Stop { text, exit } = stop(line);

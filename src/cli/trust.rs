@@ -1,15 +1,11 @@
 //! Whom a client takes for its server.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crypto::Fingerprint;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 use tls::Trust;
 
-use super::address::{Host, ServerAddress};
-use super::folders::FolderError;
+use super::address::ServerAddress;
 use super::pins::{KnownServers, PinError, trusted_keys};
 
 /// How the server's key is known.
@@ -19,13 +15,6 @@ pub enum TrustOptions {
     Pinned(Fingerprint),
     /// By an operator's list.
     Keys(PathBuf),
-    /// By an authority that vouches for the server's name.
-    Authority {
-        /// Certificates, PEM or DER.
-        file: PathBuf,
-        /// The name.
-        name: Host,
-    },
     /// From an earlier login.
     Known {
         /// Whether a server never seen may be anybody until the login has proven its key.
@@ -55,25 +44,7 @@ impl TrustOptions {
             (Self::Keys(file), None) => Ok(Trust::Keys(trusted_keys(file)?)),
             (Self::Known { first_use: true }, None) => Ok(Trust::FirstUse),
             (Self::Known { first_use: false }, None) => Err(TrustError::Unknown),
-            (Self::Authority { file, name }, _) => Ok(Trust::Authority {
-                roots: certificates(file)?,
-                host: name.as_str().to_owned(),
-            }),
         }
-    }
-}
-
-/// All certificates of a PEM file, or the one of a DER file.
-fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, TrustError> {
-    let bytes = fs::read(path).map_err(|error| FolderError::io("read", path, error))?;
-    // A certificate in DER is a SEQUENCE (X.690 §8.9).
-    if bytes.first() == Some(&0x30) {
-        return Ok(vec![bytes]);
-    }
-    let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    match parsed {
-        Ok(roots) if !roots.is_empty() => Ok(roots.iter().map(|it| it.to_vec()).collect()),
-        _ => Err(TrustError::NoCertificate(path.to_owned())),
     }
 }
 
@@ -92,19 +63,12 @@ pub enum TrustError {
     /// The pinned key is not on the list.
     #[error("the known key of this server, {0}, is not among the trusted keys")]
     Unlisted(Fingerprint),
-    /// Neither PEM nor DER.
-    #[error("{0} holds no certificate")]
-    NoCertificate(PathBuf),
-}
-
-impl From<FolderError> for TrustError {
-    fn from(error: FolderError) -> Self {
-        Self::Pin(error.into())
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn key(byte: u8) -> Fingerprint {
@@ -142,33 +106,5 @@ mod tests {
         assert!(changed.contains(&key(1).to_string()) && changed.contains(&key(3).to_string()));
         fs::write(&list, format!("{}\n", key(2))).unwrap();
         assert!(resolve(&listed).is_err());
-    }
-
-    #[test]
-    fn authorities_come_as_pem_or_der() {
-        let root = tempfile::tempdir().unwrap();
-        let known = KnownServers::in_folder(root.path());
-        let file = root.path().join("ca");
-        let options = TrustOptions::Authority {
-            file: file.clone(),
-            name: "chat.example.org".parse().unwrap(),
-        };
-        let roots = |bytes: &[u8]| {
-            fs::write(&file, bytes).unwrap();
-            match options.resolve(&"h:1".parse().unwrap(), &known) {
-                Ok(Trust::Authority { roots, host }) if host == "chat.example.org" => Some(roots),
-                _ => None,
-            }
-        };
-        // Not certificates, but in their wrapping: MAE= and MAI= are 30 01 and 30 02.
-        let pem = "-----BEGIN CERTIFICATE-----\nMAE=\n-----END CERTIFICATE-----\n\
-            -----BEGIN CERTIFICATE-----\nMAI=\n-----END CERTIFICATE-----\n";
-        assert_eq!(
-            roots(pem.as_bytes()),
-            Some(vec![vec![0x30, 1], vec![0x30, 2]])
-        );
-        assert_eq!(roots(&[0x30, 3]), Some(vec![vec![0x30, 3]]));
-        assert_eq!(roots(b"nothing"), None);
-        assert_eq!(roots(b""), None);
     }
 }
