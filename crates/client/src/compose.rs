@@ -337,6 +337,14 @@ impl Client {
         self.lane_is_idle(lane_key);
     }
 
+    /// Gives up what waits in memory: nobody would come back for it.
+    pub(crate) fn fail_all_drafts(&mut self, reason: &str) {
+        let lanes: Vec<String> = self.compose.lanes.keys().cloned().collect();
+        for lane in lanes {
+            self.fail_drafts_for(&lane, reason);
+        }
+    }
+
     /// Nothing can be sealed for this recipient: its drafts fail, and nothing of them was sent.
     pub(crate) fn fail_drafts_for(&mut self, lane_key: &str, reason: &str) {
         let Some(lane) = self.compose.lanes.get_mut(lane_key) else {

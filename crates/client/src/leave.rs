@@ -90,6 +90,7 @@ impl Client {
         if !self.is_over() {
             self.link = Link::Over;
             self.desk.clear_work();
+            self.fail_all_drafts("the client left before the message was on disk");
             self.desk.emit(Event::Bye);
         }
     }

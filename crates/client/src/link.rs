@@ -303,7 +303,10 @@ impl Client {
         if self.was_online {
             return self.give_up(now, handle, code::REFUSED, reason);
         }
-        let reason = reason.to_owned();
+        let server = self.config.server;
+        let reason = format!(
+            "{server}: {reason}; is it running, are its address and port right, and does UDP pass?"
+        );
         self.fail(now, Failure::Unreachable { reason });
     }
 

@@ -212,3 +212,16 @@ fn leaving_at_once_leaves_the_rest_to_the_next_start() {
     let alice = house.begin(House::config("alice", "Alice"), alices);
     assert!(house.until(5, |house| house.user(alice).texts() == ["second"]));
 }
+
+#[test]
+fn a_text_that_is_not_on_disk_when_its_client_leaves_has_failed() {
+    let (mut house, _, bob) = House::with_alice_and_bob(11);
+    house.cut(true);
+    // Whose keys nobody here has: it waits in memory.
+    let sent = house.send(bob, "Carol", "are you there?");
+    house.act(bob, |client, now| client.shutdown(now, false));
+    assert!(house.until(10, |house| house.user(bob).events.last()
+        == Some(&Event::Bye)));
+    assert_eq!(house.user(bob).states(sent), [Delivery::Failed]);
+    assert!(house.user(bob).reason(sent).unwrap().contains("left"));
+}
