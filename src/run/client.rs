@@ -49,11 +49,12 @@ pub enum Command {
         text: String,
     },
     /// Leave, once everything is stored or failed; without a connection at once, as what is queued
-    /// is on disk.
+    /// is on disk. Said again it changes nothing while there is a connection.
     Quit,
-    /// Leave once everything is stored or failed, however long that takes.
+    /// Leave once everything is stored or failed, however long that takes. After [`Command::Quit`]
+    /// it changes nothing.
     Drain,
-    /// Leave at once.
+    /// Leave as [`Command::Quit`] does, but at once before the first login, and when said again.
     Interrupt,
 }
 
@@ -100,6 +101,15 @@ impl From<Problem> for Ended {
     }
 }
 
+/// How long a client that leaves stays for what is not stored yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stay {
+    /// As long as there is a connection.
+    WhileConnected,
+    /// Until everything is stored or failed.
+    UntilDone,
+}
+
 /// A client, its socket and its helpers.
 struct Desk {
     client: Client,
@@ -108,8 +118,12 @@ struct Desk {
     endings: Endings,
     clock: WallClock,
     address: SocketAddr,
+    /// Logged in, and the connection stands.
+    is_online: bool,
     /// The connection was lost and is being made again.
     is_away: bool,
+    /// It is leaving, and whether it stays for as long as it takes.
+    leaving: Option<Stay>,
     /// A command that the client has no room for yet. Until it has, no other is taken, so that
     /// whoever gives them waits and nothing is lost.
     held: Option<Command>,
@@ -151,7 +165,9 @@ impl Desk {
             endings,
             clock,
             address,
+            is_online: false,
             is_away: false,
+            leaving: None,
             held: None,
         })
     }
@@ -224,9 +240,34 @@ impl Desk {
                 Err(SendError::Full) => self.held = Some(Command::Send { to, text }),
                 Err(error) => front.refuse(&error.to_string()),
             },
-            Command::Quit => self.client.shutdown(now, !self.is_away),
-            Command::Drain => self.client.shutdown(now, true),
-            Command::Interrupt => self.client.shutdown(now, false),
+            Command::Quit if self.is_away => self.leave_at_once(),
+            Command::Quit => self.leave(Stay::WhileConnected),
+            Command::Drain => self.leave(Stay::UntilDone),
+            Command::Interrupt if self.is_online && self.leaving.is_none() => {
+                self.leave(Stay::WhileConnected);
+            }
+            Command::Interrupt => self.leave_at_once(),
+        }
+    }
+
+    /// Leaves when everything said is stored or failed, unless it is leaving already: to the machine
+    /// a second word means at once.
+    fn leave(&mut self, stay: Stay) {
+        if self.leaving.is_none() {
+            self.leaving = Some(stay);
+            self.client.shutdown(self.driver.now(), true);
+        }
+    }
+
+    fn leave_at_once(&mut self) {
+        self.leaving = Some(Stay::WhileConnected);
+        self.client.shutdown(self.driver.now(), false);
+    }
+
+    fn lost_connection(&mut self) {
+        (self.is_online, self.is_away) = (false, true);
+        if self.leaving == Some(Stay::WhileConnected) {
+            self.leave_at_once();
         }
     }
 
@@ -252,8 +293,8 @@ impl Desk {
             }
             front.show(&event);
             match event {
-                Event::Disconnected { .. } => self.is_away = true,
-                Event::LoggedIn { .. } => self.is_away = false,
+                Event::Disconnected { .. } => self.lost_connection(),
+                Event::LoggedIn { .. } => (self.is_online, self.is_away) = (true, false),
                 Event::Bye => return Some(Ok(())),
                 Event::Failed(failure) => return Some(Err(Ended::Failure(failure))),
                 _ => {}
