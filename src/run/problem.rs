@@ -69,10 +69,10 @@ impl From<FolderError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        let in_use = matches!(error, StoreError::InUse(_));
         let mut problem = Self::other(error.to_string());
-        if in_use {
+        if matches!(error, StoreError::InUse(_)) {
             problem.code = Self::IN_USE;
+            problem.message += "; end that one first, or choose another folder by --data-dir";
         }
         problem
     }

@@ -41,14 +41,14 @@ fn make(
     Ok(draft.into_account(unix_time_ms(), true)?)
 }
 
-/// Makes all demo accounts, two at a time.
-pub(super) fn accounts(secrets: &ServerSecrets) -> Result<Vec<Account>, Problem> {
+/// Makes the accounts of these names, two at a time.
+pub(super) fn accounts(secrets: &ServerSecrets, names: &[&str]) -> Result<Vec<Account>, Problem> {
     let one = |name: &str| {
         make(name, secrets, &mut net::OsRandom)
             .map_err(|why| Problem::other(format!("cannot make the account {name}: {why}")))
     };
     let mut accounts = Vec::new();
-    for pair in NAMES.chunks(2) {
+    for pair in names.chunks(2) {
         let made = std::thread::scope(|scope| {
             let threads: Vec<_> = pair
                 .iter()

@@ -134,21 +134,28 @@ fn set_aside(folder: &Path) -> Result<Option<PathBuf>, Problem> {
 pub fn seed(folder: &Path) -> Result<Seeded, Problem> {
     let keys = keys::load_or_make(folder, &mut OsRandom)?;
     let mut store = open_store(folder)?;
-    let accounts = seed::accounts(&keys.server.passwords)?;
-    let names: Vec<String> = accounts.iter().map(|a| a.display_name.clone()).collect();
+    let mut seeded = Seeded::default();
+    let mut missing = Vec::new();
+    for name in seed::NAMES {
+        match is_there(&mut store, name)? {
+            true => seeded.kept.push(name.to_owned()),
+            false => missing.push(name),
+        }
+    }
+    let accounts = seed::accounts(&keys.server.passwords, &missing)?;
     let ops: Vec<Op> = accounts
         .into_iter()
         .map(::server::accounts::insert)
         .collect();
-    let outcomes = commit(&mut store, &ops)?;
-    let mut seeded = Seeded::default();
-    for (name, outcome) in names.into_iter().zip(outcomes) {
-        match outcome {
-            Outcome::Inserted => seeded.made.push(name),
-            _ => seeded.kept.push(name),
-        }
-    }
+    commit(&mut store, &ops)?;
+    seeded.made = missing.into_iter().map(str::to_owned).collect();
     Ok(seeded)
+}
+
+fn is_there(store: &mut SqliteStore, name: &str) -> Result<bool, Problem> {
+    let name = name.to_lowercase();
+    let outcomes = commit(store, &[Op::LoadAccount { name }])?;
+    Ok(matches!(outcomes.first(), Some(Outcome::Account(Some(_)))))
 }
 
 /// The identity in `folder`, made if there is none.
