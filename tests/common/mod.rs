@@ -115,9 +115,11 @@ impl Server {
     }
 
     pub fn start_with(home: &Home, arguments: &[&str]) -> Self {
-        let mut child = home
-            .server()
-            .args(arguments)
+        Self::spawn(home.server().args(arguments))
+    }
+
+    pub fn spawn(command: &mut Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -178,6 +180,54 @@ impl Server {
 }
 
 impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A running demonstration without a terminal. Killed when dropped.
+pub struct Demo {
+    child: Child,
+    lines: Lines,
+    /// The command that it prints for a client.
+    pub client: String,
+}
+
+impl Demo {
+    pub fn start(home: &Home) -> Self {
+        let mut child = home
+            .server()
+            .arg("demo")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = Lines::of(child.stdout.take().unwrap());
+        let deadline = Instant::now() + PATIENCE;
+        let client = loop {
+            let line = lines.next(deadline).unwrap();
+            if line.contains(" -u Bob ") {
+                break line.trim().to_owned();
+            }
+        };
+        Self {
+            child,
+            lines,
+            client,
+        }
+    }
+
+    /// As Ctrl-C does, once it has said that this ends it.
+    pub fn interrupt(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.lines.next(deadline).unwrap().contains("Ctrl-C") {}
+        signal(self.child.id(), "INT");
+        wait(&mut self.child)
+    }
+}
+
+impl Drop for Demo {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
