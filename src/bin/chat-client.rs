@@ -43,7 +43,7 @@ fn prepare(options: ClientOptions) -> Result<(Settings, Pins, InstallationSlot),
     let trust = options
         .trust
         .resolve(&options.server, &known)
-        .map_err(untrusted)?;
+        .map_err(|error| untrusted(&error, &known))?;
     let server = &options.server;
     let slot = InstallationSlot::take(&folder, &server.host_port(), options.user.key())?;
     let password = options
@@ -74,10 +74,12 @@ fn prepare(options: ClientOptions) -> Result<(Settings, Pins, InstallationSlot),
     Ok((settings, pins, slot))
 }
 
-fn untrusted(error: TrustError) -> Problem {
-    let exit = match &error {
-        TrustError::Pin(PinError::Other { .. }) => Exit::ServerKeyChanged,
-        _ => Exit::Other,
-    };
-    Problem::trust(exit, error.to_string())
+fn untrusted(error: &TrustError, known: &KnownServers) -> Problem {
+    match error {
+        TrustError::Pin(PinError::Other { .. }) => {
+            let words = format!("{error}; {}", known.advice());
+            Problem::trust(Exit::ServerKeyChanged, words)
+        }
+        _ => Problem::trust(Exit::Other, error.to_string()),
+    }
 }

@@ -30,6 +30,15 @@ impl KnownServers {
         &self.path
     }
 
+    /// What to do about a server whose key is not the known one.
+    pub fn advice(&self) -> String {
+        format!(
+            "somebody may sit between you and the server; only if its operator tells you that the \
+             key was replaced, remove the server's line from {}",
+            self.path.display()
+        )
+    }
+
     /// The key that is known for a server, if any. Only `host` and `port` of `server` count.
     pub fn find(&self, server: &ServerAddress) -> Result<Option<Fingerprint>, PinError> {
         self.find_in(&self.read()?, server)

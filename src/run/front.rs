@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use ::client::Event;
+use ::client::{Event, Failure};
 use crypto::Fingerprint;
 use net::Waker;
 use serde::Serialize;
@@ -162,6 +162,12 @@ impl Front for LineFront {
                         its operator gave you, leave now. The login will prove that it knows your \
                         account, and from then on it is known by this key";
             self.write(|output| output.note(note));
+        }
+        if matches!(event, Event::Failed(Failure::ServerKeyChanged { .. }))
+            && let Some(pins) = &self.pins
+        {
+            let advice = pins.known.advice();
+            self.write(|output| output.note(&advice));
         }
     }
 
