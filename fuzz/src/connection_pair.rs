@@ -113,6 +113,8 @@ impl End {
             && let Ok(stream) = connection.open(port, mode)
         {
             self.streams.push(stream);
+            // Nobody reads what goes to a port on which nobody listens.
+            self.written.entry(stream).or_default().given_up = port == CLOSED;
         }
     }
 
@@ -266,13 +268,6 @@ impl Pair {
         self.settle(side);
     }
 
-    fn timeouts(&mut self) {
-        for side in 0..2 {
-            self.ends[side].endpoint.handle_timeout(self.now);
-            self.settle(side);
-        }
-    }
-
     fn next_timeout(&mut self) -> Option<Instant> {
         let ends = self.ends.iter_mut();
         ends.filter_map(|end| end.endpoint.poll_timeout()).min()
@@ -289,80 +284,78 @@ impl Pair {
     /// One step of the tape: who and what, and how much of it.
     fn step(&mut self, what: u8, amount: u8) {
         let side = usize::from(what & 1);
-        let wire = &mut self.wires[side];
-        let streams = &self.ends[side].streams;
-        let stream = match streams.len() {
-            0 => None,
-            len => Some(streams[usize::from(amount) % len]),
-        };
         match (what >> 1) % 16 {
-            0..=3 => {
-                for _ in 0..=amount % 4 {
-                    if let Some(datagram) = self.wires[side].pop_front() {
-                        self.deliver(side, datagram);
-                    }
-                }
-                return;
+            what @ 0..=8 => self.network(side, what, usize::from(amount)),
+            9 => self.pass(self.now + Duration::from_millis(u64::from(amount).pow(2) / 16)),
+            10 => {
+                let due = self.next_timeout().unwrap_or_default();
+                self.pass(due);
             }
+            what => self.user(side, what, amount),
+        }
+    }
+
+    /// What becomes of the datagrams on their way to an end.
+    fn network(&mut self, side: usize, what: u8, amount: usize) {
+        let wire = &mut self.wires[side];
+        match what {
             4 => drop(wire.pop_front()),
             5 => {
-                let copy = wire.get(usize::from(amount) % 8).cloned();
+                let copy = wire.get(amount % 8).cloned();
                 wire.extend(copy);
             }
             6 => {
                 if let Some(datagram) = wire.front_mut() {
-                    let at = usize::from(amount) * 5 % datagram.len();
+                    let at = amount * 5 % datagram.len();
                     datagram[at] ^= 1 << (amount % 8);
                 }
             }
             7 => {
                 if let Some(datagram) = wire.front_mut() {
-                    datagram.truncate(1 + usize::from(amount) * 4);
+                    datagram.truncate(1 + amount * 4);
                 }
             }
             8 => {
-                if let Some(datagram) = wire.remove(usize::from(amount) % 16) {
+                if let Some(overtaking) = wire.remove(amount % 16) {
+                    self.deliver(side, overtaking);
+                }
+            }
+            _ => {
+                let count = (amount % 4 + 1).min(wire.len());
+                for datagram in wire.drain(..count).collect::<Vec<_>>() {
                     self.deliver(side, datagram);
                 }
-                return;
             }
-            9 => {
-                self.now += Duration::from_millis(u64::from(amount).pow(2) / 16);
-                return self.timeouts();
-            }
-            10 => {
-                let due = self.next_timeout().unwrap_or_default();
-                self.now = self.now.max(due);
-                return self.timeouts();
-            }
-            11 => {
+        }
+    }
+
+    /// What the user of an end does.
+    fn user(&mut self, side: usize, what: u8, amount: u8) {
+        let end = &mut self.ends[side];
+        let picked = usize::from(amount) % end.streams.len().max(1);
+        let stream = end.streams.get(picked).copied();
+        match (what, stream) {
+            (11, _) => {
                 let port = if amount < 240 { LISTENED } else { CLOSED };
-                let mode = if amount & 1 == 0 {
-                    Mode::Bytes
-                } else {
-                    Mode::Messages
-                };
-                self.ends[side].open(port, mode);
+                let mode = [Mode::Bytes, Mode::Messages][usize::from(amount & 1)];
+                end.open(port, mode);
             }
-            12 => {
-                if let Some(stream) = stream {
-                    self.ends[side].write(stream, usize::from(amount).pow(2) / 4);
-                }
-            }
-            13 => {
-                if let Some(stream) = stream {
-                    self.read(side, stream);
-                }
-            }
-            14 => {
-                if let Some(stream) = stream {
-                    self.ends[side].change(stream, amount / 8);
-                }
-            }
-            _ if amount == 255 => self.close(side),
+            (12, Some(stream)) => end.write(stream, usize::from(amount).pow(2) / 4),
+            (13, Some(stream)) => self.read(side, stream),
+            (14, Some(stream)) => end.change(stream, amount / 8),
+            (15, _) if amount == 255 => self.close(side),
             _ => {}
         }
         self.settle(side);
+    }
+
+    /// Lets time pass until `then`.
+    fn pass(&mut self, then: Instant) {
+        self.now = self.now.max(then);
+        for side in 0..2 {
+            self.ends[side].endpoint.handle_timeout(self.now);
+            self.settle(side);
+        }
     }
 
     fn close(&mut self, side: usize) {
@@ -397,8 +390,7 @@ impl Pair {
                 if due > deadline {
                     return done(self);
                 }
-                self.now = self.now.max(due);
-                self.timeouts();
+                self.pass(due);
             }
         }
         true
