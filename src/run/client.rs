@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ::client::{
     Channel, Client, Completion, Config, Event, Failure, Outcome, Registration, RequestId,
@@ -9,10 +10,11 @@ use ::client::{
 };
 use chat::Username;
 use crypto::{Fingerprint, SecretBytes};
-use net::{BindOptions, Driver, OsRandom, Waker, unix_time_ms, unix_time_s};
+use net::{BindOptions, Clock, Driver, OsRandom, Waker, unix_time_ms, unix_time_s};
 use store::Store;
 use store::device::SqliteStore;
 use tls::{ClientSessions, Trust, WallClock};
+use transport::Instant;
 
 use super::crew::{Crew, Finished};
 use super::problem::Problem;
@@ -76,13 +78,18 @@ pub trait Front {
     fn pin(&mut self, fingerprint: Fingerprint);
 }
 
+/// How long it may take to find the server and to reach it, together.
+const REACH_PATIENCE: Duration = Duration::from_millis(9_500);
+
 /// Runs a client until it leaves or gives up.
 ///
 /// # Errors
 /// What kept it from leaving in peace. The front was told of it already if it was an event.
 pub fn run(settings: Settings, front: &mut dyn Front) -> Result<(), Ended> {
+    let clock = Clock::start();
     let address = resolve(&settings.host, settings.port)?;
-    let desk = Desk::open(settings, address)?;
+    let left = REACH_PATIENCE.saturating_sub(clock.now().since(Instant::ZERO));
+    let desk = Desk::open(settings, address, left)?;
     front.start(desk.driver.waker())?;
     desk.run(front)
 }
@@ -130,7 +137,8 @@ struct Desk {
 }
 
 impl Desk {
-    fn open(settings: Settings, address: SocketAddr) -> Result<Self, Problem> {
+    /// `patience` is how long the first connection may take at most.
+    fn open(settings: Settings, address: SocketAddr, patience: Duration) -> Result<Self, Problem> {
         let clock = WallClock::new(unix_time_s());
         let sessions = ClientSessions::new(settings.trust, &clock)
             .map_err(|error| Problem::other(error.to_string()))?;
@@ -144,6 +152,7 @@ impl Desk {
         };
         let mut config = Config::new(address, settings.username, settings.password);
         config.registration = settings.registration;
+        config.connect_timeout = config.connect_timeout.min(patience);
         let client = Client::new(config, channel, Box::new(OsRandom), Box::new(OsRandom))
             .map_err(|error| Problem::usage(error.to_string()))?;
         let store = SqliteStore::open(&settings.database).map_err(Problem::from)?;
