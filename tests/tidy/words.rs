@@ -79,6 +79,57 @@ fn citations_are_read_over_line_ends() {
     assert_eq!(cited(&text), ["8.3", "9", "1.1", "2"]);
 }
 
+/// What stands between backticks, on one line.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+/// Whether some file defines the last part of a path as `Endpoint::poll_transmit`.
+fn is_defined(files: &[tree::File], path: &str) -> bool {
+    let name = path.rsplit("::").next().unwrap_or(path);
+    let rust = files.iter().filter(|file| file.path.ends_with(".rs"));
+    let mut lines = rust.flat_map(|file| file.text.lines());
+    lines.any(|line| {
+        let words: Vec<_> = line
+            .split(|char: char| !(char.is_alphanumeric() || char == '_'))
+            .filter(|word| !word.is_empty())
+            .collect();
+        let kinds = ["fn", "struct", "enum", "trait", "mod", "const", "type"];
+        words
+            .windows(2)
+            .any(|pair| kinds.contains(&pair[0]) && pair[1] == name)
+            || line.trim_start().starts_with(&format!("{name}(")) // a variant
+    })
+}
+
+/// A page about a house that was rebuilt misleads.
+#[test]
+fn what_the_architecture_names_exists() {
+    let files = tree::files();
+    let page = files
+        .iter()
+        .find(|file| file.path == "docs/ARCHITECTURE.md");
+    let page = page.expect("docs/ARCHITECTURE.md");
+    let mut found = Vec::new();
+    let mut count = 0;
+    for name in quoted(&page.text) {
+        let known = if name.ends_with(".rs") {
+            files.iter().any(|file| file.path.ends_with(name))
+        } else if name.contains("::") {
+            is_defined(&files, name)
+        } else {
+            continue;
+        };
+        count += 1;
+        if !known {
+            found.push(name.to_owned());
+        }
+    }
+    assert!(count > 20, "only {count} names were found");
+    assert_none(&found, "docs/ARCHITECTURE.md names what does not exist:");
+}
+
 /// The repository speaks of itself, not of the machine that somebody wrote it on.
 #[test]
 fn no_file_names_a_workplace() {
