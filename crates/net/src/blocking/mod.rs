@@ -4,17 +4,18 @@
 //! with timeouts where they are set, and work from any thread.
 //!
 //! ```no_run
-//! # fn sessions() -> Box<dyn transport::Sessions> { unimplemented!() }
 //! use std::io::{Read, Write};
 //!
+//! # fn ask(sessions: Box<dyn transport::Sessions>) -> std::io::Result<()> {
 //! let node = net::blocking::Node::client(transport::Config::default())?;
-//! let connection = node.connect("127.0.0.1:5000".parse().unwrap(), sessions())?;
+//! let connection = node.connect("127.0.0.1:5000".parse().unwrap(), sessions)?;
 //! let mut stream = connection.open(7, transport::Mode::Bytes)?;
 //! stream.write_all(b"hello")?;
 //! stream.finish()?;
 //! let mut answer = String::new();
 //! stream.read_to_string(&mut answer)?;
-//! # Ok::<(), std::io::Error>(())
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! When an end closes a connection, what the other has not read yet is gone, as in QUIC: let the end
