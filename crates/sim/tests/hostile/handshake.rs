@@ -182,3 +182,31 @@ fn a_clients_first_packets_always_have_full_length() {
     }
     assert!(seen > 100);
 }
+
+/// A server that has begun a connection keeps nothing of what else the datagram held.
+#[test]
+fn h42_malformed_packets_behind_a_first_one_are_dropped() {
+    let good = Raw::new(config(), Box::new(OpenGate)).hello();
+    let tails: [&[u8]; 5] = [
+        &[0xff; 40],               // no such type
+        &[0xe0, 0, 0, 0, 1, 8, 1], // cut off within an id
+        &[0xc0; 3],                // cut off within the version
+        &good[..good.len() / 2],   // a length that reaches beyond the end
+        &[0; 1],                   // no packet at all
+    ];
+    for tail in tails {
+        let mut raw = Raw::new(config(), Box::new(OpenGate));
+        let mut datagram = raw.hello();
+        datagram.extend_from_slice(tail);
+        for _ in 0..20 {
+            raw.deliver(datagram.clone());
+        }
+        let stats = raw.server.stats();
+        assert_eq!((stats.connections, stats.half_open), (1, 1));
+        assert!(!raw.events.contains(&Event::Connected));
+        raw.finish_handshake();
+        assert_eq!(raw.events.first(), Some(&Event::Connected), "{tail:?}");
+        raw.wait(Duration::from_secs(60));
+        assert_eq!(raw.server.stats().connections, 0, "{tail:?}");
+    }
+}

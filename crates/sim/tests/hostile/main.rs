@@ -7,3 +7,4 @@ mod ends;
 mod handshake;
 mod packets;
 mod raw;
+mod updates;
