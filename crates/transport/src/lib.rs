@@ -22,6 +22,9 @@ mod frame;
 pub mod fuzzing;
 mod gate;
 mod machine;
+#[cfg(feature = "danger-measuring")]
+#[doc(hidden)]
+pub mod measuring;
 mod parameters;
 mod ranges;
 mod recovery;
