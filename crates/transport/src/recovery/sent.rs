@@ -7,6 +7,12 @@ use crate::Instant;
 use crate::frame::Ack;
 use crate::violation::{Violation, code};
 
+/// Rings that were not used for so long shrink.
+const UNUSED_AFTER: Duration = Duration::from_secs(1);
+
+/// To so many entries.
+const RING_MIN: usize = 4;
+
 /// So many packets that are of no further interest are kept behind one that is outstanding.
 const SETTLED_MAX: usize = 4096;
 
@@ -41,22 +47,25 @@ pub(crate) enum SentFrame {
     HandshakeDone,
 }
 
-/// A packet's fate so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Outstanding,
-    /// Acknowledged, lost, or of no further interest.
-    Done,
-}
-
-#[derive(Clone, Debug)]
+/// A packet in the ring.
+#[derive(Clone, Copy, Debug)]
 struct SentPacket {
     at: Instant,
-    /// Bytes that count as in flight; 0 for a packet that elicits no acknowledgement.
-    size: u16,
-    state: State,
+    /// Where its frames begin, counted over all frames ever noted.
+    first_frame: u32,
     /// How many entries of the frame queue are its own.
     frames: u16,
+    /// Bytes that count as in flight; 0 for a packet that elicits no acknowledgement.
+    size: u16,
+    /// 0: outstanding. Otherwise it is of no further interest, and so are those from here down to
+    /// the one that is so many numbers below, without that one.
+    skip: u32,
+}
+
+impl SentPacket {
+    fn is_outstanding(&self) -> bool {
+        self.skip == 0
+    }
 }
 
 /// Sums over all packet number spaces of a connection.
@@ -91,6 +100,13 @@ pub(crate) struct LossOutcome {
     pub(crate) oldest_sent: Option<Instant>,
 }
 
+impl AckOutcome {
+    fn note(&mut self, packet: &SentPacket) {
+        self.bytes += u64::from(packet.size);
+        self.newest_sent = self.newest_sent.max(Some(packet.at));
+    }
+}
+
 impl LossOutcome {
     fn note(&mut self, packet: &SentPacket) {
         let at = packet.at;
@@ -103,16 +119,20 @@ impl LossOutcome {
 /// The packets that were sent in one packet number space, and what they carried.
 ///
 /// Two rings: packets by number, and their frames in the same order. Nothing is allocated per
-/// packet.
+/// packet. The first packet of the ring is outstanding, and losses come in the order of sending, so
+/// they are found at the front; acknowledged packets are skipped in runs, so that an acknowledgement
+/// costs what it newly tells, whatever holes the window has.
 #[derive(Debug, Default)]
 pub(crate) struct SentPackets {
     packets: VecDeque<SentPacket>,
     frames: VecDeque<SentFrame>,
     /// Number of the first packet in the ring.
     base: u64,
+    /// How many frames have left the front of their ring.
+    frames_base: u32,
     largest_acked: Option<u64>,
     /// Packets that elicit acknowledgements and are outstanding.
-    eliciting: usize,
+    outstanding: usize,
     /// When the last packet that elicits an acknowledgement was sent.
     last_eliciting: Option<Instant>,
     /// When the oldest outstanding packet becomes lost by time.
@@ -131,7 +151,7 @@ impl SentPackets {
 
     /// Whether any packet is outstanding that elicits an acknowledgement.
     pub(crate) fn has_eliciting(&self) -> bool {
-        self.eliciting > 0
+        self.outstanding > 0
     }
 
     pub(crate) fn last_eliciting(&self) -> Option<Instant> {
@@ -156,21 +176,22 @@ impl SentPackets {
         eliciting: bool,
         totals: &mut Totals,
     ) {
+        if self.packets.is_empty() {
+            self.trim(now);
+        }
+        let before = self.frames.len() - frames;
         let size = if eliciting { size as u16 } else { 0 };
         self.packets.push_back(SentPacket {
             at: now,
-            size,
-            // Nobody answers it, so it must not hold the ring.
-            state: if eliciting {
-                State::Outstanding
-            } else {
-                State::Done
-            },
+            first_frame: self.frames_base.wrapping_add(before as u32),
             frames: frames as u16,
+            size,
+            // Nobody answers one that does not elicit, so it must not hold the ring.
+            skip: u32::from(!eliciting),
         });
         totals.in_flight += u64::from(size);
         if eliciting {
-            self.eliciting += 1;
+            self.outstanding += 1;
             self.last_eliciting = Some(now);
         } else {
             self.forget_old();
@@ -193,37 +214,28 @@ impl SentPackets {
         }
         let mut outcome = AckOutcome::default();
         let largest_is_new = self.largest_acked.is_none_or(|old| ack.largest() > old);
-        // Ranges descend: the frames before those of a range's first packet are counted once.
-        let mut cursor = Cursor::at_end(self);
         for range in ack.ranges() {
-            if *range.end() < self.base {
+            let Some(last) = range.end().checked_sub(self.base) else {
                 break;
-            }
-            let first = range.start().saturating_sub(self.base) as usize;
-            let last = (range.end() - self.base) as usize;
-            for index in (first..=last).rev() {
-                let Some(packet) = self.packets.get(index) else {
-                    continue;
-                };
-                if packet.state == State::Done {
-                    continue;
-                }
-                let packet = packet.clone();
+            };
+            let (first, last) = (
+                range.start().saturating_sub(self.base) as usize,
+                last as usize,
+            );
+            let mut next = self.outstanding_within(first, last);
+            while let Some(index) = next {
+                let packet = self.settle(index, totals, &mut acked);
+                outcome.note(&packet);
                 if largest_is_new && self.base + index as u64 == ack.largest() {
                     outcome.rtt_sample = Some(now.since(packet.at));
                 }
-                outcome.bytes += u64::from(packet.size);
-                let newest = outcome
-                    .newest_sent
-                    .map_or(packet.at, |at| at.max(packet.at));
-                outcome.newest_sent = Some(newest);
-                let frames = cursor.frames_of(self, index);
-                for frame in frames {
-                    if let Some(frame) = self.frames.get(frame) {
-                        acked(frame.clone());
-                    }
-                }
-                self.retire(index, totals);
+                next = index
+                    .checked_sub(1)
+                    .and_then(|below| self.outstanding_within(first, below));
+            }
+            // All of the range is done: who comes here again passes it in one step.
+            if let Some(packet) = self.packets.get_mut(last) {
+                packet.skip = packet.skip.max((last - first + 1) as u32);
             }
         }
         self.largest_acked = self.largest_acked.max(Some(ack.largest()));
@@ -245,34 +257,17 @@ impl SentPackets {
             return outcome;
         };
         let delay = rtt.loss_delay();
-        let mut frame = 0;
-        let candidates = largest_acked.saturating_sub(self.base) as usize;
-        for index in 0..candidates.min(self.packets.len()) {
-            let Some(packet) = self.packets.get(index).cloned() else {
-                break;
-            };
-            let frames = frame..frame + usize::from(packet.frames);
-            frame = frames.end;
-            if packet.state == State::Done {
-                continue;
-            }
-            let number = self.base + index as u64;
-            let by_number = number + PACKET_THRESHOLD <= largest_acked;
+        while self.base < largest_acked
+            && let Some(packet) = self.packets.front()
+        {
+            let by_number = self.base + PACKET_THRESHOLD <= largest_acked;
             if !by_number && packet.at + delay > now {
                 // Later ones were sent later: this is the first to become due.
                 self.loss_time = Some(packet.at + delay);
                 break;
             }
-            outcome.note(&packet);
-            totals.lost += 1;
-            for index in frames {
-                if let Some(frame) = self.frames.get(index) {
-                    lost(frame.clone());
-                }
-            }
-            self.retire(index, totals);
+            self.lose_front(totals, &mut outcome, &mut lost);
         }
-        self.forget_old();
         outcome
     }
 
@@ -285,17 +280,8 @@ impl SentPackets {
         mut lost: impl FnMut(SentFrame),
     ) -> LossOutcome {
         let mut outcome = LossOutcome::default();
-        while self.packets.len() - self.eliciting > SETTLED_MAX {
-            let Some(packet) = self.packets.front().cloned() else {
-                break;
-            };
-            outcome.note(&packet);
-            totals.lost += 1;
-            for frame in self.frames.iter().take(usize::from(packet.frames)) {
-                lost(frame.clone());
-            }
-            self.retire(0, totals);
-            self.forget_old();
+        while self.packets.len() - self.outstanding > SETTLED_MAX {
+            self.lose_front(totals, &mut outcome, &mut lost);
         }
         outcome
     }
@@ -303,18 +289,9 @@ impl SentPackets {
     /// The frames of the oldest outstanding packet, to be sent again as a probe. The packet stays
     /// outstanding: it may yet be acknowledged.
     pub(crate) fn probe(&self, mut resend: impl FnMut(SentFrame)) {
-        let mut frame = 0;
-        for packet in &self.packets {
-            let frames = frame..frame + usize::from(packet.frames);
-            frame = frames.end;
-            if packet.state == State::Outstanding {
-                for index in frames {
-                    if let Some(frame) = self.frames.get(index) {
-                        resend(frame.clone());
-                    }
-                }
-                return;
-            }
+        let oldest = self.packets.front().map_or(0, |packet| packet.frames);
+        for frame in self.frames.iter().take(usize::from(oldest)) {
+            resend(frame.clone());
         }
     }
 
@@ -322,69 +299,93 @@ impl SentPackets {
     /// forgotten. Numbers go on.
     pub(crate) fn discard(&mut self, totals: &mut Totals) {
         for packet in &self.packets {
-            if packet.state == State::Outstanding {
+            if packet.is_outstanding() {
                 totals.in_flight -= u64::from(packet.size);
             }
         }
         self.base = self.next();
         self.packets = VecDeque::new();
         self.frames = VecDeque::new();
-        self.eliciting = 0;
+        self.outstanding = 0;
         self.last_eliciting = None;
         self.loss_time = None;
     }
 
-    fn retire(&mut self, index: usize, totals: &mut Totals) {
-        if let Some(packet) = self.packets.get_mut(index)
-            && packet.state == State::Outstanding
-        {
-            packet.state = State::Done;
-            totals.in_flight -= u64::from(packet.size);
-            self.eliciting -= 1;
+    /// The last outstanding packet of the ring's places `first` to `last`. On the way it shortens
+    /// the way for the next search (path halving), so that a search costs a logarithm at most, in
+    /// the mean.
+    fn outstanding_within(&mut self, first: usize, last: usize) -> Option<usize> {
+        let mut at = last;
+        while at >= first {
+            let skip = self.packets.get(at)?.skip;
+            if skip == 0 {
+                return Some(at);
+            }
+            let below = at.checked_sub(skip as usize)?;
+            let further = self.packets.get(below).map_or(0, |packet| packet.skip);
+            if let Some(packet) = self.packets.get_mut(at) {
+                packet.skip = skip.saturating_add(further);
+            }
+            at = below;
         }
+        None
+    }
+
+    /// The outstanding packet in this place of the ring has met its fate, of which `tell` hears for
+    /// each of its frames.
+    fn settle(
+        &mut self,
+        index: usize,
+        totals: &mut Totals,
+        tell: &mut impl FnMut(SentFrame),
+    ) -> SentPacket {
+        let packet = &mut self.packets[index];
+        packet.skip = 1;
+        let packet = *packet;
+        self.outstanding -= 1;
+        totals.in_flight -= u64::from(packet.size);
+        let first = packet.first_frame.wrapping_sub(self.frames_base) as usize;
+        for frame in self.frames.range(first..first + usize::from(packet.frames)) {
+            tell(frame.clone());
+        }
+        packet
+    }
+
+    /// Declares the first packet of the ring lost.
+    fn lose_front(
+        &mut self,
+        totals: &mut Totals,
+        outcome: &mut LossOutcome,
+        lost: &mut impl FnMut(SentFrame),
+    ) {
+        let packet = self.settle(0, totals, lost);
+        outcome.note(&packet);
+        totals.lost += 1;
+        self.forget_old();
     }
 
     /// Drops what is done from the front of both rings.
     fn forget_old(&mut self) {
+        let mut frames = 0;
         while let Some(packet) = self.packets.front()
-            && packet.state == State::Done
+            && !packet.is_outstanding()
         {
-            let frames = usize::from(packet.frames);
+            frames += usize::from(packet.frames);
             self.packets.pop_front();
-            self.frames.drain(..frames);
             self.base += 1;
         }
-    }
-}
-
-/// Finds the frames of packets that are asked for in descending order.
-struct Cursor {
-    /// The packet that was asked for last.
-    index: usize,
-    /// Where its frames begin.
-    frame: usize,
-}
-
-impl Cursor {
-    fn at_end(sent: &SentPackets) -> Self {
-        Self {
-            index: sent.packets.len(),
-            frame: sent.frames.len(),
-        }
+        self.frames.drain(..frames);
+        self.frames_base = self.frames_base.wrapping_add(frames as u32);
     }
 
-    fn frames_of(&mut self, sent: &SentPackets, index: usize) -> Range<usize> {
-        let mut end = self.frame;
-        while self.index > index {
-            self.index -= 1;
-            end = self.frame;
-            let frames = sent
-                .packets
-                .get(self.index)
-                .map_or(0, |packet| packet.frames);
-            self.frame -= usize::from(frames);
+    /// Gives memory back that a burst needed, when it was long ago: while there is traffic the rings
+    /// keep their size.
+    fn trim(&mut self, now: Instant) {
+        let used = |at: Instant| now.since(at) < UNUSED_AFTER;
+        if !self.last_eliciting.is_some_and(used) {
+            self.packets.shrink_to(RING_MIN);
+            self.frames.shrink_to(RING_MIN);
         }
-        self.frame..end
     }
 }
 

@@ -152,3 +152,83 @@ fn h21_answers_that_nobody_acknowledges_are_not_kept_for_ever() {
     assert_eq!((totals.in_flight, totals.lost), (0, 2));
     assert_eq!(sent.next(), 100_002);
 }
+
+#[test]
+fn rings_give_their_memory_back_after_a_pause() {
+    let (mut sent, mut totals) = sent(1000);
+    let all: Vec<u64> = (0..1000).collect();
+    on_ack(&mut sent, &mut totals, at(1010), &all).unwrap();
+    sent.on_sent(at(1020), 40, 0, false, &mut totals);
+    assert!(sent.packets.capacity() >= 1000, "traffic goes on");
+    sent.on_sent(at(2020), 40, 0, false, &mut totals);
+    assert!(sent.packets.capacity() <= 8 && sent.frames.capacity() <= 8);
+}
+
+/// What is newly told costs; what was told before, behind however many holes, does not.
+#[test]
+fn h15_holes_do_not_make_acknowledgements_dear() {
+    let (mut sent, mut totals) = sent(100_000);
+    let mut told = 0;
+    for largest in (0..100_000u64).step_by(50) {
+        // Every tenth is missing, up to 256 ranges back.
+        let first = largest.saturating_sub(2500);
+        let numbers: Vec<u64> = (first..=largest).filter(|n| n % 10 != 3).collect();
+        let (_, streams) = on_ack(&mut sent, &mut totals, at(100_000), &numbers).unwrap();
+        told += streams.len();
+    }
+    assert_eq!(told, 99_951 - 9_995, "each once");
+    assert_eq!(totals.in_flight, (49 + 9_995) * 1000);
+    // The way past a settled run has become short.
+    let steps = |sent: &SentPackets, mut at: usize| {
+        let mut steps = 0;
+        while let Some(skip) = sent
+            .packets
+            .get(at)
+            .map(|packet| packet.skip)
+            .filter(|&s| s > 0)
+        {
+            steps += 1;
+            let Some(below) = at.checked_sub(skip as usize) else {
+                break;
+            };
+            at = below;
+        }
+        steps
+    };
+    let longest = (0..sent.packets.len()).map(|at| steps(&sent, at)).max();
+    assert!(longest <= Some(16), "{longest:?}");
+}
+
+proptest::proptest! {
+    /// Whatever is acknowledged in whatever order, the rings agree with a plain list.
+    #[test]
+    fn behaves_as_a_list(steps in proptest::collection::vec((0u64..60, 1u64..8, 1u64..6), 1..60)) {
+        use proptest::prelude::*;
+        let (mut sent, mut totals) = sent(0);
+        let mut waiting = std::collections::BTreeSet::new();
+        let mut clock = 0;
+        for (back, len, more) in steps {
+            for _ in 0..more {
+                let number = sent.next();
+                sent.note(SentFrame::Stream { id: number, range: 0..1, fin: false });
+                sent.on_sent(at(clock), 1000, 1, true, &mut totals);
+                waiting.insert(number);
+                clock += 1;
+            }
+            let last = sent.next() - 1;
+            let start = last.saturating_sub(back);
+            let numbers: Vec<u64> = (start..=last.min(start + len)).collect();
+            let (_, mut streams) = on_ack(&mut sent, &mut totals, at(clock), &numbers).unwrap();
+            streams.sort_unstable();
+            let expected: Vec<u64> = numbers.into_iter().filter(|n| waiting.remove(n)).collect();
+            prop_assert_eq!(streams, expected);
+            let (_, gone) = lost(&mut sent, &mut totals, at(clock));
+            for number in gone {
+                prop_assert!(waiting.remove(&number));
+            }
+            prop_assert_eq!(totals.in_flight, waiting.len() as u64 * 1000);
+            prop_assert_eq!(sent.has_eliciting(), !waiting.is_empty());
+            prop_assert_eq!(waiting.first().copied().unwrap_or(sent.next()), sent.base);
+        }
+    }
+}
