@@ -35,7 +35,7 @@ mod violation;
 
 pub use address_gate::AddressGate;
 pub use config::Config;
-pub use connection::{Connection, Stats};
+pub use connection::{Connection, Counters, Stats};
 pub use datagram::{Ecn, Meta, Transmit};
 pub use endpoint::{Accept, ConnectError, Endpoint, EndpointStats};
 pub use event::{CloseReason, Completion, ConnectionHandle, Event, Request};

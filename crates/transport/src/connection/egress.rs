@@ -80,7 +80,7 @@ impl Connection {
 
     /// Length of a full datagram. Until the handshake is confirmed its packets may go along, which
     /// have to take every path.
-    fn datagram_len(&self) -> usize {
+    pub(super) fn datagram_len(&self) -> usize {
         let Some(peer) = self.peer.as_ref().filter(|_| self.confirmed) else {
             return DATAGRAM_MIN;
         };
@@ -228,7 +228,7 @@ impl Connection {
             .sent
             .on_sent(now, len, frames, eliciting, &mut self.totals);
         space.probes = space.probes.saturating_sub(u8::from(eliciting));
-        self.packets_sent += 1;
+        self.notes.counters.packets_sent += 1;
         if !eliciting {
             self.shed_sent(now, plan.epoch);
         }
@@ -343,10 +343,15 @@ impl Connection {
             self.ping_due = false;
             Writer::new(out).u8(frame::PING);
         }
-        self.streams.write_frames(limit, out, &mut note);
+        let counters = &mut self.notes.counters;
+        self.streams.write_frames(limit, out, &mut |frame| {
+            counters.note_frame(&frame);
+            note(frame);
+        });
     }
 
     fn on_datagram_sent(&mut self, now: Instant, len: usize, eliciting: bool) {
+        self.notes.on_datagram_sent(len);
         if !self.validated {
             self.unvalidated_sent += len as u64;
         }
@@ -408,6 +413,6 @@ impl Connection {
         let len = out.len() - start;
         let space = &mut self.spaces[index(epoch)];
         space.sent.on_sent(now, len, 0, false, &mut self.totals);
-        self.packets_sent += 1;
+        self.notes.counters.packets_sent += 1;
     }
 }

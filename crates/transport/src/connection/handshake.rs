@@ -205,6 +205,7 @@ impl Connection {
 
     fn on_connected(&mut self, now: Instant) {
         self.state = State::Open;
+        self.notes.on_connected(now);
         self.timers.on_connected(now, self.idle_after());
         self.streams.push_event(Event::Connected);
         if self.side == Side::Server {

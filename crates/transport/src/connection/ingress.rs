@@ -19,9 +19,14 @@ use super::{Connection, DATAGRAM_MIN, EARLY_BYTES_MAX, EARLY_DATAGRAMS_MAX};
 impl Connection {
     /// Takes in a datagram that is for this connection. Its packets are opened in place.
     pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: &mut [u8], drops: &mut Drops) {
+        self.notes.on_datagram_received(datagram.len());
         if !self.validated {
             self.unvalidated_received += datagram.len() as u64;
         }
+        self.unpack(now, datagram, drops);
+    }
+
+    fn unpack(&mut self, now: Instant, datagram: &mut [u8], drops: &mut Drops) {
         let was_handshaking = self.is_handshaking();
         let whole = datagram.len();
         let mut first_dcid = None;
@@ -29,24 +34,29 @@ impl Connection {
         while !rest.is_empty() && !self.is_gone() {
             let packet = match PartialPacket::parse(rest) {
                 Ok(packet) => packet,
-                Err(reason) => return drops.count(reason),
+                Err(reason) => return self.drop_packet(reason, drops),
             };
             let (bytes, behind) = rest.split_at_mut(packet.len());
             rest = behind;
             // RFC 9000 §12.2: packets of one datagram are for one connection.
             if *first_dcid.get_or_insert(packet.dcid()) != packet.dcid() {
-                drops.count(DropReason::UnknownConnection);
+                self.drop_packet(DropReason::UnknownConnection, drops);
                 continue;
             }
             if let Err(reason) = self.handle_packet(now, &packet, bytes, whole) {
-                drops.count(reason);
+                self.drop_packet(reason, drops);
             }
         }
         if was_handshaking && self.is_open() {
             for mut datagram in core::mem::take(&mut self.early) {
-                self.handle_datagram(now, &mut datagram, drops);
+                self.unpack(now, &mut datagram, drops);
             }
         }
+    }
+
+    fn drop_packet(&mut self, reason: DropReason, drops: &mut Drops) {
+        self.notes.counters.packets_dropped += 1;
+        drops.count(reason);
     }
 
     fn handle_packet(
@@ -78,7 +88,7 @@ impl Connection {
             return Err(DropReason::Unexpected);
         }
         let opened = self.open_packet(now, epoch, packet, bytes)?;
-        self.packets_received += 1;
+        self.notes.counters.packets_received += 1;
         if self.side == Side::Client {
             self.on_server_packet(scid);
         }

@@ -33,6 +33,7 @@ pub(super) struct DataKeys {
     failures: u64,
     /// Lowest packet number opened under the current key.
     lowest_opened: Option<u64>,
+    updates: u64,
 }
 
 /// Why a packet did not open, and whether the connection has to end for it.
@@ -55,6 +56,7 @@ impl DataKeys {
             since: None,
             failures: 0,
             lowest_opened: None,
+            updates: 0,
         }
     }
 
@@ -65,6 +67,11 @@ impl DataKeys {
     /// The key phase bit of what is sent.
     pub(super) fn phase(&self) -> bool {
         self.phase
+    }
+
+    /// How often the keys were updated.
+    pub(super) fn updates(&self) -> u64 {
+        self.updates
     }
 
     /// Reads the packet number of a packet.
@@ -155,6 +162,7 @@ impl DataKeys {
         self.previous_is_first = self.current.is_none();
         self.previous = self.current.replace(next);
         self.phase = !self.phase;
+        self.updates += 1;
         self.sealed = 0;
         self.since = None;
         self.lowest_opened = None;

@@ -8,6 +8,7 @@ mod ingress;
 mod keys;
 mod recovery;
 mod space;
+mod stats;
 mod timers;
 
 use core::net::SocketAddr;
@@ -29,6 +30,8 @@ use handshake::Admitted;
 pub(crate) use handshake::ChallengeState;
 use keys::SpaceKeys;
 use space::Space;
+use stats::Notes;
+pub use stats::{Counters, Stats};
 use timers::Timers;
 
 /// What every datagram of a handshake is padded to, and every path takes.
@@ -87,8 +90,7 @@ pub struct Connection {
     /// What stateless resets from the peer end with.
     reset_token: Option<ResetToken>,
     request: Option<Request>,
-    packets_sent: u64,
-    packets_received: u64,
+    notes: Notes,
 }
 
 /// What a new connection starts from.
@@ -102,24 +104,6 @@ pub(crate) struct Start {
     pub(crate) session: Box<dyn Session>,
     /// Server only: what the gate said.
     pub(crate) admission: Option<crate::Admission>,
-}
-
-/// Counters of a connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Smoothed round-trip time.
-    pub srtt: Duration,
-    /// Congestion window in bytes.
-    pub cwnd: u64,
-    /// Bytes sent, neither acknowledged nor lost.
-    pub bytes_in_flight: u64,
-    /// Packets sent.
-    pub packets_sent: u64,
-    /// Packets received and authenticated.
-    pub packets_received: u64,
-    /// Packets declared lost.
-    pub packets_lost: u64,
 }
 
 impl Connection {
@@ -173,8 +157,7 @@ impl Connection {
             early: Vec::new(),
             reset_token: None,
             request: None,
-            packets_sent: 0,
-            packets_received: 0,
+            notes: Notes::new(start.now),
             config,
         };
         if start.side == Side::Client {
@@ -329,18 +312,6 @@ impl Connection {
             Ok(())
         } else {
             Err(StreamError::NotOpen)
-        }
-    }
-
-    /// Counters of the connection.
-    pub fn stats(&self) -> Stats {
-        Stats {
-            srtt: self.rtt.smoothed(),
-            cwnd: self.congestion.window(),
-            bytes_in_flight: self.totals.in_flight,
-            packets_sent: self.packets_sent,
-            packets_received: self.packets_received,
-            packets_lost: self.totals.lost,
         }
     }
 

@@ -94,6 +94,7 @@ impl Connection {
     }
 
     fn on_losses(&mut self, now: Instant, outcome: &LossOutcome) {
+        self.notes.counters.bytes_lost += outcome.bytes;
         let (Some(newest), Some(oldest)) = (outcome.newest_sent, outcome.oldest_sent) else {
             return;
         };
@@ -177,6 +178,7 @@ impl Connection {
             return;
         }
         self.pto_count += 1;
+        self.notes.counters.probe_timeouts += 1;
         self.timers.on_probe(now);
         self.spaces[index(epoch)].probes = PROBES;
         for epoch in EPOCHS {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crypto::{Random, Secret};
 use internet::{ConnectionId, ConnectionIds, Drops, Route};
 
-use crate::connection::{Connection, Start};
+use crate::connection::{Connection, Counters, Start};
 use crate::datagram::{Meta, Transmit};
 use crate::event::{CloseReason, Completion, ConnectionHandle, Event, Request};
 use crate::gate::{Gate, Load};
@@ -58,6 +58,8 @@ pub struct EndpointStats {
     pub resets: u64,
     /// Datagrams and packets dropped, by reason.
     pub drops: Drops,
+    /// What happened on all connections, those that are gone included.
+    pub counters: Counters,
 }
 
 /// The accepting half of an endpoint.
@@ -296,11 +298,18 @@ impl Endpoint {
         self.table.handles()
     }
 
-    /// Counters of the endpoint.
+    /// Counters of the endpoint. Adds up those of every connection, so ask once in a while.
     pub fn stats(&self) -> EndpointStats {
         EndpointStats {
             connections: self.table.len(),
             half_open: self.table.half_open(),
+            counters: self
+                .table
+                .connections()
+                .fold(self.stats.counters, |mut all, connection| {
+                    all += connection.counters();
+                    all
+                }),
             ..self.stats
         }
     }
@@ -348,7 +357,7 @@ impl Endpoint {
             }
             self.on_handshake_end(now, oldest);
             // Nobody was told of it: it goes at once.
-            self.table.remove(oldest);
+            self.remove(oldest);
         }
     }
 
@@ -359,8 +368,16 @@ impl Endpoint {
             .get_mut(handle)
             .is_some_and(|found| found.is_gone())
         {
-            self.table.remove(handle);
+            self.remove(handle);
         }
+    }
+
+    /// Forgets a connection, but not what happened on it.
+    fn remove(&mut self, handle: ConnectionHandle) {
+        if let Some(connection) = self.table.get_mut(handle) {
+            self.stats.counters += connection.counters();
+        }
+        self.table.remove(handle);
     }
 }
 

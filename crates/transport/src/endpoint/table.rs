@@ -59,6 +59,10 @@ impl Table {
         self.entries.keys().copied()
     }
 
+    pub(super) fn connections(&self) -> impl Iterator<Item = &Connection> {
+        self.entries.values().map(|entry| &*entry.connection)
+    }
+
     pub(super) fn insert(&mut self, connection: Connection) -> ConnectionHandle {
         let handle = ConnectionHandle(self.next);
         self.next += 1;

@@ -31,6 +31,20 @@ impl Rtt {
         self.smoothed
     }
 
+    pub(crate) fn latest(&self) -> Duration {
+        self.latest
+    }
+
+    /// Mean deviation.
+    pub(crate) fn variation(&self) -> Duration {
+        self.variation
+    }
+
+    /// The shortest sample.
+    pub(crate) fn min(&self) -> Option<Duration> {
+        self.min
+    }
+
     /// Takes in a sample. `ack_delay` is how long the peer says that it held the acknowledgement
     /// back, already capped to what it may.
     pub(crate) fn update(&mut self, sample: Duration, ack_delay: Duration) {

@@ -8,6 +8,7 @@ mod message;
 mod receive;
 mod send;
 mod send_buffer;
+mod stats;
 
 pub(crate) use assembler::Assembler;
 #[cfg(feature = "danger-fuzzing")]
