@@ -20,6 +20,10 @@ pub(crate) trait Controller: Send {
     /// several probe timeouts (RFC 9002 §7.6).
     fn on_loss(&mut self, now: Instant, sent: Instant, persistent: bool);
 
+    /// Packets of `bytes` that had been declared lost have arrived after all; the newest of them was
+    /// sent at `sent`.
+    fn on_spurious_loss(&mut self, _now: Instant, _sent: Instant, _bytes: u64) {}
+
     /// How many bytes may be in flight.
     fn window(&self) -> u64;
 

@@ -16,6 +16,10 @@ use super::space::{EPOCHS, Space, index};
 /// Packets sent when a probe timeout passes (RFC 9002 §6.2.4).
 const PROBES: u8 = 2;
 
+/// The first probe does not come sooner than this: on a short path nobody answers at once who has
+/// something else to do.
+const FIRST_PROBE_MIN: Duration = Duration::from_millis(10);
+
 impl Connection {
     pub(super) fn on_ack(
         &mut self,
@@ -43,7 +47,11 @@ impl Connection {
                 Epoch::Data => ack.delay.min(self.peer_ack_delay()),
                 Epoch::Initial | Epoch::Handshake => Duration::ZERO,
             };
-            self.rtt.update(sample, delay);
+            self.rtt.update(now, sample, delay);
+        }
+        if let Some(newest) = outcome.spurious.newest_sent {
+            let bytes = outcome.spurious.bytes;
+            self.congestion.on_spurious_loss(now, newest, bytes);
         }
         self.detect_losses(now, epoch);
         if let Some(newest) = outcome.newest_sent {
@@ -95,11 +103,11 @@ impl Connection {
 
     fn on_losses(&mut self, now: Instant, outcome: &LossOutcome) {
         self.notes.counters.bytes_lost += outcome.bytes;
-        let (Some(newest), Some(oldest)) = (outcome.newest_sent, outcome.oldest_sent) else {
+        let Some(newest) = outcome.newest_sent else {
             return;
         };
         let pto = self.rtt.pto() + self.peer_ack_delay();
-        let persistent = newest.since(oldest) > pto * PERSISTENT_CONGESTION_PTOS;
+        let persistent = outcome.silence > pto * PERSISTENT_CONGESTION_PTOS;
         self.congestion.on_loss(now, newest, persistent);
     }
 
@@ -158,7 +166,15 @@ impl Connection {
         };
         let factor = 1u32 << self.pto_count.min(10);
         // A path that is slower than the cap is probed at its own pace.
-        (base * factor).min(cap.max(base))
+        let delay = (base * factor).min(cap.max(base));
+        let first = epoch == Epoch::Data && self.pto_count == 0;
+        if first && self.rtt.first_sample_at().is_some() {
+            // RFC 8985 §7.2: whatever the variation, two round trips without an answer are a reason
+            // to ask. The peer holds its answer back for a quarter of one (docs/PROTOCOL.md §4.5).
+            delay.min((self.rtt.smoothed() * 2).max(FIRST_PROBE_MIN))
+        } else {
+            delay
+        }
     }
 
     /// The loss detection timer has fired (RFC 9002 §A.9).

@@ -48,6 +48,8 @@ pub struct Counters {
     pub packets_received: u64,
     /// Packets declared lost.
     pub packets_lost: u64,
+    /// Those of them that were acknowledged after all: they were only late.
+    pub packets_late: u64,
     /// Packets that arrived for a connection and were dropped, for whatever reason.
     pub packets_dropped: u64,
     /// UDP payloads sent.
@@ -84,6 +86,7 @@ impl AddAssign for Counters {
         self.packets_sent += other.packets_sent;
         self.packets_received += other.packets_received;
         self.packets_lost += other.packets_lost;
+        self.packets_late += other.packets_late;
         self.packets_dropped += other.packets_dropped;
         self.datagrams_sent += other.datagrams_sent;
         self.datagrams_received += other.datagrams_received;
@@ -155,6 +158,7 @@ impl Connection {
         };
         Counters {
             packets_lost: self.totals.lost,
+            packets_late: self.totals.spurious,
             stream_bytes_resent: noted
                 .stream_bytes_sent
                 .saturating_sub(self.streams.data_sent()),

@@ -1,6 +1,8 @@
 //! Loss recovery (RFC 9002).
 
+mod lost;
 mod received;
+mod reordering;
 mod rtt;
 mod sent;
 

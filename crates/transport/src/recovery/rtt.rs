@@ -1,6 +1,7 @@
 use core::time::Duration;
 
 use super::GRANULARITY;
+use crate::Instant;
 
 /// Before the first sample (a first probe after 300 ms).
 const INITIAL: Duration = Duration::from_millis(100);
@@ -12,6 +13,7 @@ pub(crate) struct Rtt {
     smoothed: Duration,
     variation: Duration,
     min: Option<Duration>,
+    first_sample_at: Option<Instant>,
 }
 
 impl Default for Rtt {
@@ -21,6 +23,7 @@ impl Default for Rtt {
             smoothed: INITIAL,
             variation: INITIAL / 2,
             min: None,
+            first_sample_at: None,
         }
     }
 }
@@ -45,10 +48,16 @@ impl Rtt {
         self.min
     }
 
+    /// When the first sample came.
+    pub(crate) fn first_sample_at(&self) -> Option<Instant> {
+        self.first_sample_at
+    }
+
     /// Takes in a sample. `ack_delay` is how long the peer says that it held the acknowledgement
     /// back, already capped to what it may.
-    pub(crate) fn update(&mut self, sample: Duration, ack_delay: Duration) {
+    pub(crate) fn update(&mut self, now: Instant, sample: Duration, ack_delay: Duration) {
         self.latest = sample;
+        self.first_sample_at.get_or_insert(now);
         let Some(min) = self.min else {
             self.min = Some(sample);
             self.smoothed = sample;
@@ -73,9 +82,9 @@ impl Rtt {
         self.smoothed + (self.variation * 4).max(GRANULARITY)
     }
 
-    /// How long after a later packet's acknowledgement a packet counts as lost (RFC 9002 §6.1.2).
-    pub(crate) fn loss_delay(&self) -> Duration {
-        (self.latest.max(self.smoothed) * 9 / 8).max(GRANULARITY)
+    /// How long the way there and back takes at present (RFC 9002 §6.1.2).
+    pub(crate) fn current(&self) -> Duration {
+        self.latest.max(self.smoothed)
     }
 }
 
@@ -89,23 +98,23 @@ mod tests {
     fn first_sample_replaces_the_guess() {
         let mut rtt = Rtt::default();
         assert_eq!(rtt.pto(), 300 * MS);
-        rtt.update(40 * MS, Duration::ZERO);
+        rtt.update(Instant::ZERO, 40 * MS, Duration::ZERO);
         assert_eq!(rtt.smoothed(), 40 * MS);
         assert_eq!(rtt.pto(), 120 * MS);
-        assert_eq!(rtt.loss_delay(), 45 * MS);
+        assert_eq!((rtt.current(), rtt.min()), (40 * MS, Some(40 * MS)));
     }
 
     #[test]
     fn a_peers_delay_never_takes_a_sample_below_the_minimum() {
         let mut rtt = Rtt::default();
-        rtt.update(40 * MS, Duration::ZERO);
-        rtt.update(48 * MS, 25 * MS);
+        rtt.update(Instant::ZERO, 40 * MS, Duration::ZERO);
+        rtt.update(Instant::ZERO, 48 * MS, 25 * MS);
         assert_eq!(
             rtt.smoothed(),
             41 * MS,
             "believed: 23 ms would be below the minimum"
         );
-        rtt.update(80 * MS, 25 * MS);
+        rtt.update(Instant::ZERO, 80 * MS, 25 * MS);
         assert_eq!(rtt.smoothed(), (41 * MS * 7 + 55 * MS) / 8);
     }
 }

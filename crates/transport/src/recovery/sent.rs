@@ -2,7 +2,9 @@ use core::ops::Range;
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use super::{PACKET_THRESHOLD, Rtt};
+use super::Rtt;
+use super::lost::{LostPackets, Spurious};
+use super::reordering::Reordering;
 use crate::Instant;
 use crate::frame::Ack;
 use crate::violation::{Violation, code};
@@ -12,6 +14,9 @@ const UNUSED_AFTER: Duration = Duration::from_secs(1);
 
 /// To so many entries.
 const RING_MIN: usize = 4;
+
+/// A packet that was declared lost is remembered for so many times as long as it took to declare it.
+const LOST_FORGOTTEN_AFTER: u32 = 4;
 
 /// So many packets that are of no further interest are kept behind one that is outstanding.
 const SETTLED_MAX: usize = 4096;
@@ -75,6 +80,8 @@ pub(crate) struct Totals {
     pub(crate) in_flight: u64,
     /// Packets declared lost.
     pub(crate) lost: u64,
+    /// Those of them that arrived after all.
+    pub(crate) spurious: u64,
 }
 
 /// What an acknowledgement brought.
@@ -87,6 +94,8 @@ pub(crate) struct AckOutcome {
     pub(crate) newest_sent: Option<Instant>,
     /// The largest number is new and its packet's round trip is this long.
     pub(crate) rtt_sample: Option<Duration>,
+    /// What had been declared lost and was not.
+    pub(crate) spurious: Spurious,
 }
 
 /// What loss detection brought.
@@ -96,8 +105,10 @@ pub(crate) struct LossOutcome {
     pub(crate) bytes: u64,
     /// When the newest of them was sent.
     pub(crate) newest_sent: Option<Instant>,
-    /// When the oldest of them was sent.
-    pub(crate) oldest_sent: Option<Instant>,
+    /// For how long nothing got through that was sent: between the first and the last of the lost
+    /// packets, none between them acknowledged, and all sent after the first round-trip time sample
+    /// (RFC 9002 §7.6.2).
+    pub(crate) silence: Duration,
 }
 
 impl AckOutcome {
@@ -109,10 +120,8 @@ impl AckOutcome {
 
 impl LossOutcome {
     fn note(&mut self, packet: &SentPacket) {
-        let at = packet.at;
         self.bytes += u64::from(packet.size);
-        self.oldest_sent = Some(self.oldest_sent.map_or(at, |oldest| oldest.min(at)));
-        self.newest_sent = Some(self.newest_sent.map_or(at, |newest| newest.max(at)));
+        self.newest_sent = self.newest_sent.max(Some(packet.at));
     }
 }
 
@@ -137,6 +146,12 @@ pub(crate) struct SentPackets {
     last_eliciting: Option<Instant>,
     /// When the oldest outstanding packet becomes lost by time.
     loss_time: Option<Instant>,
+    /// Packets that were declared lost of late.
+    lost: LostPackets,
+    reordering: Reordering,
+    /// When the first of the packets was sent that have left the ring since one that was
+    /// acknowledged: all of them lost.
+    silent_since: Option<Instant>,
 }
 
 impl SentPackets {
@@ -213,10 +228,16 @@ impl SentPackets {
             ));
         }
         let mut outcome = AckOutcome::default();
-        let largest_is_new = self.largest_acked.is_none_or(|old| ack.largest() > old);
+        let old_largest = self.largest_acked;
+        let largest_is_new = old_largest.is_none_or(|old| ack.largest() > old);
+        let lowest = self.lost.lowest().unwrap_or(self.base);
         for range in ack.ranges() {
-            let Some(last) = range.end().checked_sub(self.base) else {
+            if *range.end() < lowest {
                 break;
+            }
+            self.lost.on_acked(&range, &mut outcome.spurious);
+            let Some(last) = range.end().checked_sub(self.base) else {
+                continue;
             };
             let (first, last) = (
                 range.start().saturating_sub(self.base) as usize,
@@ -225,9 +246,13 @@ impl SentPackets {
             let mut next = self.outstanding_within(first, last);
             while let Some(index) = next {
                 let packet = self.settle(index, totals, &mut acked);
+                let number = self.base + index as u64;
                 outcome.note(&packet);
-                if largest_is_new && self.base + index as u64 == ack.largest() {
+                if largest_is_new && number == ack.largest() {
                     outcome.rtt_sample = Some(now.since(packet.at));
+                }
+                if old_largest.is_some_and(|largest| number < largest) {
+                    self.reordering.on_late();
                 }
                 next = index
                     .checked_sub(1)
@@ -238,12 +263,18 @@ impl SentPackets {
                 packet.skip = packet.skip.max((last - first + 1) as u32);
             }
         }
-        self.largest_acked = self.largest_acked.max(Some(ack.largest()));
+        self.largest_acked = old_largest.max(Some(ack.largest()));
+        if let Some(number) = outcome.spurious.lowest {
+            self.reordering.on_spurious(number, self.next());
+            self.silent_since = None;
+            totals.spurious += outcome.spurious.packets;
+        }
         self.forget_old();
         Ok(outcome)
     }
 
-    /// Declares packets lost (RFC 9002 §6.1); every frame that they carried goes to `lost`.
+    /// Declares packets lost (RFC 9002 §6.1, RFC 8985 §6.2); every frame that they carried goes to
+    /// `lost`.
     pub(crate) fn detect_losses(
         &mut self,
         now: Instant,
@@ -256,17 +287,25 @@ impl SentPackets {
         let Some(largest_acked) = self.largest_acked else {
             return outcome;
         };
-        let delay = rtt.loss_delay();
+        let delay = rtt.current() + self.reordering.window(rtt);
+        let threshold = self.reordering.packet_threshold();
+        self.lost.forget(now, delay * LOST_FORGOTTEN_AFTER);
         while self.base < largest_acked
             && let Some(packet) = self.packets.front()
         {
-            let by_number = self.base + PACKET_THRESHOLD <= largest_acked;
+            let number = self.base;
+            let by_number = threshold.is_some_and(|n| number + n <= largest_acked);
             if !by_number && packet.at + delay > now {
                 // Later ones were sent later: this is the first to become due.
                 self.loss_time = Some(packet.at + delay);
                 break;
             }
+            let sampled = rtt.first_sample_at().is_some_and(|at| at <= packet.at);
             self.lose_front(totals, &mut outcome, &mut lost);
+            if !sampled {
+                self.silent_since = None;
+            }
+            self.reordering.on_lost(number, self.next());
         }
         outcome
     }
@@ -309,6 +348,7 @@ impl SentPackets {
         self.outstanding = 0;
         self.last_eliciting = None;
         self.loss_time = None;
+        self.lost.clear();
     }
 
     /// The last outstanding packet of the ring's places `first` to `last`. On the way it shortens
@@ -359,8 +399,17 @@ impl SentPackets {
         lost: &mut impl FnMut(SentFrame),
     ) {
         let packet = self.settle(0, totals, lost);
+        let number = self.base;
         outcome.note(&packet);
         totals.lost += 1;
+        self.lost.push(number, packet.at, packet.size);
+        let silence = packet.at.since(*self.silent_since.get_or_insert(packet.at));
+        outcome.silence = outcome.silence.max(silence);
+        self.packets.pop_front();
+        self.base += 1;
+        let frames = usize::from(packet.frames);
+        self.frames.drain(..frames);
+        self.frames_base = self.frames_base.wrapping_add(frames as u32);
         self.forget_old();
     }
 
@@ -371,6 +420,10 @@ impl SentPackets {
             && !packet.is_outstanding()
         {
             frames += usize::from(packet.frames);
+            // One that was acknowledged; others have no size.
+            if packet.size > 0 {
+                self.silent_since = None;
+            }
             self.packets.pop_front();
             self.base += 1;
         }

@@ -59,7 +59,7 @@ fn stream(frame: &SentFrame) -> u64 {
 
 fn lost(sent: &mut SentPackets, totals: &mut Totals, now: Instant) -> (LossOutcome, Vec<u64>) {
     let mut rtt = Rtt::default();
-    rtt.update(Duration::from_millis(40), Duration::ZERO);
+    rtt.update(at(0), Duration::from_millis(40), Duration::ZERO);
     let mut streams = Vec::new();
     let outcome = sent.detect_losses(now, &rtt, totals, |frame| streams.push(stream(&frame)));
     (outcome, streams)
@@ -103,11 +103,11 @@ fn packets_three_behind_are_lost_and_nearer_ones_in_time() {
     let (outcome, streams) = lost(&mut sent, &mut totals, at(40));
     assert_eq!(streams, [0, 1]);
     assert_eq!(outcome.bytes, 2000);
-    // Nine eighths of 40 ms after it was sent.
-    assert_eq!(sent.loss_time(), Some(at(2) + Duration::from_millis(45)));
-    let (_, streams) = lost(&mut sent, &mut totals, at(47));
+    // Five quarters of 40 ms after it was sent.
+    assert_eq!(sent.loss_time(), Some(at(52)));
+    let (_, streams) = lost(&mut sent, &mut totals, at(52));
     assert_eq!(streams, [2]);
-    let (_, streams) = lost(&mut sent, &mut totals, at(48));
+    let (_, streams) = lost(&mut sent, &mut totals, at(53));
     assert_eq!(streams, [3]);
     assert_eq!(
         (totals.in_flight, totals.lost, sent.loss_time()),
@@ -116,7 +116,59 @@ fn packets_three_behind_are_lost_and_nearer_ones_in_time() {
 }
 
 #[test]
-fn a_late_acknowledgement_of_a_lost_packet_changes_nothing() {
+fn a_path_that_reorders_is_given_time_and_not_three_packets() {
+    let (mut sent, mut totals) = sent(20);
+    on_ack(&mut sent, &mut totals, at(40), &[4]).unwrap();
+    // What is overtaken by one or two shows it, before anything was declared lost.
+    on_ack(&mut sent, &mut totals, at(41), &[3, 4]).unwrap();
+    on_ack(&mut sent, &mut totals, at(42), &[3, 4, 10, 19]).unwrap();
+    let (outcome, streams) = lost(&mut sent, &mut totals, at(49));
+    assert_eq!((outcome.bytes, streams), (0, vec![]));
+    assert_eq!(sent.loss_time(), Some(at(50)));
+    let (_, streams) = lost(&mut sent, &mut totals, at(52));
+    assert_eq!(streams, [0, 1, 2]);
+}
+
+#[test]
+fn a_spurious_loss_is_told_once_and_widens_the_window() {
+    let (mut sent, mut totals) = sent(6);
+    on_ack(&mut sent, &mut totals, at(40), &[4]).unwrap();
+    assert_eq!(lost(&mut sent, &mut totals, at(40)).1, [0, 1]);
+    let (outcome, _) = on_ack(&mut sent, &mut totals, at(41), &[1, 2, 3, 4]).unwrap();
+    let spurious = outcome.spurious;
+    assert_eq!((spurious.packets, spurious.bytes), (1, 1000));
+    assert_eq!(spurious.newest_sent, Some(at(1)));
+    let (outcome, _) = on_ack(&mut sent, &mut totals, at(42), &[1, 2, 3, 4]).unwrap();
+    assert_eq!(outcome.spurious.packets, 0);
+    assert_eq!((totals.lost, totals.spurious), (2, 1));
+    sent.on_sent(at(50), 1000, 0, true, &mut totals);
+    sent.on_sent(at(51), 1000, 0, true, &mut totals);
+    on_ack(&mut sent, &mut totals, at(95), &[5, 7]).unwrap();
+    lost(&mut sent, &mut totals, at(95));
+    assert_eq!(sent.loss_time(), Some(at(50 + 40 + 20)));
+}
+
+#[test]
+fn only_what_was_sent_while_nothing_got_through_counts_as_silence() {
+    let silence = |acked: &[u64]| {
+        let (mut sent, mut totals) = sent(1000);
+        on_ack(&mut sent, &mut totals, at(1040), acked).unwrap();
+        lost(&mut sent, &mut totals, at(1040)).0.silence
+    };
+    let ms = Duration::from_millis;
+    assert_eq!(silence(&[999]), ms(996));
+    assert_eq!(silence(&[300, 999]), ms(995 - 300), "one got through");
+    // Before the first round-trip time sample nothing is known about timeouts.
+    let (mut sent, mut totals) = sent(1000);
+    on_ack(&mut sent, &mut totals, at(1040), &[999]).unwrap();
+    let mut rtt = Rtt::default();
+    rtt.update(at(800), ms(40), Duration::ZERO);
+    let outcome = sent.detect_losses(at(1040), &rtt, &mut totals, |_| {});
+    assert_eq!(outcome.silence, ms(996 - 800));
+}
+
+#[test]
+fn a_late_acknowledgement_of_a_lost_packet_changes_nothing_in_flight() {
     let (mut sent, mut totals) = sent(5);
     on_ack(&mut sent, &mut totals, at(40), &[4]).unwrap();
     lost(&mut sent, &mut totals, at(90));
