@@ -1,7 +1,10 @@
 //! Many connections behind one UDP address.
 
 mod incoming;
+mod keyed;
+mod slab;
 mod table;
+mod wheel;
 
 use core::net::SocketAddr;
 use std::collections::VecDeque;
@@ -101,12 +104,13 @@ impl Endpoint {
         Self::new(config, Some(Server { accept, ids }), random)
     }
 
-    fn new(config: Config, server: Option<Server>, random: Box<dyn Random>) -> Self {
+    fn new(config: Config, server: Option<Server>, mut random: Box<dyn Random>) -> Self {
+        let table = Table::new(&mut *random);
         Self {
             config: Arc::new(config),
             server,
             random,
-            table: Table::default(),
+            table,
             sending: VecDeque::new(),
             telling: VecDeque::new(),
             requesting: VecDeque::new(),
@@ -281,16 +285,24 @@ impl Endpoint {
         None
     }
 
-    /// When [`Endpoint::handle_timeout`] is due. May lie in the past: then at once.
+    /// When [`Endpoint::handle_timeout`] is to be called next. May lie in the past: then at once. It
+    /// may be that nothing turns out to be due then; drain and ask again all the same.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         self.table.next_timeout()
     }
 
     /// A connection, to use its streams or close it. `None` once it is gone.
     pub fn connection(&mut self, handle: ConnectionHandle) -> Option<&mut Connection> {
-        self.table.get_mut(handle)?;
-        self.touch(handle);
-        self.table.get_mut(handle)
+        let entry = self.table.entry_mut(handle)?;
+        if !entry.sending {
+            entry.sending = true;
+            self.sending.push_back(handle);
+        }
+        if !entry.telling {
+            entry.telling = true;
+            self.telling.push_back(handle);
+        }
+        Some(&mut *entry.connection)
     }
 
     /// Handles of all connections.
@@ -327,7 +339,7 @@ impl Endpoint {
             entry.telling = true;
             self.telling.push_back(handle);
         }
-        if !entry.requesting && entry.has_request() {
+        if !entry.requesting && entry.connection.has_request() {
             entry.requesting = true;
             self.requesting.push_back(handle);
         }

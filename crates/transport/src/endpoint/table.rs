@@ -1,52 +1,75 @@
 use core::net::SocketAddr;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use crypto::Random;
 use internet::{ConnectionId, ResetToken};
 
 use crate::Instant;
 use crate::connection::Connection;
 use crate::event::ConnectionHandle;
 
+use super::keyed::{Keyed, Map};
+use super::slab::{self, Slab};
+use super::wheel::Wheel;
+
 /// What identifies a client's first packets before it knows our id.
 pub(super) type Attempt = (SocketAddr, ConnectionId, ConnectionId);
 
+/// Where resets for a connection come from, and how they end.
+type Reset = (SocketAddr, [u8; ResetToken::LEN]);
+
 /// A connection and where the endpoint's queues have it.
 pub(super) struct Entry {
-    connection: Box<Connection>,
+    pub(super) connection: Box<Connection>,
     /// Stands in the queue of connections with something to send.
     pub(super) sending: bool,
     /// Stands in the queue of connections with something to tell.
     pub(super) telling: bool,
     /// Stands in the queue of connections with a request.
     pub(super) requesting: bool,
-    /// The timeout under which it is filed.
-    armed: Option<Instant>,
-    /// Accepted, and the handshake is under way: since when, and how it began.
-    half_open: Option<(Instant, Attempt)>,
-    /// Where resets for it come from, and how they end.
-    reset: Option<(SocketAddr, [u8; ResetToken::LEN])>,
+    /// Accepted, and the handshake is under way: its number among those.
+    half_open: Option<u64>,
+    reset: Option<Box<Reset>>,
 }
 
-impl Entry {
-    pub(super) fn has_request(&self) -> bool {
-        self.connection.has_request()
-    }
+/// A connection that was accepted and whose handshake is under way.
+struct HalfOpen {
+    handle: ConnectionHandle,
+    since: Instant,
+    attempt: Attempt,
 }
 
 /// All connections, found by handle, by id, by first attempt, by timeout.
-#[derive(Default)]
 pub(super) struct Table {
-    entries: BTreeMap<ConnectionHandle, Entry>,
-    ids: BTreeMap<ConnectionId, ConnectionHandle>,
-    attempts: BTreeMap<Attempt, ConnectionHandle>,
+    entries: Slab<Entry>,
+    ids: Map<ConnectionId, ConnectionHandle>,
+    /// The last id that was looked up: a batch of datagrams is mostly for one connection.
+    last: Option<(ConnectionId, ConnectionHandle)>,
+    attempts: Map<Attempt, ConnectionHandle>,
+    resets: Map<Reset, ConnectionHandle>,
     /// Half-open connections, oldest first.
-    half_open: BTreeSet<ConnectionHandle>,
-    resets: BTreeMap<(SocketAddr, [u8; ResetToken::LEN]), ConnectionHandle>,
-    timeouts: BTreeSet<(Instant, ConnectionHandle)>,
-    next: u64,
+    half_open: BTreeMap<u64, HalfOpen>,
+    accepted: u64,
+    /// By a connection's place in `entries`. A connection whose timeout moved to a later time stays
+    /// where it is, and is filed anew when the wheel gets there.
+    timeouts: Wheel,
 }
 
 impl Table {
+    pub(super) fn new(random: &mut (impl Random + ?Sized)) -> Self {
+        let hasher = Keyed::new(random);
+        Self {
+            entries: Slab::default(),
+            ids: Map::new(hasher.clone()),
+            last: None,
+            attempts: Map::new(hasher.clone()),
+            resets: Map::new(hasher),
+            half_open: BTreeMap::new(),
+            accepted: 0,
+            timeouts: Wheel::default(),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -56,7 +79,7 @@ impl Table {
     }
 
     pub(super) fn handles(&self) -> impl Iterator<Item = ConnectionHandle> + '_ {
-        self.entries.keys().copied()
+        self.entries.handles().map(ConnectionHandle)
     }
 
     pub(super) fn connections(&self) -> impl Iterator<Item = &Connection> {
@@ -64,21 +87,16 @@ impl Table {
     }
 
     pub(super) fn insert(&mut self, connection: Connection) -> ConnectionHandle {
-        let handle = ConnectionHandle(self.next);
-        self.next += 1;
-        self.ids.insert(connection.local_cid(), handle);
-        self.entries.insert(
-            handle,
-            Entry {
-                connection: Box::new(connection),
-                sending: false,
-                telling: false,
-                requesting: false,
-                armed: None,
-                half_open: None,
-                reset: None,
-            },
-        );
+        let id = connection.local_cid();
+        let handle = ConnectionHandle(self.entries.insert(Entry {
+            connection: Box::new(connection),
+            sending: false,
+            telling: false,
+            requesting: false,
+            half_open: None,
+            reset: None,
+        }));
+        self.ids.insert(id, handle);
         handle
     }
 
@@ -90,30 +108,42 @@ impl Table {
         connection: Connection,
     ) -> ConnectionHandle {
         let handle = self.insert(connection);
-        if let Some(entry) = self.entries.get_mut(&handle) {
-            entry.half_open = Some((now, attempt));
+        let number = self.accepted;
+        self.accepted += 1;
+        if let Some(entry) = self.entries.get_mut(handle.0) {
+            entry.half_open = Some(number);
         }
         self.attempts.insert(attempt, handle);
-        self.half_open.insert(handle);
+        let half_open = HalfOpen {
+            handle,
+            since: now,
+            attempt,
+        };
+        self.half_open.insert(number, half_open);
         handle
     }
 
     pub(super) fn get_mut(&mut self, handle: ConnectionHandle) -> Option<&mut Connection> {
-        self.entries
-            .get_mut(&handle)
-            .map(|entry| &mut *entry.connection)
+        self.entry_mut(handle).map(|entry| &mut *entry.connection)
     }
 
     pub(super) fn entry_mut(&mut self, handle: ConnectionHandle) -> Option<&mut Entry> {
-        self.entries.get_mut(&handle)
+        self.entries.get_mut(handle.0)
     }
 
-    pub(super) fn by_id(&self, id: ConnectionId) -> Option<ConnectionHandle> {
-        self.ids.get(&id).copied()
+    pub(super) fn by_id(&mut self, id: ConnectionId) -> Option<ConnectionHandle> {
+        if let Some((last, handle)) = self.last
+            && last == id
+        {
+            return Some(handle);
+        }
+        let handle = self.ids.get(&id)?;
+        self.last = Some((id, handle));
+        Some(handle)
     }
 
     pub(super) fn by_attempt(&self, attempt: Attempt) -> Option<ConnectionHandle> {
-        self.attempts.get(&attempt).copied()
+        self.attempts.get(&attempt)
     }
 
     pub(super) fn by_reset(
@@ -121,7 +151,7 @@ impl Table {
         remote: SocketAddr,
         tail: [u8; ResetToken::LEN],
     ) -> Option<ConnectionHandle> {
-        self.resets.get(&(remote, tail)).copied()
+        self.resets.get(&(remote, tail))
     }
 
     /// Resets from `remote` that end with `token` are for this connection.
@@ -131,73 +161,74 @@ impl Table {
         remote: SocketAddr,
         token: ResetToken,
     ) {
-        let Some(entry) = self.entries.get_mut(&handle) else {
+        let Some(entry) = self.entries.get_mut(handle.0) else {
             return;
         };
         if entry.reset.is_none() {
             let key = (remote, *token.as_bytes());
-            entry.reset = Some(key);
+            entry.reset = Some(Box::new(key));
             self.resets.insert(key, handle);
         }
     }
 
     /// The handshake of a half-open connection is over. Returns when it began.
     pub(super) fn end_handshake(&mut self, handle: ConnectionHandle) -> Option<Instant> {
-        let (since, attempt) = self.entries.get_mut(&handle)?.half_open.take()?;
-        self.attempts.remove(&attempt);
-        self.half_open.remove(&handle);
-        Some(since)
+        let number = self.entries.get_mut(handle.0)?.half_open.take()?;
+        let half_open = self.half_open.remove(&number)?;
+        self.attempts.remove(&half_open.attempt);
+        Some(half_open.since)
     }
 
     pub(super) fn oldest_half_open(&self) -> Option<ConnectionHandle> {
-        self.half_open.first().copied()
+        let (_, oldest) = self.half_open.first_key_value()?;
+        Some(oldest.handle)
     }
 
-    /// A connection has nothing more to send: files its timeout anew.
+    /// A connection has nothing more to send: files its timeout.
     pub(super) fn settle(&mut self, handle: ConnectionHandle) {
-        let Some(entry) = self.entries.get_mut(&handle) else {
+        let Some(entry) = self.entries.get_mut(handle.0) else {
             return;
         };
         entry.sending = false;
-        let due = entry.connection.poll_timeout();
-        if entry.armed == due {
-            return;
+        let place = slab::place(handle.0);
+        match entry.connection.poll_timeout() {
+            None => self.timeouts.cancel(place),
+            // What is filed too early costs a look at it then, which is less than moving it with
+            // every packet.
+            Some(due) if self.timeouts.armed(place).is_some_and(|at| at <= due) => {}
+            Some(due) => self.timeouts.arm(place, due),
         }
-        if let Some(old) = entry.armed {
-            self.timeouts.remove(&(old, handle));
-        }
-        if let Some(new) = due {
-            self.timeouts.insert((new, handle));
-        }
-        entry.armed = due;
     }
 
+    /// A time by which [`Table::next_due`] has to be called.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        self.timeouts.first().map(|&(at, _)| at)
+        self.timeouts.next()
     }
 
     /// Takes out the next connection that is due.
     pub(super) fn next_due(&mut self, now: Instant) -> Option<ConnectionHandle> {
-        let &(at, handle) = self.timeouts.first()?;
-        if at > now {
-            return None;
+        loop {
+            let place = self.timeouts.pop_due(now)?;
+            let Some(handle) = self.entries.at(place) else {
+                continue;
+            };
+            let entry = self.entries.get_mut(handle)?;
+            match entry.connection.poll_timeout() {
+                Some(due) if due > now => self.timeouts.arm(place, due),
+                Some(_) => return Some(ConnectionHandle(handle)),
+                None => {}
+            }
         }
-        self.timeouts.pop_first();
-        if let Some(entry) = self.entries.get_mut(&handle) {
-            entry.armed = None;
-        }
-        Some(handle)
     }
 
     pub(super) fn remove(&mut self, handle: ConnectionHandle) {
         self.end_handshake(handle);
-        let Some(entry) = self.entries.remove(&handle) else {
+        let Some(entry) = self.entries.remove(handle.0) else {
             return;
         };
+        self.last = None;
         self.ids.remove(&entry.connection.local_cid());
-        if let Some(at) = entry.armed {
-            self.timeouts.remove(&(at, handle));
-        }
+        self.timeouts.cancel(slab::place(handle.0));
         if let Some(key) = entry.reset {
             self.resets.remove(&key);
         }
