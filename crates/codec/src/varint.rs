@@ -32,6 +32,16 @@ impl VarInt {
         }
     }
 
+    /// How `value` travels, in its shortest form: the first so many of these bytes. Values above
+    /// [`VarInt::MAX`] count as that.
+    pub const fn encode(value: u64) -> ([u8; 8], usize) {
+        let value = if value > Self::MAX { Self::MAX } else { value };
+        let size = Self::size(value);
+        let prefix = (size.trailing_zeros() as u64) << 62;
+        let left_aligned = value << (64 - 8 * size) | prefix;
+        (left_aligned.to_be_bytes(), size)
+    }
+
     /// The value read from `bytes` of the length that its first byte told.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<u64, DecodeError> {
         let mut value = 0u64;

@@ -60,14 +60,8 @@ impl<'a> Writer<'a> {
             value <= VarInt::MAX,
             "a variable-length integer has 62 bits"
         );
-        let value = value.min(VarInt::MAX);
-        let bytes = value.to_be_bytes();
-        let size = VarInt::size(value);
-        let prefix = (size.trailing_zeros() as u8) << 6;
-        let start = self.buffer.len();
-        self.buffer.extend_from_slice(&bytes[8 - size..]);
-        self.buffer[start] |= prefix;
-        self
+        let (bytes, len) = VarInt::encode(value);
+        self.bytes(&bytes[..len])
     }
 
     /// Bytes behind their length as a variable-length integer.

@@ -92,6 +92,7 @@ impl Connection {
         let mut data = Vec::new();
         let space = &mut self.spaces[index(epoch)];
         space.crypto_receive.read(&mut data, usize::MAX);
+        space.crypto_receive.trim();
         if data.is_empty() {
             return Ok(());
         }

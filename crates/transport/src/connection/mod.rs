@@ -276,7 +276,22 @@ impl Connection {
     /// # Errors
     /// [`StreamError::Blocked`] when none is complete; `Readable` follows when one is.
     pub fn receive(&mut self, stream: StreamId) -> Result<Option<Vec<u8>>, StreamError> {
-        self.streams.receive(stream)
+        let mut message = Vec::new();
+        let len = self.streams.receive_into(stream, &mut message)?;
+        Ok(len.map(|_| message))
+    }
+
+    /// As [`Connection::receive`], but appends the message to `out`, which may serve for many, and
+    /// returns its length.
+    ///
+    /// # Errors
+    /// As [`Connection::receive`].
+    pub fn receive_into(
+        &mut self,
+        stream: StreamId,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<usize>, StreamError> {
+        self.streams.receive_into(stream, out)
     }
 
     /// Ends our direction behind what was written. `Finished` follows when the peer's transport

@@ -37,6 +37,7 @@ impl Connection {
         let outcome = sent.on_ack(now, ack, &mut self.totals, |frame| match frame {
             SentFrame::Crypto { range } => {
                 crypto_send.on_acked(range);
+                crypto_send.trim();
             }
             SentFrame::Ack { largest } => received.on_ack_acked(largest),
             other => streams.on_frame_acked(other),

@@ -24,6 +24,9 @@ pub(super) struct Timers {
     pub(super) pacing: Option<Instant>,
 }
 
+/// Buffers on a connection that was quiet for so long are given back.
+const RELEASE_AFTER: Duration = Duration::from_secs(1);
+
 impl Timers {
     pub(super) fn new(now: Instant, config: &Config) -> Self {
         Self {
@@ -79,6 +82,12 @@ impl Connection {
         (self.is_open() && !self.ping_due).then(|| self.timers.quiet_since() + interval)
     }
 
+    /// When buffers are given back that nothing flows through any more.
+    fn release_at(&self) -> Option<Instant> {
+        let holds = self.streams.holds_memory();
+        holds.then(|| self.timers.quiet_since() + RELEASE_AFTER)
+    }
+
     /// When [`Connection::handle_timeout`] is due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
@@ -99,6 +108,7 @@ impl Connection {
                     self.loss_timeout(),
                     self.timers.pacing,
                     ack,
+                    self.release_at(),
                 ]
                 .into_iter()
                 .flatten()
@@ -125,6 +135,9 @@ impl Connection {
         }
         if self.keep_alive_at().is_some_and(|at| at <= now) {
             self.ping_due = true;
+        }
+        if self.release_at().is_some_and(|at| at <= now) {
+            self.streams.release_memory();
         }
         if self.loss_timeout().is_some_and(|at| at <= now) {
             self.on_loss_timeout(now);

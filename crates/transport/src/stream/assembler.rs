@@ -1,5 +1,4 @@
-use std::collections::VecDeque;
-
+use super::ring::Ring;
 use crate::ranges::RangeSet;
 
 /// More gaps than this are not kept (docs/PROTOCOL.md §9).
@@ -15,12 +14,14 @@ pub(crate) struct TooManyGaps;
 /// by the flow-control window whatever the sizes of the pieces. Of overlapping pieces the first wins.
 #[derive(Debug, Default)]
 pub(crate) struct Assembler {
-    /// Bytes from offset `base` on; gaps hold zeros.
-    bytes: VecDeque<u8>,
+    /// Bytes from offset `base` on; gaps hold anything.
+    ring: Ring,
     /// Offset of the next byte to read.
     base: u64,
-    /// What of `bytes` has arrived.
-    received: RangeSet,
+    /// Everything below has arrived.
+    ready: u64,
+    /// What has arrived beyond, with a gap before each piece.
+    pieces: RangeSet,
 }
 
 impl Assembler {
@@ -31,117 +32,107 @@ impl Assembler {
 
     /// How many bytes can be read now.
     pub(crate) fn readable(&self) -> usize {
-        match self.received.first() {
-            Some(first) if first.start == self.base => (first.end - self.base) as usize,
-            _ => 0,
-        }
+        (self.ready - self.base) as usize
     }
 
-    /// How many separate pieces are held.
+    /// How many gaps are held open.
     #[cfg(any(test, feature = "danger-fuzzing"))]
-    pub(crate) fn pieces(&self) -> usize {
-        self.received.len()
+    pub(crate) fn gaps(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// How much memory it has.
+    pub(crate) fn capacity(&self) -> usize {
+        self.ring.capacity()
+    }
+
+    /// Gives back memory that it does not need.
+    pub(crate) fn trim(&mut self) {
+        self.ring.trim();
+        if self.pieces.is_empty() {
+            self.pieces = RangeSet::default();
+        }
     }
 
     /// Takes in bytes at `offset`. The caller has checked the flow-control limit.
     pub(crate) fn insert(&mut self, offset: u64, data: &[u8]) -> Result<(), TooManyGaps> {
         let end = offset + data.len() as u64;
-        let start = offset.max(self.base);
+        let start = offset.max(self.ready);
         if start >= end {
             return Ok(());
         }
         let data = &data[(start - offset) as usize..];
-        let held = self.base + self.bytes.len() as u64;
-        if start == held {
+        if start == self.ready && self.pieces.is_empty() {
             // In order, which is nearly always.
-            self.bytes.extend(data);
-            self.received.insert(start..end);
+            self.ring.push(data);
+            self.ready = end;
             return Ok(());
         }
-        if self.received.len() >= GAPS_MAX && self.is_apart(start, end) {
+        if start > self.ready && self.pieces.len() >= GAPS_MAX && self.is_apart(start, end) {
             return Err(TooManyGaps);
         }
+        let held = self.base + self.ring.len() as u64;
         if end > held {
-            self.bytes.resize((end - self.base) as usize, 0);
+            self.ring.extend((end - held) as usize);
         }
-        for gap in self.received.missing(start..end) {
+        for gap in self.pieces.missing(start..end) {
             let piece = &data[(gap.start - start) as usize..(gap.end - start) as usize];
-            put(&mut self.bytes, (gap.start - self.base) as usize, piece);
+            self.ring.put((gap.start - self.base) as usize, piece);
         }
-        self.received.insert(start..end);
+        self.pieces.insert(start..end);
+        if let Some(first) = self.pieces.first()
+            && first.start == self.ready
+        {
+            self.ready = first.end;
+            self.pieces.pop_first();
+        }
         Ok(())
     }
 
-    /// Whether bytes at `start..end` would leave a gap on both sides, which makes one more.
+    /// Whether bytes at `start..end` touch no piece, so that there is one more gap.
     fn is_apart(&self, start: u64, end: u64) -> bool {
-        if start == self.base {
-            return false;
-        }
         let around = start - 1..end + 1;
-        self.received.missing(around.clone()).next() == Some(around)
+        self.pieces.missing(around.clone()).next() == Some(around)
     }
 
     /// The readable bytes, in two halves.
     pub(crate) fn peek(&self) -> (&[u8], &[u8]) {
-        let readable = self.readable();
-        let (front, back) = self.bytes.as_slices();
-        let split = readable.min(front.len());
-        (&front[..split], &back[..readable - split])
+        self.ring.slices(0..self.readable())
     }
 
     /// Drops the first `len` readable bytes.
     pub(crate) fn consume(&mut self, len: usize) {
         debug_assert!(len <= self.readable());
         let len = len.min(self.readable());
-        self.bytes.drain(..len);
+        self.ring.consume(len);
         self.base += len as u64;
-        self.received.remove(0..self.base);
-        if self.bytes.is_empty() {
-            // An idle stream holds no memory.
-            self.bytes = VecDeque::new();
-        }
     }
 
     /// Appends up to `max` readable bytes to `out`. Returns how many.
     pub(crate) fn read(&mut self, out: &mut Vec<u8>, max: usize) -> usize {
-        let (front, back) = self.peek();
-        let left = front.len().min(max);
-        let right = back.len().min(max - left);
-        out.extend_from_slice(&front[..left]);
-        out.extend_from_slice(&back[..right]);
-        self.consume(left + right);
-        left + right
+        let len = self.readable().min(max);
+        let (left, right) = self.ring.slices(0..len);
+        out.extend_from_slice(left);
+        out.extend_from_slice(right);
+        self.consume(len);
+        len
     }
 
     /// Copies readable bytes into `out`. Returns how many.
     pub(crate) fn read_slice(&mut self, out: &mut [u8]) -> usize {
-        let (front, back) = self.peek();
-        let left = front.len().min(out.len());
-        let right = back.len().min(out.len() - left);
-        out[..left].copy_from_slice(&front[..left]);
-        out[left..left + right].copy_from_slice(&back[..right]);
-        self.consume(left + right);
-        left + right
+        let len = self.readable().min(out.len());
+        let (left, right) = self.ring.slices(0..len);
+        out[..left.len()].copy_from_slice(left);
+        out[left.len()..len].copy_from_slice(right);
+        self.consume(len);
+        len
     }
 
     /// Forgets everything that was not read.
     pub(crate) fn discard(&mut self) {
-        self.bytes = VecDeque::new();
-        self.received.clear();
-    }
-}
-
-/// Writes `piece` at `index` of a ring, over both of its halves.
-fn put(ring: &mut VecDeque<u8>, index: usize, piece: &[u8]) {
-    let (front, back) = ring.as_mut_slices();
-    let split = front.len().saturating_sub(index).min(piece.len());
-    let (left, right) = piece.split_at(split);
-    if !left.is_empty() {
-        front[index..index + left.len()].copy_from_slice(left);
-    }
-    if !right.is_empty() {
-        let start = index + split - front.len();
-        back[start..start + right.len()].copy_from_slice(right);
+        self.ring = Ring::default();
+        self.ready = self.base;
+        self.pieces.clear();
     }
 }
 
@@ -172,7 +163,7 @@ mod tests {
         }
         assert_eq!(assembler.insert(9_999, b"x"), Err(TooManyGaps));
         assert_eq!(
-            assembler.bytes.len(),
+            assembler.ring.len(),
             GAPS_MAX * 2,
             "memory is what spans the pieces"
         );
@@ -187,10 +178,10 @@ mod tests {
             assembler.insert(index * 2 + 1, b"x").unwrap();
         }
         assert_eq!(assembler.insert(5_000, b"x"), Err(TooManyGaps));
-        assert_eq!(assembler.pieces(), GAPS_MAX);
+        assert_eq!(assembler.gaps(), GAPS_MAX);
         assembler.insert(9_998, b"x").unwrap();
         assembler.insert(2, b"x").unwrap();
-        assert_eq!(assembler.pieces(), GAPS_MAX - 1, "what touches others");
+        assert_eq!(assembler.gaps(), GAPS_MAX - 1, "what touches others");
         assembler.insert(5_000, b"x").unwrap();
         assembler.insert(0, b"x").unwrap();
         assert_eq!(assembler.readable(), 4, "what can be read at once");

@@ -1,8 +1,11 @@
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
-use super::message::MessageError;
+use codec::VarInt;
+
+use super::message::{MessageError, MessageLimits};
 use super::receive::{ReadOutcome, ReceiveStream};
 use super::send::SendStream;
+use super::table::Table;
 use super::{Mode, Preamble, StreamError, StreamId};
 use crate::event::Event;
 use crate::violation::{Violation, code};
@@ -17,6 +20,41 @@ pub(super) struct Stream {
     pub(super) receive: ReceiveStream,
     /// Control frames that are due.
     pub(super) due: Due,
+    /// How much memory its buffers have, as last counted.
+    held: usize,
+}
+
+impl Stream {
+    /// A stream on which the peer lets us send `send_max` bytes, and we let it send `receive_max`.
+    pub(super) fn new(mode: Option<Mode>, send_max: u64, receive_max: u64) -> Self {
+        Self {
+            mode,
+            send: SendStream::new(send_max),
+            receive: ReceiveStream::new(receive_max),
+            due: Due::default(),
+            held: 0,
+        }
+    }
+
+    /// Counts its buffers in `total`, and gives back what they waste if that is above `keep`.
+    pub(super) fn count_memory(&mut self, total: &mut usize, keep: u64) {
+        let mut capacity = self.capacity();
+        if *total as u64 > keep {
+            self.trim();
+            capacity = self.capacity();
+        }
+        *total = *total - self.held + capacity;
+        self.held = capacity;
+    }
+
+    fn capacity(&self) -> usize {
+        self.send.buffer.capacity() + self.receive.assembler.capacity()
+    }
+
+    fn trim(&mut self) {
+        self.send.buffer.trim();
+        self.receive.assembler.trim();
+    }
 }
 
 /// Control frames of one stream that are to be sent.
@@ -49,7 +87,7 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 pub(crate) struct Streams {
     pub(super) side: Side,
-    pub(super) streams: BTreeMap<StreamId, Stream>,
+    pub(super) streams: Table,
     pub(super) ports: BTreeSet<u16>,
     /// What we hold in one stream's send buffer before it counts as full.
     send_buffer_bytes: usize,
@@ -78,6 +116,11 @@ pub(crate) struct Streams {
     pub(super) data_received: u64,
     data_read: u64,
 
+    /// How much memory the buffers of all streams have, as last counted.
+    pub(super) held: usize,
+    /// Buffers have changed since memory was given back.
+    pub(super) stirred: bool,
+
     /// Streams with data to send, in turn.
     pub(super) send_queue: VecDeque<StreamId>,
     /// Streams with control frames to send.
@@ -91,7 +134,7 @@ impl Streams {
     pub(crate) fn new(side: Side, config: &Config) -> Self {
         Self {
             side,
-            streams: BTreeMap::new(),
+            streams: Table::default(),
             ports: config.ports.clone(),
             send_buffer_bytes: config.send_buffer_bytes.max(1),
             message_bytes_max: config.message_bytes_max.min(config.message_bytes_first),
@@ -110,10 +153,28 @@ impl Streams {
             max_data_due: false,
             data_received: 0,
             data_read: 0,
+            held: 0,
+            stirred: false,
             send_queue: VecDeque::new(),
             control_queue: VecDeque::new(),
             events: VecDeque::new(),
             violation: None,
+        }
+    }
+
+    /// Whether memory could be given back, now that nothing moves.
+    pub(crate) fn holds_memory(&self) -> bool {
+        self.stirred && self.held > 0
+    }
+
+    /// Gives back what buffers have to spare.
+    pub(crate) fn release_memory(&mut self) {
+        self.stirred = false;
+        self.held = 0;
+        for stream in self.streams.iter_mut() {
+            stream.trim();
+            stream.held = stream.capacity();
+            self.held += stream.held;
         }
     }
 
@@ -153,7 +214,7 @@ impl Streams {
             self.window = connection;
             self.max_data_due = true;
         }
-        let ids: Vec<_> = self.streams.keys().copied().collect();
+        let ids: Vec<_> = self.streams.ids().collect();
         for id in ids {
             self.extend_credit(id);
         }
@@ -170,15 +231,9 @@ impl Streams {
         }
         let id = StreamId::new(self.side, self.next_local);
         self.next_local += 1;
-        let mut send = SendStream::new(self.peer.stream_data);
-        send.buffer.write(&Preamble { port, mode }.encode());
-        let stream = Stream {
-            mode: Some(mode),
-            send,
-            receive: ReceiveStream::new(self.first_stream_window),
-            due: Due::default(),
-        };
-        self.streams.insert(id, stream);
+        let mut stream = Stream::new(Some(mode), self.peer.stream_data, self.first_stream_window);
+        stream.send.buffer.write(&Preamble { port, mode }.encode());
+        self.streams.push(id, stream);
         self.extend_credit(id);
         self.queue_data(id);
         Ok(id)
@@ -213,16 +268,17 @@ impl Streams {
             send.wants_room = true;
             return Err(StreamError::Blocked);
         }
-        let mut len = Vec::with_capacity(8);
-        codec::Writer::new(&mut len).varint(message.len() as u64);
-        send.buffer.write(&len);
+        let (field, len) = VarInt::encode(message.len() as u64);
+        send.buffer.write(&field[..len]);
         send.buffer.write(message);
-        self.queue_data(id);
+        if !send.queued {
+            self.queue_data(id);
+        }
         Ok(())
     }
 
     fn writer(&mut self, id: StreamId, mode: Mode) -> Result<&mut SendStream, StreamError> {
-        let stream = self.streams.get_mut(&id).ok_or(StreamError::Unknown)?;
+        let stream = self.streams.get_mut(id).ok_or(StreamError::Unknown)?;
         if let Some(reset) = stream.send.reset {
             return Err(StreamError::Ended(reset.code));
         }
@@ -235,7 +291,7 @@ impl Streams {
     }
 
     pub(crate) fn finish(&mut self, id: StreamId) -> Result<(), StreamError> {
-        let stream = self.streams.get_mut(&id).ok_or(StreamError::Unknown)?;
+        let stream = self.streams.get_mut(id).ok_or(StreamError::Unknown)?;
         if !stream.send.is_open() {
             return Err(StreamError::Unknown);
         }
@@ -245,7 +301,7 @@ impl Streams {
     }
 
     pub(crate) fn reset(&mut self, id: StreamId, code: u64) -> Result<(), StreamError> {
-        let stream = self.streams.get_mut(&id).ok_or(StreamError::Unknown)?;
+        let stream = self.streams.get_mut(id).ok_or(StreamError::Unknown)?;
         if stream.send.reset.is_some() || stream.send.is_finished() {
             return Err(StreamError::Unknown);
         }
@@ -255,7 +311,7 @@ impl Streams {
     }
 
     pub(crate) fn stop(&mut self, id: StreamId, code: u64) -> Result<(), StreamError> {
-        let stream = self.streams.get_mut(&id).ok_or(StreamError::Unknown)?;
+        let stream = self.streams.get_mut(id).ok_or(StreamError::Unknown)?;
         if stream.receive.is_done() || stream.receive.stopped {
             return Err(StreamError::Unknown);
         }
@@ -272,9 +328,35 @@ impl Streams {
         self.reading(id, Mode::Bytes, |receive| receive.read(out))
     }
 
+    #[cfg(test)]
     pub(crate) fn receive(&mut self, id: StreamId) -> Result<Option<Vec<u8>>, StreamError> {
-        let max = self.message_bytes_max;
-        self.reading(id, Mode::Messages, |receive| receive.receive(max))
+        let mut message = Vec::new();
+        let len = self.receive_into(id, &mut message)?;
+        Ok(len.map(|_| message))
+    }
+
+    pub(crate) fn receive_into(
+        &mut self,
+        id: StreamId,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<usize>, StreamError> {
+        let limits = self.message_limits();
+        self.reading(id, Mode::Messages, |receive| receive.receive(limits, out))
+    }
+
+    /// Which messages are taken in, and which wait in their stream until they are complete: not
+    /// when those that wait could hold up the whole connection for want of credit.
+    pub(super) fn message_limits(&self) -> MessageLimits {
+        let waiting = self.data_received.saturating_sub(self.data_read);
+        let waiting_max = if waiting <= self.window / 4 {
+            usize::try_from(self.first_stream_window / 2).unwrap_or(usize::MAX)
+        } else {
+            0
+        };
+        MessageLimits {
+            max: self.message_bytes_max,
+            waiting_max,
+        }
     }
 
     fn reading<T>(
@@ -283,17 +365,26 @@ impl Streams {
         mode: Mode,
         read: impl FnOnce(&mut ReceiveStream) -> ReadOutcome<T>,
     ) -> Result<T, StreamError> {
-        let stream = self.streams.get_mut(&id).ok_or(StreamError::Unknown)?;
+        let stream = self.streams.get_mut(id).ok_or(StreamError::Unknown)?;
         if stream.mode.is_some_and(|actual| actual != mode) {
             return Err(StreamError::WrongMode);
         }
         let outcome = read(&mut stream.receive);
+        let done = stream.receive.is_done();
+        if outcome.consumed > 0 {
+            stream.count_memory(&mut self.held, self.window);
+            self.stirred = true;
+        }
         if let Some(broken) = outcome.broken {
             self.on_broken_message(id, broken);
         }
-        self.on_read(outcome.consumed as u64);
-        self.extend_credit(id);
-        self.retire_if_done(id);
+        if outcome.consumed > 0 {
+            self.on_read(outcome.consumed as u64);
+            self.extend_credit(id);
+        }
+        if done {
+            self.retire_if_done(id);
+        }
         outcome.result
     }
 
@@ -337,20 +428,20 @@ impl Streams {
     }
 
     pub(super) fn extend_credit(&mut self, id: StreamId) {
-        let Some(stream) = self.streams.get(&id) else {
+        let window = self.stream_window;
+        let Some(stream) = self.streams.get_mut(id) else {
             return;
         };
-        let gain = self.stream_credit(stream) - stream.receive.max_data;
-        if stream.receive.wants_credit() && gain >= (self.stream_window / 2).max(1) {
-            if let Some(stream) = self.streams.get_mut(&id) {
-                stream.due.max_data = true;
-            }
+        let target = stream.receive.assembler.position() + window;
+        let gain = target.saturating_sub(stream.receive.max_data);
+        if gain >= (window / 2).max(1) && stream.receive.wants_credit() && !stream.due.max_data {
+            stream.due.max_data = true;
             self.queue_control(id);
         }
     }
 
     pub(super) fn queue_data(&mut self, id: StreamId) {
-        if let Some(stream) = self.streams.get_mut(&id)
+        if let Some(stream) = self.streams.get_mut(id)
             && !stream.send.queued
         {
             stream.send.queued = true;
@@ -359,7 +450,7 @@ impl Streams {
     }
 
     pub(super) fn queue_control(&mut self, id: StreamId) {
-        if let Some(stream) = self.streams.get_mut(&id)
+        if let Some(stream) = self.streams.get_mut(id)
             && !stream.due.queued
         {
             stream.due.queued = true;
@@ -371,12 +462,14 @@ impl Streams {
     pub(super) fn retire_if_done(&mut self, id: StreamId) {
         let done = self
             .streams
-            .get(&id)
+            .get(id)
             .is_some_and(|stream| stream.send.is_done() && stream.receive.is_done());
         if !done {
             return;
         }
-        self.streams.remove(&id);
+        if let Some(stream) = self.streams.remove(id) {
+            self.held -= stream.held;
+        }
         if id.initiator() != self.side {
             self.closed_remote += 1;
             self.extend_stream_credit();

@@ -24,7 +24,7 @@ impl Streams {
     fn has_data(&mut self) -> bool {
         let credit = self.peer.data.saturating_sub(self.data_sent);
         while let Some(&id) = self.send_queue.front() {
-            let Some(stream) = self.streams.get_mut(&id) else {
+            let Some(stream) = self.streams.get_mut(id) else {
                 self.send_queue.pop_front();
                 continue;
             };
@@ -46,7 +46,7 @@ impl Streams {
     fn rotate_to_sendable(&mut self) -> bool {
         let found = self.send_queue.iter().position(|id| {
             self.streams
-                .get(id)
+                .get(*id)
                 .is_some_and(|stream| stream.send.is_sendable(0))
         });
         if let Some(index) = found {
@@ -97,11 +97,11 @@ impl Streams {
         out: &mut Vec<u8>,
         sent: &mut impl FnMut(SentFrame),
     ) -> bool {
-        let Some(stream) = self.streams.get(&id) else {
+        let Some(stream) = self.streams.get(id) else {
             return true;
         };
         let credit = self.stream_credit(stream);
-        let Some(stream) = self.streams.get_mut(&id) else {
+        let Some(stream) = self.streams.get_mut(id) else {
             return true;
         };
         if let Some(reset) = stream.send.reset.as_mut().filter(|reset| reset.due) {
@@ -153,7 +153,7 @@ impl Streams {
         let Some(id) = self.send_queue.front().copied() else {
             return false;
         };
-        let Some(stream) = self.streams.get_mut(&id) else {
+        let Some(stream) = self.streams.get_mut(id) else {
             self.send_queue.pop_front();
             return true;
         };
@@ -202,11 +202,13 @@ impl Streams {
         match frame {
             SentFrame::Stream { id, range, fin } => {
                 let id = StreamId(id);
-                let Some(stream) = self.streams.get_mut(&id) else {
+                let Some(stream) = self.streams.get_mut(id) else {
                     return;
                 };
                 let was_finished = stream.send.is_finished();
                 stream.send.on_acked(range, fin);
+                stream.count_memory(&mut self.held, self.window);
+                self.stirred = true;
                 if stream.send.is_finished() && !was_finished {
                     self.events.push_back(Event::Finished { stream: id });
                 }
@@ -215,13 +217,13 @@ impl Streams {
             }
             SentFrame::ResetStream { id } => {
                 let id = StreamId(id);
-                if let Some(stream) = self.streams.get_mut(&id) {
+                if let Some(stream) = self.streams.get_mut(id) {
                     stream.send.on_reset_acked();
                 }
                 self.retire_if_done(id);
             }
             SentFrame::StopSending { id } => {
-                if let Some(stream) = self.streams.get_mut(&StreamId(id)) {
+                if let Some(stream) = self.streams.get_mut(StreamId(id)) {
                     stream.due.stop_acked = true;
                 }
             }
@@ -232,9 +234,9 @@ impl Streams {
     fn tell_writable(&mut self, id: StreamId) {
         let room = self
             .streams
-            .get(&id)
+            .get(id)
             .is_some_and(|stream| self.has_room(&stream.send));
-        if room && let Some(stream) = self.streams.get_mut(&id) {
+        if room && let Some(stream) = self.streams.get_mut(id) {
             stream.send.wants_room = false;
             self.events.push_back(Event::Writable { stream: id });
         }
@@ -245,19 +247,19 @@ impl Streams {
         match frame {
             SentFrame::Stream { id, range, fin } => {
                 let id = StreamId(id);
-                if let Some(stream) = self.streams.get_mut(&id) {
+                if let Some(stream) = self.streams.get_mut(id) {
                     stream.send.on_lost(range, fin);
                     self.queue_data(id);
                 }
             }
             SentFrame::ResetStream { id } => {
-                if let Some(stream) = self.streams.get_mut(&StreamId(id)) {
+                if let Some(stream) = self.streams.get_mut(StreamId(id)) {
                     stream.send.on_reset_lost();
                 }
                 self.queue_control(StreamId(id));
             }
             SentFrame::StopSending { id } => {
-                if let Some(stream) = self.streams.get_mut(&StreamId(id))
+                if let Some(stream) = self.streams.get_mut(StreamId(id))
                     && !stream.due.stop_acked
                     && !stream.receive.is_done()
                 {
@@ -266,7 +268,7 @@ impl Streams {
                 self.queue_control(StreamId(id));
             }
             SentFrame::MaxStreamData { id } => {
-                if let Some(stream) = self.streams.get_mut(&StreamId(id)) {
+                if let Some(stream) = self.streams.get_mut(StreamId(id)) {
                     stream.due.max_data = true;
                 }
                 self.queue_control(StreamId(id));

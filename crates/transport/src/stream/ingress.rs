@@ -1,8 +1,6 @@
 //! What arrives for streams.
 
-use super::collection::{Due, Stream, Streams};
-use super::receive::ReceiveStream;
-use super::send::SendStream;
+use super::collection::{Stream, Streams};
 use super::{Mode, StreamId};
 use crate::PORT_CLOSED;
 use crate::event::Event;
@@ -23,11 +21,13 @@ impl Streams {
                 Violation::new(code::FLOW_CONTROL, "more data than the connection allows").into(),
             );
         }
-        let Some(stream) = self.streams.get_mut(&id) else {
+        let Some(stream) = self.streams.get_mut(id) else {
             return Ok(());
         };
         stream.receive.insert(frame.offset, frame.data)?;
         stream.receive.record(end, frame.fin);
+        stream.count_memory(&mut self.held, self.window);
+        self.stirred = true;
         self.data_received = received;
         if stream.receive.stopped {
             // Thrown away: the credit goes back at once.
@@ -50,7 +50,7 @@ impl Streams {
             );
         }
         self.data_received += new;
-        let Some(stream) = self.streams.get_mut(&id) else {
+        let Some(stream) = self.streams.get_mut(id) else {
             return Ok(());
         };
         let (opened, stopped) = (stream.mode.is_some(), stream.receive.stopped);
@@ -130,25 +130,20 @@ impl Streams {
             }
             // Opening a stream opens all before it (RFC 9000 §3.2).
             for index in self.next_remote..=id.index() {
-                let stream = Stream {
-                    mode: None,
-                    send: SendStream::new(self.peer.stream_data),
-                    receive: ReceiveStream::new(self.first_stream_window),
-                    due: Due::default(),
-                };
+                let stream = Stream::new(None, self.peer.stream_data, self.first_stream_window);
                 let id = StreamId::new(id.initiator(), index);
-                self.streams.insert(id, stream);
+                self.streams.push(id, stream);
                 self.extend_credit(id);
             }
             self.next_remote = id.index() + 1;
             self.extend_stream_credit();
         }
-        Ok(self.streams.get_mut(&id))
+        Ok(self.streams.get_mut(id))
     }
 
     /// New data has arrived on a stream: reads the preamble, assembles a message, tells the user.
     fn on_progress(&mut self, id: StreamId) -> Result<(), Violation> {
-        let Some(stream) = self.streams.get_mut(&id) else {
+        let Some(stream) = self.streams.get_mut(id) else {
             return Ok(());
         };
         if stream.receive.stopped || stream.receive.is_done() {
@@ -176,13 +171,13 @@ impl Streams {
                 }
             },
         };
-        let max = self.message_bytes_max;
-        let Some(stream) = self.streams.get_mut(&id) else {
+        let limits = self.message_limits();
+        let Some(stream) = self.streams.get_mut(id) else {
             return Ok(());
         };
         stream.mode = Some(mode);
         if mode == Mode::Messages {
-            match stream.receive.pull(max) {
+            match stream.receive.pull(limits) {
                 Ok(consumed) => self.on_read(consumed as u64),
                 Err(broken) => {
                     self.on_broken_message(id, broken);
@@ -195,7 +190,7 @@ impl Streams {
     }
 
     fn tell_readable(&mut self, id: StreamId, mode: Mode) -> Result<(), Violation> {
-        let Some(stream) = self.streams.get_mut(&id) else {
+        let Some(stream) = self.streams.get_mut(id) else {
             return Ok(());
         };
         if mode == Mode::Messages && stream.receive.is_cut_off() {

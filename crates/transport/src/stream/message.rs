@@ -8,14 +8,15 @@ const LENGTH_FIELD_MAX: usize = 8;
 /// Cuts an ordered stream of bytes into messages: each is its length as a varint, then its bytes
 /// (docs/PROTOCOL.md §4.4).
 ///
-/// One message at a time: a complete one waits to be taken, and what follows stays in the stream,
-/// where flow control bounds it. A long message is taken out of the stream as it arrives, so it may
-/// be longer than the window; memory grows with what has arrived and not with what was announced.
+/// A message stays in the stream until it is asked for, where flow control bounds it. Only one that
+/// is too long to wait there is taken out as it arrives, so it may be longer than the window; memory
+/// grows with what has arrived and not with what was announced.
 #[derive(Debug, Default)]
 pub(super) struct MessageReader {
-    /// Length of the message under way, once known.
+    /// Length of the next message, once known; its field has been consumed.
     len: Option<usize>,
-    message: Vec<u8>,
+    /// What was taken out of the stream of it.
+    taken: Vec<u8>,
 }
 
 /// Why a stream's bytes are no messages.
@@ -27,47 +28,78 @@ pub(super) enum MessageError {
     Malformed,
 }
 
+/// Which messages are taken in, and which wait in the stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MessageLimits {
+    /// The longest that is taken at all.
+    pub(super) max: usize,
+    /// The longest for which the peer always has credit.
+    pub(super) waiting_max: usize,
+}
+
 impl MessageReader {
-    /// Whether a message is complete.
-    pub(super) fn is_complete(&self) -> bool {
-        self.len == Some(self.message.len())
+    /// Whether the next message is complete.
+    pub(super) fn is_complete(&self, assembler: &Assembler) -> bool {
+        self.len
+            .is_some_and(|len| len - self.taken.len() <= assembler.readable())
     }
 
-    /// Whether a message has begun and is not complete.
-    pub(super) fn is_partial(&self) -> bool {
-        self.len.is_some() && !self.is_complete()
+    /// Whether a message has begun.
+    pub(super) fn has_begun(&self) -> bool {
+        self.len.is_some()
     }
 
-    /// Moves what belongs to the message under way out of `assembler`. Returns how many bytes of
-    /// the stream were consumed.
+    /// Reads the next message's length, and takes out what cannot wait in the stream. Returns how
+    /// many bytes of the stream were consumed.
     pub(super) fn pull(
         &mut self,
         assembler: &mut Assembler,
-        max: usize,
+        limits: MessageLimits,
     ) -> Result<usize, MessageError> {
         let mut consumed = 0;
-        if self.len.is_none() {
-            let Some((len, field)) = peek_length(assembler)? else {
-                return Ok(0);
-            };
-            if len > max as u64 {
-                return Err(MessageError::TooLong);
+        let len = match self.len {
+            Some(len) => len,
+            None => {
+                let Some((len, field)) = peek_length(assembler)? else {
+                    return Ok(0);
+                };
+                if len > limits.max as u64 {
+                    return Err(MessageError::TooLong);
+                }
+                assembler.consume(field);
+                consumed = field;
+                *self.len.insert(len as usize)
             }
-            assembler.consume(field);
-            consumed += field;
-            self.len = Some(len as usize);
+        };
+        if len > limits.waiting_max {
+            let missing = len - self.taken.len();
+            consumed += assembler.read(&mut self.taken, missing);
         }
-        let missing = self.len.unwrap_or(0) - self.message.len();
-        Ok(consumed + assembler.read(&mut self.message, missing))
+        Ok(consumed)
     }
 
-    /// The complete message.
-    pub(super) fn take(&mut self) -> Option<Vec<u8>> {
-        if !self.is_complete() {
+    /// Appends the next message to `out`, if it is complete. Returns its length and how many bytes
+    /// of the stream were consumed.
+    pub(super) fn take(
+        &mut self,
+        assembler: &mut Assembler,
+        out: &mut Vec<u8>,
+    ) -> Option<(usize, usize)> {
+        let len = self.len?;
+        let missing = len - self.taken.len();
+        if missing > assembler.readable() {
             return None;
         }
         self.len = None;
-        Some(core::mem::take(&mut self.message))
+        if len > missing {
+            let taken = core::mem::take(&mut self.taken);
+            if out.is_empty() {
+                *out = taken;
+            } else {
+                out.extend_from_slice(&taken);
+            }
+        }
+        Some((len, assembler.read(out, missing)))
     }
 }
 
@@ -75,12 +107,17 @@ impl MessageReader {
 fn peek_length(assembler: &Assembler) -> Result<Option<(u64, usize)>, MessageError> {
     let (front, back) = assembler.peek();
     let mut field = [0; LENGTH_FIELD_MAX];
-    let mut len = 0;
-    for (slot, &byte) in field.iter_mut().zip(front.iter().chain(back)) {
-        *slot = byte;
-        len += 1;
-    }
-    let mut reader = Reader::new(&field[..len]);
+    let field = if front.len() >= LENGTH_FIELD_MAX || back.is_empty() {
+        front
+    } else {
+        let mut len = 0;
+        for (slot, &byte) in field.iter_mut().zip(front.iter().chain(back)) {
+            *slot = byte;
+            len += 1;
+        }
+        &field[..len]
+    };
+    let mut reader = Reader::new(field);
     match reader.varint() {
         Ok(value) => Ok(Some((value, reader.position()))),
         Err(DecodeError::Truncated) => Ok(None),

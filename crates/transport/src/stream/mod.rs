@@ -6,9 +6,11 @@ mod egress;
 mod ingress;
 mod message;
 mod receive;
+mod ring;
 mod send;
 mod send_buffer;
 mod stats;
+mod table;
 
 pub(crate) use assembler::Assembler;
 #[cfg(feature = "danger-fuzzing")]

@@ -1,4 +1,4 @@
-use super::message::{MessageError, MessageReader};
+use super::message::{MessageError, MessageLimits, MessageReader};
 use super::{Assembler, Mode, Preamble, StreamError};
 use crate::violation::{Refused, Violation, code};
 
@@ -151,12 +151,13 @@ impl ReceiveStream {
         Some(Preamble::decode(bytes))
     }
 
-    /// Moves a message under way out of the stream. Returns how many bytes were consumed.
-    pub(super) fn pull(&mut self, max: usize) -> Result<usize, MessageError> {
-        if self.messages.is_complete() || self.stopped {
+    /// Looks for the next message, and takes out of the stream what cannot wait in it. Returns how
+    /// many bytes were consumed.
+    pub(super) fn pull(&mut self, limits: MessageLimits) -> Result<usize, MessageError> {
+        if self.stopped {
             return Ok(0);
         }
-        self.messages.pull(&mut self.assembler, max)
+        self.messages.pull(&mut self.assembler, limits)
     }
 
     /// Whether a read would give something, and the user has not been told yet. Records that it is.
@@ -165,7 +166,7 @@ impl ReceiveStream {
             && !self.stopped
             && match mode {
                 Mode::Bytes => self.assembler.readable() > 0,
-                Mode::Messages => self.messages.is_complete(),
+                Mode::Messages => self.messages.is_complete(&self.assembler),
             };
         let tells = (readable || self.is_at_end()) && !self.told;
         self.told |= tells;
@@ -176,20 +177,19 @@ impl ReceiveStream {
     fn is_at_end(&self) -> bool {
         !self.over
             && !self.stopped
-            && !self.messages.is_complete()
             && self.final_size == Some(self.assembler.position())
+            && !self.messages.is_complete(&self.assembler)
     }
 
     /// Whether the stream ends inside a message.
     pub(super) fn is_cut_off(&self) -> bool {
-        self.is_at_end() && self.messages.is_partial()
-            || self.final_size.is_some_and(|size| {
-                // The length field itself is cut off.
-                !self.messages.is_complete()
-                    && !self.messages.is_partial()
-                    && self.assembler.readable() as u64 == size - self.assembler.position()
-                    && self.assembler.readable() > 0
-            })
+        let readable = self.assembler.readable();
+        let whole = self.assembler.position() + readable as u64;
+        self.final_size == Some(whole)
+            && (readable > 0 || self.messages.has_begun())
+            && !self.messages.is_complete(&self.assembler)
+            && !self.over
+            && !self.stopped
     }
 
     pub(super) fn read(&mut self, out: &mut [u8]) -> ReadOutcome<usize> {
@@ -205,25 +205,27 @@ impl ReceiveStream {
         ReadOutcome::new(result, read)
     }
 
-    pub(super) fn receive(&mut self, max: usize) -> ReadOutcome<Option<Vec<u8>>> {
+    /// Appends the next message to `out`.
+    pub(super) fn receive(
+        &mut self,
+        limits: MessageLimits,
+        out: &mut Vec<u8>,
+    ) -> ReadOutcome<Option<usize>> {
         if let Some(ended) = self.ended() {
             return ReadOutcome::new(Err(ended), 0);
         }
-        let Some(message) = self.messages.take() else {
+        let Some((len, consumed)) = self.messages.take(&mut self.assembler, out) else {
             return ReadOutcome::new(self.bottom().map(|()| None), 0);
         };
-        match self.pull(max) {
-            Ok(consumed) => ReadOutcome {
-                result: Ok(Some(message)),
-                consumed,
-                broken: self.is_cut_off().then_some(MessageError::Malformed),
-            },
-            Err(broken) => ReadOutcome {
-                result: Ok(Some(message)),
-                consumed: 0,
-                broken: Some(broken),
-            },
+        let mut outcome = ReadOutcome::new(Ok(Some(len)), consumed);
+        match self.pull(limits) {
+            Ok(more) => {
+                outcome.consumed += more;
+                outcome.broken = self.is_cut_off().then_some(MessageError::Malformed);
+            }
+            Err(broken) => outcome.broken = Some(broken),
         }
+        outcome
     }
 
     /// Nothing is left to read: the end, or not yet.

@@ -1,6 +1,6 @@
 use core::ops::Range;
-use std::collections::VecDeque;
 
+use super::ring::Ring;
 use crate::ranges::RangeSet;
 
 /// Bytes on their way out, indexed by their offset in the stream.
@@ -9,7 +9,7 @@ use crate::ranges::RangeSet;
 #[derive(Debug, Default)]
 pub(crate) struct SendBuffer {
     /// Bytes from offset `base` on.
-    bytes: VecDeque<u8>,
+    ring: Ring,
     /// Everything below is acknowledged and gone.
     base: u64,
     /// Everything from here on was never sent.
@@ -23,12 +23,12 @@ pub(crate) struct SendBuffer {
 impl SendBuffer {
     /// Offset behind the last byte written.
     pub(crate) fn end(&self) -> u64 {
-        self.base + self.bytes.len() as u64
+        self.base + self.ring.len() as u64
     }
 
     /// Bytes that are held.
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+        self.ring.len()
     }
 
     /// Offset of the first byte that was never sent.
@@ -38,7 +38,7 @@ impl SendBuffer {
 
     /// Whether everything written was acknowledged.
     pub(crate) fn is_acked(&self) -> bool {
-        self.bytes.is_empty()
+        self.ring.is_empty()
     }
 
     /// Whether anything waits to be sent, new or again.
@@ -51,8 +51,23 @@ impl SendBuffer {
         !self.lost.is_empty()
     }
 
+    /// How much memory it has.
+    pub(crate) fn capacity(&self) -> usize {
+        self.ring.capacity()
+    }
+
+    /// Gives back memory that it does not need.
+    pub(crate) fn trim(&mut self) {
+        self.ring.trim();
+        for set in [&mut self.acked, &mut self.lost] {
+            if set.is_empty() {
+                *set = RangeSet::default();
+            }
+        }
+    }
+
     pub(crate) fn write(&mut self, data: &[u8]) {
-        self.bytes.extend(data);
+        self.ring.push(data);
     }
 
     /// Takes the next range to send, at most `len` bytes of it and nothing new from offset `limit` on.
@@ -78,13 +93,9 @@ impl SendBuffer {
     pub(crate) fn copy(&self, range: &Range<u64>, out: &mut Vec<u8>) {
         let start = (range.start - self.base) as usize;
         let end = (range.end - self.base) as usize;
-        let (front, back) = self.bytes.as_slices();
-        if start < front.len() {
-            out.extend_from_slice(&front[start..end.min(front.len())]);
-        }
-        if end > front.len() {
-            out.extend_from_slice(&back[start.max(front.len()) - front.len()..end - front.len()]);
-        }
+        let (front, back) = self.ring.slices(start..end);
+        out.extend_from_slice(front);
+        out.extend_from_slice(back);
     }
 
     /// The peer has `range`. Returns how many bytes were given back.
@@ -93,19 +104,22 @@ impl SendBuffer {
         if range.is_empty() {
             return 0;
         }
-        self.lost.remove(range.clone());
-        self.acked.insert(range);
-        let Some(first) = self.acked.first().filter(|first| first.start == self.base) else {
-            return 0;
-        };
-        self.acked.pop_first();
-        let freed = (first.end - self.base) as usize;
-        self.bytes.drain(..freed);
-        self.base = first.end;
-        if self.bytes.is_empty() {
-            // An idle stream holds no memory.
-            self.bytes = VecDeque::new();
+        if !self.lost.is_empty() {
+            self.lost.remove(range.clone());
         }
+        if range.start > self.base {
+            self.acked.insert(range);
+            return 0;
+        }
+        // In order, which is nearly always.
+        let mut end = range.end;
+        while let Some(next) = self.acked.first().filter(|next| next.start <= end) {
+            end = end.max(next.end);
+            self.acked.pop_first();
+        }
+        let freed = (end - self.base) as usize;
+        self.ring.consume(freed);
+        self.base = end;
         freed
     }
 
@@ -126,7 +140,7 @@ impl SendBuffer {
     pub(crate) fn discard(&mut self) {
         self.base = self.end();
         self.unsent = self.base;
-        self.bytes = VecDeque::new();
+        self.ring = Ring::default();
         self.acked.clear();
         self.lost.clear();
     }

@@ -385,3 +385,41 @@ fn streams_that_ended_early_can_be_replaced_when_all_are_open() {
     streams.write_frames(1000, &mut out, &mut |_| {});
     assert_eq!(out, [frame::MAX_STREAMS, 5], "four of them at once");
 }
+
+#[test]
+fn messages_that_wait_to_be_whole_never_use_up_the_connections_credit() {
+    let mut streams = server();
+    let mut begun = preamble(Mode::Messages).to_vec();
+    codec::Writer::new(&mut begun).varint(400).bytes(&[7; 360]);
+    for id in [0, 2, 4, 6] {
+        streams.on_stream(&data(id, 0, &begun, false)).unwrap();
+        streams.write_frames(1000, &mut Vec::new(), &mut |_| {});
+    }
+    for id in [0, 2, 4, 6] {
+        let rest = data(id, begun.len() as u64, &[7; 40], false);
+        streams.on_stream(&rest).unwrap();
+        assert_eq!(streams.receive(StreamId(id)), Ok(Some(vec![7; 400])));
+    }
+}
+
+#[test]
+fn h32_what_was_read_is_not_held() {
+    let mut config = config();
+    config.streams_max = 200;
+    config.connection_window_bytes = 10_000;
+    let mut streams = Streams::new(Side::Server, &config);
+    for id in (0..400).step_by(2) {
+        let bytes = [&preamble(Mode::Bytes)[..], &[7; 900]].concat();
+        streams.on_stream(&data(id, 0, &bytes, false)).unwrap();
+        assert_eq!(streams.read(StreamId(id), &mut [0; 895]), Ok(895));
+        streams.write_frames(1000, &mut Vec::new(), &mut |_| {});
+    }
+    let held: usize = streams.held;
+    assert!(
+        held <= 200 * 256 + 3 * 10_000,
+        "{held} bytes for 5 a stream"
+    );
+    streams.release_memory();
+    assert!(streams.held <= 200 * 256);
+    assert!(!streams.holds_memory(), "nothing has changed since");
+}
