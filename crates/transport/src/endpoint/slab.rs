@@ -97,6 +97,10 @@ impl<T> Slab<T> {
         value
     }
 
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+        self.places.iter().filter_map(|place| place.value.as_ref())
+    }
+
     pub(super) fn handles(&self) -> impl Iterator<Item = u64> + '_ {
         (0..self.places.len() as u32).filter_map(|index| self.at(index))
     }
