@@ -1,6 +1,7 @@
 //! Congestion control behind a trait, and pacing.
 
 mod cubic;
+mod hystart;
 mod pacer;
 
 pub(crate) use cubic::Cubic;
@@ -9,24 +10,72 @@ pub(crate) use pacer::Pacer;
 use core::time::Duration;
 
 use crate::Instant;
+use crate::recovery::RateSample;
 
-/// Decides how much may be in flight.
+/// Decides how much may be in flight, and how fast it goes out.
+#[allow(dead_code, reason = "not everything is told yet")]
 pub(crate) trait Controller: Send {
-    /// Packets of `bytes` in all were newly acknowledged; the newest was sent at `sent`.
-    /// `limited` tells whether the window was what held the sender back.
-    fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64, srtt: Duration, limited: bool);
+    /// A packet that elicits an acknowledgement is sent; `in_flight` bytes were on the way before.
+    fn on_sent(&mut self, now: Instant, bytes: u64, in_flight: u64);
 
-    /// Packets were lost; the newest was sent at `sent`. `persistent`: nothing got through for
-    /// several probe timeouts (RFC 9002 §7.6).
-    fn on_loss(&mut self, now: Instant, sent: Instant, persistent: bool);
+    /// Packets were newly acknowledged.
+    fn on_ack(&mut self, acked: &Acked);
+
+    /// Packets were lost.
+    fn on_loss(&mut self, lost: &Lost);
+
+    /// The path marked packets instead of dropping them (RFC 3168); the newest that is known to be
+    /// marked was sent at `sent`.
+    fn on_congestion_experienced(&mut self, now: Instant, sent: Instant);
 
     /// Packets of `bytes` that had been declared lost have arrived after all; the newest of them was
     /// sent at `sent`.
-    fn on_spurious_loss(&mut self, _now: Instant, _sent: Instant, _bytes: u64) {}
+    fn on_spurious_loss(&mut self, now: Instant, sent: Instant, bytes: u64);
+
+    /// Packets have another size from now on.
+    fn on_mtu(&mut self, mss: u64);
 
     /// How many bytes may be in flight.
     fn window(&self) -> u64;
 
     /// Bytes per second at which to pace, given the smoothed round-trip time.
     fn pacing_rate(&self, srtt: Duration) -> u64;
+}
+
+/// What an acknowledgement tells a [`Controller`]. Losses that it shows were told before.
+#[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "a controller reads what it needs")]
+pub(crate) struct Acked {
+    pub(crate) now: Instant,
+    /// Bytes newly acknowledged.
+    pub(crate) bytes: u64,
+    /// When the newest of their packets was sent.
+    pub(crate) newest_sent: Instant,
+    /// Its round trip, if it is the newest packet of all that were acknowledged.
+    pub(crate) rtt: Option<Duration>,
+    /// Smoothed round-trip time.
+    pub(crate) srtt: Duration,
+    /// Bytes that remain in flight.
+    pub(crate) in_flight: u64,
+    /// Bytes acknowledged since the connection began, these included.
+    pub(crate) delivered: u64,
+    /// Whether the controller, and not the application, held the sender back.
+    pub(crate) limited: bool,
+    /// How fast the path delivers.
+    pub(crate) rate: RateSample,
+}
+
+/// What a loss tells a [`Controller`].
+#[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "a controller reads what it needs")]
+pub(crate) struct Lost {
+    pub(crate) now: Instant,
+    /// Bytes newly lost.
+    pub(crate) bytes: u64,
+    /// When the newest of their packets was sent.
+    pub(crate) newest_sent: Instant,
+    /// Bytes that remain in flight.
+    pub(crate) in_flight: u64,
+    /// Nothing got through for several probe timeouts (RFC 9002 §7.6).
+    pub(crate) persistent: bool,
 }

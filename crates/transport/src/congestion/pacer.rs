@@ -31,6 +31,13 @@ impl Pacer {
         }
     }
 
+    /// Full datagrams have this length from now on. Tells whether that is a change.
+    pub(crate) fn on_mtu(&mut self, datagram: u64) -> bool {
+        let changes = self.datagram != datagram;
+        self.datagram = datagram;
+        changes
+    }
+
     /// Whether a datagram may be sent now; otherwise when.
     pub(crate) fn check(&mut self, now: Instant, rate: u64) -> Result<(), Instant> {
         self.fill(now, rate);

@@ -57,6 +57,9 @@ impl Connection {
         }
         let start = out.len();
         let full = self.datagram_len();
+        if self.pacer.on_mtu(full as u64) {
+            self.congestion.on_mtu(full as u64);
+        }
         let mut segment_len = None;
         let mut segments = 0;
         while segments < max_segments {
@@ -158,6 +161,8 @@ impl Connection {
                         .any(|space| space.crypto_send.is_pending())
                     || self.streams.wants_to_send();
                 self.timers.pacing = waits.then_some(at);
+                // RFC 9002 §7.8: it is not the application that holds back.
+                self.window_limited = waits;
                 false
             }
         }
@@ -188,6 +193,8 @@ impl Connection {
         if !wants {
             // It is the application that has nothing to say.
             self.window_limited = false;
+            let in_flight = self.totals.in_flight;
+            self.totals.delivery.on_app_limited(in_flight);
         }
         wants
     }
@@ -223,6 +230,10 @@ impl Connection {
         let start = builder.start();
         self.seal(now, plan.epoch, builder, out);
         let len = out.len() - start;
+        if eliciting {
+            let in_flight = self.totals.in_flight;
+            self.congestion.on_sent(now, len as u64, in_flight);
+        }
         let space = &mut self.spaces[index(plan.epoch)];
         space
             .sent

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::congestion::{Acked, Lost};
 use crate::frame::Ack;
 use crate::recovery::{
     HANDSHAKE_PTO_MAX, LossOutcome, MAX_ACK_DELAY, PERSISTENT_CONGESTION_PTOS, PTO_MAX, Rtt,
@@ -55,11 +56,18 @@ impl Connection {
             self.congestion.on_spurious_loss(now, newest, bytes);
         }
         self.detect_losses(now, epoch);
-        if let Some(newest) = outcome.newest_sent {
-            let srtt = self.rtt.smoothed();
-            let limited = self.window_limited;
-            self.congestion
-                .on_ack(now, newest, outcome.bytes, srtt, limited);
+        if let (Some(newest_sent), Some(rate)) = (outcome.newest_sent, outcome.rate) {
+            self.congestion.on_ack(&Acked {
+                now,
+                bytes: outcome.bytes,
+                newest_sent,
+                rtt: outcome.rtt_sample,
+                srtt: self.rtt.smoothed(),
+                in_flight: self.totals.in_flight,
+                delivered: self.totals.delivery.delivered(),
+                limited: self.window_limited,
+                rate,
+            });
             self.pto_count = 0;
         }
         Ok(())
@@ -109,7 +117,13 @@ impl Connection {
         };
         let pto = self.rtt.pto() + self.peer_ack_delay();
         let persistent = outcome.silence > pto * PERSISTENT_CONGESTION_PTOS;
-        self.congestion.on_loss(now, newest, persistent);
+        self.congestion.on_loss(&Lost {
+            now,
+            bytes: outcome.bytes,
+            newest_sent: newest,
+            in_flight: self.totals.in_flight,
+            persistent,
+        });
     }
 
     /// When the loss detection timer fires, and for which epoch (RFC 9002 §A.8).

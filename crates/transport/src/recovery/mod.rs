@@ -1,11 +1,13 @@
 //! Loss recovery (RFC 9002).
 
 mod lost;
+mod rate;
 mod received;
 mod reordering;
 mod rtt;
 mod sent;
 
+pub(crate) use rate::{Delivery, RateSample, Snapshot};
 pub(crate) use received::Received;
 pub(crate) use rtt::Rtt;
 pub(crate) use sent::{LossOutcome, SentFrame, SentPackets, Totals};

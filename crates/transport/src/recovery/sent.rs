@@ -2,9 +2,9 @@ use core::ops::Range;
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use super::Rtt;
 use super::lost::{LostPackets, Spurious};
 use super::reordering::Reordering;
+use super::{Delivery, RateSample, Rtt, Snapshot};
 use crate::Instant;
 use crate::frame::Ack;
 use crate::violation::{Violation, code};
@@ -65,6 +65,7 @@ struct SentPacket {
     /// 0: outstanding. Otherwise it is of no further interest, and so are those from here down to
     /// the one that is so many numbers below, without that one.
     skip: u32,
+    delivery: Snapshot,
 }
 
 impl SentPacket {
@@ -82,6 +83,7 @@ pub(crate) struct Totals {
     pub(crate) lost: u64,
     /// Those of them that arrived after all.
     pub(crate) spurious: u64,
+    pub(crate) delivery: Delivery,
 }
 
 /// What an acknowledgement brought.
@@ -96,6 +98,9 @@ pub(crate) struct AckOutcome {
     pub(crate) rtt_sample: Option<Duration>,
     /// What had been declared lost and was not.
     pub(crate) spurious: Spurious,
+    /// How fast the path delivers.
+    pub(crate) rate: Option<RateSample>,
+    newest: Snapshot,
 }
 
 /// What loss detection brought.
@@ -114,7 +119,10 @@ pub(crate) struct LossOutcome {
 impl AckOutcome {
     fn note(&mut self, packet: &SentPacket) {
         self.bytes += u64::from(packet.size);
-        self.newest_sent = self.newest_sent.max(Some(packet.at));
+        if self.newest_sent.is_none_or(|newest| newest < packet.at) {
+            self.newest_sent = Some(packet.at);
+            self.newest = packet.delivery;
+        }
     }
 }
 
@@ -203,6 +211,7 @@ impl SentPackets {
             size,
             // Nobody answers one that does not elicit, so it must not hold the ring.
             skip: u32::from(!eliciting),
+            delivery: totals.delivery.on_sent(now, totals.in_flight),
         });
         totals.in_flight += u64::from(size);
         if eliciting {
@@ -268,7 +277,11 @@ impl SentPackets {
             self.reordering.on_spurious(number, self.next());
             self.silent_since = None;
             totals.spurious += outcome.spurious.packets;
+            totals.delivery.on_late(outcome.spurious.bytes);
         }
+        outcome.rate = outcome
+            .newest_sent
+            .map(|sent| (totals.delivery).on_acked(now, outcome.bytes, sent, outcome.newest));
         self.forget_old();
         Ok(outcome)
     }
