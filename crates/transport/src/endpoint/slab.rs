@@ -76,11 +76,6 @@ impl<T> Slab<T> {
             .filter(|_| place.generation == generation)
     }
 
-    /// The things, in the order of their places.
-    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
-        self.places.iter().filter_map(|place| place.value.as_ref())
-    }
-
     /// The handle of what stands at a place.
     pub(super) fn at(&self, index: u32) -> Option<u64> {
         let place = self.places.get(index as usize)?;
