@@ -17,6 +17,9 @@ use super::{Connection, DATAGRAM_MIN};
 /// With less room than this left in a datagram, no further packet is begun in it.
 const PACKET_ROOM_MIN: usize = 128;
 
+/// A datagram that lacks fewer bytes than this is as good as full.
+const SEGMENT_SLACK: usize = 64;
+
 /// What a packet that is being built may hold.
 #[derive(Clone, Copy)]
 struct Plan {
@@ -56,7 +59,7 @@ impl Connection {
             State::Handshaking | State::Open => {}
         }
         let start = out.len();
-        let full = self.datagram_len();
+        let mut full = self.datagram_len();
         if self.pacer.on_mtu(full as u64) {
             self.congestion.on_mtu(full as u64);
         }
@@ -68,6 +71,10 @@ impl Connection {
                 break;
             }
             segments += 1;
+            // A first one that lacks a few bytes sets the length of all.
+            if segment_len.is_none() && self.confirmed && full - len < SEGMENT_SLACK {
+                full = len;
+            }
             segment_len.get_or_insert(len);
             if len < full {
                 break;

@@ -112,14 +112,14 @@ pub(crate) struct StreamHeader {
 }
 
 impl StreamHeader {
-    /// How long the header is, with a length field for up to 16,383 bytes.
+    /// How long the header is, without its length field.
     pub(crate) fn size(&self) -> usize {
         let offset = if self.offset == 0 {
             0
         } else {
             VarInt::size(self.offset)
         };
-        1 + VarInt::size(self.id) + offset + 2
+        1 + VarInt::size(self.id) + offset
     }
 
     pub(crate) fn encode(&self, writer: &mut Writer<'_>) {

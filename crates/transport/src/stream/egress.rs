@@ -1,6 +1,6 @@
 //! What streams have to send, and what became of it.
 
-use codec::Writer;
+use codec::{VarInt, Writer};
 
 use super::StreamId;
 use super::collection::Streams;
@@ -157,9 +157,9 @@ impl Streams {
             self.send_queue.pop_front();
             return true;
         };
-        let header = frame::StreamHeader {
+        let mut header = frame::StreamHeader {
             id: id.0,
-            offset: u64::from(u32::MAX),
+            offset: stream.send.buffer.next_offset(),
             len: None,
             fin: false,
         };
@@ -169,18 +169,17 @@ impl Streams {
         if room < least.max(1) {
             return false;
         }
-        let Some((range, fin)) = stream.send.take(room, credit) else {
+        // Data to the packet's end needs no length, and then every packet is filled to the last
+        // byte: segmentation offload wants them all equally long.
+        let fills = stream.send.available(credit) >= room as u64;
+        let len_len = if fills { 0 } else { VarInt::size(room as u64) };
+        let Some((range, fin)) = stream.send.take(room.saturating_sub(len_len), credit) else {
             return false;
         };
         self.data_sent += stream.send.buffer.unsent() - before;
-        let len = (range.end - range.start) as usize;
-        frame::StreamHeader {
-            id: id.0,
-            offset: range.start,
-            len: Some(len),
-            fin,
-        }
-        .encode(&mut Writer::new(out));
+        header.fin = fin;
+        header.len = (!fills).then_some((range.end - range.start) as usize);
+        header.encode(&mut Writer::new(out));
         stream.send.buffer.copy(&range, out);
         sent(SentFrame::Stream {
             id: id.0,
@@ -188,7 +187,7 @@ impl Streams {
             fin,
         });
         // Streams take turns, a packet each; one that is done leaves when its turn comes again.
-        if end.saturating_sub(out.len()) < header.size() + DATA_MIN {
+        if end.saturating_sub(out.len()) < header.size() + 2 + DATA_MIN {
             self.send_queue.rotate_left(1);
         } else if !stream.send.is_sendable(u64::MAX) {
             stream.send.queued = false;

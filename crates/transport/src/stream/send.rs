@@ -100,11 +100,20 @@ impl SendStream {
         });
     }
 
+    /// How many bytes [`SendStream::take`] would give if there were room.
+    pub(super) fn available(&self, credit: u64) -> u64 {
+        self.buffer.available(self.limit(credit))
+    }
+
+    /// Nothing new is sent from this offset on.
+    fn limit(&self, credit: u64) -> u64 {
+        self.max_data
+            .min(self.buffer.unsent().saturating_add(credit))
+    }
+
     /// The next range to send, and whether the end goes with it. `credit` bounds new data.
     pub(super) fn take(&mut self, len: usize, credit: u64) -> Option<(Range<u64>, bool)> {
-        let limit = self
-            .max_data
-            .min(self.buffer.unsent().saturating_add(credit));
+        let limit = self.limit(credit);
         let range = self
             .buffer
             .take(len, limit)

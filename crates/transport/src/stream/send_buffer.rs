@@ -36,6 +36,19 @@ impl SendBuffer {
         self.unsent
     }
 
+    /// Where the next range to send begins.
+    pub(crate) fn next_offset(&self) -> u64 {
+        self.lost.first().map_or(self.unsent, |lost| lost.start)
+    }
+
+    /// How many bytes the next range to send has at most, with nothing new from offset `limit` on.
+    pub(crate) fn available(&self, limit: u64) -> u64 {
+        match self.lost.first() {
+            Some(lost) => lost.end - lost.start,
+            None => self.end().min(limit).saturating_sub(self.unsent),
+        }
+    }
+
     /// Whether everything written was acknowledged.
     pub(crate) fn is_acked(&self) -> bool {
         self.ring.is_empty()
