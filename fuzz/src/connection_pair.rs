@@ -207,6 +207,8 @@ impl Pair {
         config.ports.insert(LISTENED);
         config.stream_window_bytes = 20_000;
         config.connection_window_bytes = 40_000;
+        config.stream_window_bytes_max = 80_000;
+        config.connection_window_bytes_max = 100_000;
         config.send_buffer_bytes = 30_000;
         config.streams_max = 8;
         let gate: Box<dyn Gate> = if gated {

@@ -45,6 +45,9 @@ impl Config {
         let mut transport = transport::Config::default();
         transport.message_bytes_max = MESSAGE_LEN_MAX;
         transport.stream_window_bytes = 2 << 20;
+        transport.stream_window_bytes_max = 2 << 20;
+        transport.connection_window_bytes = 4 << 20;
+        transport.connection_window_bytes_max = 4 << 20;
         transport.send_buffer_bytes = 2 << 20;
         Self {
             server,

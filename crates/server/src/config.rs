@@ -54,8 +54,11 @@ impl Default for Config {
         transport.message_bytes_max = MESSAGE_LEN_MAX;
         transport.message_bytes_first = LOGIN_MESSAGE_LEN_MAX;
         transport.stream_window_bytes = limits::LOGIN_WINDOW_BYTES;
+        transport.stream_window_bytes_max = limits::LOGIN_WINDOW_BYTES;
         transport.connection_window_bytes = limits::LOGIN_WINDOW_BYTES;
+        transport.connection_window_bytes_max = limits::LOGIN_WINDOW_BYTES;
         transport.send_buffer_bytes = limits::SEND_BUFFER_BYTES;
+        transport.send_buffer_bytes_max = limits::SEND_BUFFER_BYTES;
         transport.streams_max = limits::STREAMS_MAX;
         Self {
             admission: AdmissionPolicy::Work(AdmissionConfig::default()),

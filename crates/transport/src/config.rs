@@ -25,13 +25,24 @@ pub struct Config {
     /// stream holds of a message that has not arrived whole is memory that a peer may not yet
     /// deserve. Peers are told `message_bytes_max` all the same. Default: no less.
     pub message_bytes_first: usize,
-    /// How much may arrive on one stream before it is read, in bytes. Default 1 MiB.
+    /// How much may arrive on one stream before it is read, in bytes, at first. The window doubles
+    /// whenever half of it is read within two round trips. Default 256 KiB.
     pub stream_window_bytes: u64,
-    /// How much may arrive on a connection before it is read, in bytes. Default 4 MiB.
+    /// How far that window grows by itself, in bytes; less than the first means not at all. Bounds
+    /// what one stream makes us hold, and what it brings in a round trip. Default 16 MiB.
+    pub stream_window_bytes_max: u64,
+    /// How much may arrive on a connection before it is read, in bytes, at first. It grows as the
+    /// windows of streams do. Default 1 MiB.
     pub connection_window_bytes: u64,
-    /// How much one stream takes in for sending before it says that it is full, in bytes. A message
-    /// is taken in whole while there is less than this. Default 1 MiB.
+    /// How far that window grows by itself, in bytes. Bounds what a connection makes us hold.
+    /// Default 24 MiB.
+    pub connection_window_bytes_max: u64,
+    /// How much one stream takes in for sending before it says that it is full, in bytes, while the
+    /// path takes little. A message is taken in whole while there is less than this. Default 1 MiB.
     pub send_buffer_bytes: usize,
+    /// How much it takes in when the path takes much: four congestion windows, up to this, in
+    /// bytes. Default 16 MiB.
+    pub send_buffer_bytes_max: usize,
     /// How many streams of the peer may be open at once. Default 1024.
     pub streams_max: u64,
     /// The largest UDP payload sent, in bytes, from 1200. Default 1452, which fits an Ethernet
@@ -51,9 +62,12 @@ impl Default for Config {
             handshake_timeout: Duration::from_secs(10),
             message_bytes_max: 1 << 20,
             message_bytes_first: usize::MAX,
-            stream_window_bytes: 1 << 20,
-            connection_window_bytes: 4 << 20,
+            stream_window_bytes: 256 << 10,
+            stream_window_bytes_max: 16 << 20,
+            connection_window_bytes: 1 << 20,
+            connection_window_bytes_max: 24 << 20,
             send_buffer_bytes: 1 << 20,
+            send_buffer_bytes_max: 16 << 20,
             streams_max: 1024,
             datagram_bytes_max: 1452,
             half_open_max: 4096,

@@ -58,6 +58,8 @@ impl Connection {
             State::Closing(_) => return self.transmit_close(now, out),
             State::Handshaking | State::Open => {}
         }
+        let (srtt, cwnd) = (self.rtt.smoothed(), self.congestion.window());
+        self.streams.on_clock(now, srtt, cwnd);
         let start = out.len();
         let mut full = self.datagram_len();
         if self.pacer.on_mtu(full as u64) {

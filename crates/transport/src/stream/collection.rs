@@ -2,6 +2,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use codec::VarInt;
 
+use super::credit::{Clock, Window};
 use super::message::{MessageError, MessageLimits};
 use super::receive::{ReadOutcome, ReceiveStream};
 use super::send::SendStream;
@@ -25,12 +26,13 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// A stream on which the peer lets us send `send_max` bytes, and we let it send `receive_max`.
-    pub(super) fn new(mode: Option<Mode>, send_max: u64, receive_max: u64) -> Self {
+    /// A stream on which the peer lets us send `send_max` bytes, and we let it send `receive_max`
+    /// at first, of a window of `window` bytes.
+    pub(super) fn new(mode: Option<Mode>, send_max: u64, receive_max: u64, window: u64) -> Self {
         Self {
             mode,
             send: SendStream::new(send_max),
-            receive: ReceiveStream::new(receive_max),
+            receive: ReceiveStream::new(receive_max, window),
             due: Due::default(),
             held: 0,
         }
@@ -89,13 +91,19 @@ pub(crate) struct Streams {
     pub(super) side: Side,
     pub(super) streams: Table,
     pub(super) ports: BTreeSet<u16>,
-    /// What we hold in one stream's send buffer before it counts as full.
-    send_buffer_bytes: usize,
+    /// What we hold in one stream's send buffer before it counts as full, at least and at most.
+    pub(super) send_buffer_bytes: (usize, usize),
+    /// The same as the path wants it now.
+    pub(super) send_limit: usize,
+    pub(super) clock: Clock,
     pub(super) message_bytes_max: usize,
+    /// Where a stream's window begins.
     pub(super) stream_window: u64,
+    pub(super) stream_window_max: u64,
     /// What the transport parameters said of it: where every stream begins, whatever it is by now.
     pub(super) first_stream_window: u64,
-    pub(super) window: u64,
+    pub(super) window: Window,
+    pub(super) window_max: u64,
     streams_window: u64,
 
     next_local: u64,
@@ -114,7 +122,7 @@ pub(crate) struct Streams {
     pub(super) max_data: u64,
     pub(super) max_data_due: bool,
     pub(super) data_received: u64,
-    data_read: u64,
+    pub(super) data_read: u64,
 
     /// How much memory the buffers of all streams have, as last counted.
     pub(super) held: usize,
@@ -132,15 +140,20 @@ pub(crate) struct Streams {
 
 impl Streams {
     pub(crate) fn new(side: Side, config: &Config) -> Self {
+        let send_min = config.send_buffer_bytes.max(1);
         Self {
             side,
             streams: Table::default(),
             ports: config.ports.clone(),
-            send_buffer_bytes: config.send_buffer_bytes.max(1),
+            send_buffer_bytes: (send_min, config.send_buffer_bytes_max.max(send_min)),
+            send_limit: send_min,
+            clock: Clock::default(),
             message_bytes_max: config.message_bytes_max.min(config.message_bytes_first),
             stream_window: config.stream_window_bytes,
             first_stream_window: config.stream_window_bytes,
-            window: config.connection_window_bytes,
+            stream_window_max: config.stream_window_bytes_max,
+            window: Window::new(config.connection_window_bytes),
+            window_max: config.connection_window_bytes_max,
             streams_window: config.streams_max,
             next_local: 0,
             next_remote: 0,
@@ -206,20 +219,6 @@ impl Streams {
         self.ports.insert(port);
     }
 
-    /// Lets more arrive before it is read, on each stream and on all together. Streams that exist
-    /// get it with their next credit.
-    pub(crate) fn grow_windows(&mut self, stream: u64, connection: u64) {
-        self.stream_window = self.stream_window.max(stream);
-        if connection > self.window {
-            self.window = connection;
-            self.max_data_due = true;
-        }
-        let ids: Vec<_> = self.streams.ids().collect();
-        for id in ids {
-            self.extend_credit(id);
-        }
-    }
-
     /// Takes longer messages from here on.
     pub(crate) fn grow_messages(&mut self, max: usize) {
         self.message_bytes_max = self.message_bytes_max.max(max);
@@ -231,12 +230,17 @@ impl Streams {
         }
         let id = StreamId::new(self.side, self.next_local);
         self.next_local += 1;
-        let mut stream = Stream::new(Some(mode), self.peer.stream_data, self.first_stream_window);
+        let mut stream = self.new_stream(Some(mode));
         stream.send.buffer.write(&Preamble { port, mode }.encode());
         self.streams.push(id, stream);
         self.extend_credit(id);
         self.queue_data(id);
         Ok(id)
+    }
+
+    pub(super) fn new_stream(&self, mode: Option<Mode>) -> Stream {
+        let (theirs, ours) = (self.peer.stream_data, self.first_stream_window);
+        Stream::new(mode, theirs, ours, self.stream_window)
     }
 
     /// Whether `id` is a stream of ours that was opened.
@@ -245,7 +249,7 @@ impl Streams {
     }
 
     pub(crate) fn write(&mut self, id: StreamId, data: &[u8]) -> Result<usize, StreamError> {
-        let limit = self.send_buffer_bytes;
+        let limit = self.send_limit;
         let send = self.writer(id, Mode::Bytes)?;
         let room = limit.saturating_sub(send.buffer.len());
         if room == 0 {
@@ -259,7 +263,7 @@ impl Streams {
     }
 
     pub(crate) fn send(&mut self, id: StreamId, message: &[u8]) -> Result<(), StreamError> {
-        let (limit, peer_max) = (self.send_buffer_bytes, self.peer.message);
+        let (limit, peer_max) = (self.send_limit, self.peer.message);
         let send = self.writer(id, Mode::Messages)?;
         if message.len() as u64 > peer_max {
             return Err(StreamError::TooLong);
@@ -348,7 +352,7 @@ impl Streams {
     /// when those that wait could hold up the whole connection for want of credit.
     pub(super) fn message_limits(&self) -> MessageLimits {
         let waiting = self.data_received.saturating_sub(self.data_read);
-        let waiting_max = if waiting <= self.window / 4 {
+        let waiting_max = if waiting <= self.window.bytes / 4 {
             usize::try_from(self.first_stream_window / 2).unwrap_or(usize::MAX)
         } else {
             0
@@ -372,7 +376,7 @@ impl Streams {
         let outcome = read(&mut stream.receive);
         let done = stream.receive.is_done();
         if outcome.consumed > 0 {
-            stream.count_memory(&mut self.held, self.window);
+            stream.count_memory(&mut self.held, self.window.bytes);
             self.stirred = true;
         }
         if let Some(broken) = outcome.broken {
@@ -403,40 +407,6 @@ impl Streams {
                     "a message is malformed or cut off",
                 ));
             }
-        }
-    }
-
-    /// `bytes` will not be held any more: the peer may send as many more.
-    pub(super) fn on_read(&mut self, bytes: u64) {
-        self.data_read += bytes;
-        let target = self.data_read + self.window;
-        // Half a window at a time, so that credit costs few packets.
-        if target.saturating_sub(self.max_data) >= self.window / 2 {
-            self.max_data_due = true;
-        }
-    }
-
-    /// The limit to announce for all streams together.
-    pub(super) fn data_credit(&self) -> u64 {
-        self.max_data.max(self.data_read + self.window)
-    }
-
-    /// The limit to announce for one stream.
-    pub(super) fn stream_credit(&self, stream: &Stream) -> u64 {
-        let target = stream.receive.assembler.position() + self.stream_window;
-        stream.receive.max_data.max(target)
-    }
-
-    pub(super) fn extend_credit(&mut self, id: StreamId) {
-        let window = self.stream_window;
-        let Some(stream) = self.streams.get_mut(id) else {
-            return;
-        };
-        let target = stream.receive.assembler.position() + window;
-        let gain = target.saturating_sub(stream.receive.max_data);
-        if gain >= (window / 2).max(1) && stream.receive.wants_credit() && !stream.due.max_data {
-            stream.due.max_data = true;
-            self.queue_control(id);
         }
     }
 
@@ -492,6 +462,6 @@ impl Streams {
 
     /// Whether the user's buffer of a stream has room again.
     pub(super) fn has_room(&self, send: &SendStream) -> bool {
-        send.wants_room && send.is_open() && send.buffer.len() < self.send_buffer_bytes
+        send.wants_room && send.is_open() && send.buffer.len() < self.send_limit
     }
 }

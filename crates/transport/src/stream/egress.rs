@@ -76,9 +76,8 @@ impl Streams {
     fn write_limits(&mut self, end: usize, out: &mut Vec<u8>, sent: &mut impl FnMut(SentFrame)) {
         const LIMIT_LEN_MAX: usize = 9;
         if self.max_data_due && end.saturating_sub(out.len()) >= LIMIT_LEN_MAX {
-            self.max_data = self.data_credit();
-            self.max_data_due = false;
-            frame::encode_max_data(self.max_data, &mut Writer::new(out));
+            let max = self.give_credit();
+            frame::encode_max_data(max, &mut Writer::new(out));
             sent(SentFrame::MaxData);
         }
         if self.max_streams_due && end.saturating_sub(out.len()) >= LIMIT_LEN_MAX {
@@ -97,10 +96,7 @@ impl Streams {
         out: &mut Vec<u8>,
         sent: &mut impl FnMut(SentFrame),
     ) -> bool {
-        let Some(stream) = self.streams.get(id) else {
-            return true;
-        };
-        let credit = self.stream_credit(stream);
+        let (clock, window_max) = (self.clock, self.stream_window_max);
         let Some(stream) = self.streams.get_mut(id) else {
             return true;
         };
@@ -129,12 +125,8 @@ impl Streams {
             if end.saturating_sub(out.len()) < MaxStreamData::LEN_MAX {
                 return false;
             }
-            stream.receive.max_data = credit;
-            MaxStreamData {
-                id: id.0,
-                max: credit,
-            }
-            .encode(&mut Writer::new(out));
+            let max = stream.give_credit(clock, window_max);
+            MaxStreamData { id: id.0, max }.encode(&mut Writer::new(out));
             sent(SentFrame::MaxStreamData { id: id.0 });
         }
         stream.due.max_data = false;
@@ -206,7 +198,7 @@ impl Streams {
                 };
                 let was_finished = stream.send.is_finished();
                 stream.send.on_acked(range, fin);
-                stream.count_memory(&mut self.held, self.window);
+                stream.count_memory(&mut self.held, self.window.bytes);
                 self.stirred = true;
                 if stream.send.is_finished() && !was_finished {
                     self.events.push_back(Event::Finished { stream: id });

@@ -26,7 +26,7 @@ impl Streams {
         };
         stream.receive.insert(frame.offset, frame.data)?;
         stream.receive.record(end, frame.fin);
-        stream.count_memory(&mut self.held, self.window);
+        stream.count_memory(&mut self.held, self.window.bytes);
         self.stirred = true;
         self.data_received = received;
         if stream.receive.stopped {
@@ -130,7 +130,7 @@ impl Streams {
             }
             // Opening a stream opens all before it (RFC 9000 §3.2).
             for index in self.next_remote..=id.index() {
-                let stream = Stream::new(None, self.peer.stream_data, self.first_stream_window);
+                let stream = self.new_stream(None);
                 let id = StreamId::new(id.initiator(), index);
                 self.streams.push(id, stream);
                 self.extend_credit(id);

@@ -2,6 +2,7 @@
 
 mod assembler;
 mod collection;
+mod credit;
 mod egress;
 mod ingress;
 mod message;

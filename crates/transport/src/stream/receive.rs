@@ -1,3 +1,4 @@
+use super::credit::Window;
 use super::message::{MessageError, MessageLimits, MessageReader};
 use super::{Assembler, Mode, Preamble, StreamError};
 use crate::violation::{Refused, Violation, code};
@@ -11,6 +12,7 @@ pub(super) struct ReceiveStream {
     pub(super) highest: u64,
     /// How far the peer may send.
     pub(super) max_data: u64,
+    pub(super) window: Window,
     /// Where the stream ends, once known.
     final_size: Option<u64>,
     /// The peer gave up, with this code.
@@ -43,18 +45,24 @@ impl<T> ReadOutcome<T> {
 }
 
 impl ReceiveStream {
-    pub(super) fn new(max_data: u64) -> Self {
+    pub(super) fn new(max_data: u64, window: u64) -> Self {
         Self {
             assembler: Assembler::default(),
             messages: MessageReader::default(),
             highest: 0,
             max_data,
+            window: Window::new(window),
             final_size: None,
             reset: None,
             stopped: false,
             over: false,
             told: false,
         }
+    }
+
+    /// How far the peer could be allowed to send.
+    pub(super) fn target(&self) -> u64 {
+        self.assembler.position() + self.window.bytes
     }
 
     /// Whether nothing more is to come of it.

@@ -91,7 +91,7 @@ mod tests {
                         let side = [Side::Client, Side::Server][usize::from(step)];
                         let id = StreamId::new(side, next[usize::from(step)]);
                         next[usize::from(step)] += 1;
-                        table.push(id, Stream::new(None, id.0, 0));
+                        table.push(id, Stream::new(None, id.0, 0, 0));
                         model.insert(id);
                     }
                     _ if model.is_empty() => {}

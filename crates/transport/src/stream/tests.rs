@@ -12,7 +12,9 @@ fn config() -> Config {
     let mut config = Config::default();
     config.ports.insert(PORT);
     config.stream_window_bytes = 1000;
+    config.stream_window_bytes_max = 1000;
     config.connection_window_bytes = 1500;
+    config.connection_window_bytes_max = 1500;
     config.streams_max = 4;
     config
 }
@@ -422,4 +424,56 @@ fn h32_what_was_read_is_not_held() {
     streams.release_memory();
     assert!(streams.held <= 200 * 256);
     assert!(!streams.holds_memory(), "nothing has changed since");
+}
+
+/// As many bytes as a stream's credit allows arrive each round trip, and are read at once.
+#[test]
+fn windows_grow_while_they_hold_the_peer_back() {
+    let mut config = config();
+    config.stream_window_bytes_max = 64_000;
+    config.connection_window_bytes_max = 50_000;
+    let mut streams = Streams::new(Side::Server, &config);
+    let rtt = core::time::Duration::from_millis(10);
+    let mut now = crate::Instant::ZERO;
+    let first = preamble(Mode::Bytes);
+    streams.on_stream(&data(0, 0, &first, false)).unwrap();
+    let (mut offset, mut per_round) = (3, 0);
+    for _ in 0..30 {
+        now += rtt;
+        per_round = streams.streams.get(StreamId(0)).unwrap().receive.max_data - offset;
+        per_round = per_round.min(streams.max_data - offset);
+        let bytes = vec![7; per_round as usize];
+        streams.on_stream(&data(0, offset, &bytes, false)).unwrap();
+        offset += per_round;
+        let mut read = vec![0; bytes.len()];
+        assert_eq!(streams.read(StreamId(0), &mut read), Ok(bytes.len()));
+        streams.on_clock(now, rtt, 10_000);
+        streams.write_frames(1000, &mut Vec::new(), &mut |_| {});
+    }
+    assert_eq!(per_round, 50_000, "the connection's maximum");
+    // Nobody reads: nothing grows, and what was granted is the bound.
+    let bytes = vec![7; 50_000];
+    streams.on_stream(&data(0, offset, &bytes, false)).unwrap();
+    now += rtt;
+    streams.on_clock(now, rtt, 10_000);
+    assert!(!streams.wants_to_send());
+}
+
+#[test]
+fn a_sender_takes_in_what_the_path_takes() {
+    let mut config = config();
+    config.send_buffer_bytes = 100;
+    config.send_buffer_bytes_max = 1000;
+    let mut streams = Streams::new(Side::Server, &config);
+    streams.on_peer_limits(Limits {
+        streams: 1,
+        ..Limits::default()
+    });
+    let id = streams.open(PORT, Mode::Bytes).unwrap();
+    assert_eq!(streams.write(id, &[0; 5000]), Ok(97));
+    let rtt = core::time::Duration::from_millis(10);
+    streams.on_clock(crate::Instant::ZERO, rtt, 125);
+    assert_eq!(streams.write(id, &[0; 5000]), Ok(400), "four windows");
+    streams.on_clock(crate::Instant::ZERO, rtt, 10_000);
+    assert_eq!(streams.write(id, &[0; 5000]), Ok(500), "at most");
 }
