@@ -16,6 +16,8 @@ mod outbox;
 mod outward;
 #[cfg(any(test, feature = "danger-proxy"))]
 pub mod proxy;
+#[cfg(feature = "qlog")]
+pub mod qlog;
 mod random;
 mod socket;
 pub mod workers;

@@ -51,6 +51,9 @@ pub struct Config {
     /// Half-open connections that an accepting endpoint holds; one more evicts the oldest.
     /// Default 4096.
     pub half_open_max: usize,
+    /// Where event logs of connections go. Default: nowhere.
+    #[cfg(feature = "qlog")]
+    pub qlog: Option<std::sync::Arc<dyn crate::qlog::Traces>>,
 }
 
 impl Default for Config {
@@ -71,6 +74,8 @@ impl Default for Config {
             streams_max: 1024,
             datagram_bytes_max: 1452,
             half_open_max: 4096,
+            #[cfg(feature = "qlog")]
+            qlog: None,
         }
     }
 }

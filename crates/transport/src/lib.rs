@@ -26,6 +26,8 @@ mod machine;
 #[doc(hidden)]
 pub mod measuring;
 mod parameters;
+#[cfg(feature = "qlog")]
+pub mod qlog;
 mod ranges;
 mod recovery;
 mod session;

@@ -73,6 +73,7 @@ impl Connection {
     /// wait for [`Event::Finished`] first.
     pub fn close(&mut self, now: Instant, code: u64, reason: &str) {
         if self.is_alive() {
+            self.log.at(now);
             self.start_closing(now, true, code, cut(reason), Some(CloseReason::Local));
         }
     }
@@ -218,6 +219,7 @@ impl Connection {
     }
 
     fn tell_closed(&mut self, reason: CloseReason) {
+        self.log.closed(&reason);
         self.streams.push_event(Event::Closed(reason));
     }
 }

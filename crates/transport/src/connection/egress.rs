@@ -49,6 +49,7 @@ impl Connection {
         max_segments: usize,
         out: &mut Vec<u8>,
     ) -> Option<Transmit> {
+        self.log.at(now);
         if let Some(violation) = self.streams.take_violation() {
             self.on_violation(now, violation);
         }
@@ -82,6 +83,7 @@ impl Connection {
                 break;
             }
         }
+        self.log_changes();
         (segments > 0).then(|| Transmit {
             remote: self.remote,
             len: out.len() - start,
@@ -295,6 +297,8 @@ impl Connection {
     }
 
     fn seal(&mut self, now: Instant, epoch: Epoch, builder: PacketBuilder, out: &mut Vec<u8>) {
+        let (start, number) = (builder.start(), builder.packet_number());
+        self.log.will_send(out.get(builder.payload_start()..));
         match &mut self.spaces[index(epoch)].keys {
             SpaceKeys::Fixed(keys) => {
                 builder.finish(out, &*keys.local);
@@ -302,6 +306,7 @@ impl Connection {
             SpaceKeys::Data(keys) => keys.seal(now, builder, out),
             SpaceKeys::None | SpaceKeys::Discarded => builder.abandon(out),
         }
+        self.log.packet_sent(epoch, number, out.len() - start);
     }
 
     /// An acknowledgement goes with whatever is sent.

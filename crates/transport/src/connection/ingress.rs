@@ -19,11 +19,13 @@ use super::{Connection, DATAGRAM_MIN, EARLY_BYTES_MAX, EARLY_DATAGRAMS_MAX};
 impl Connection {
     /// Takes in a datagram that is for this connection. Its packets are opened in place.
     pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: &mut [u8], drops: &mut Drops) {
+        self.log.at(now);
         self.notes.on_datagram_received(datagram.len());
         if !self.validated {
             self.unvalidated_received += datagram.len() as u64;
         }
         self.unpack(now, datagram, drops);
+        self.log_changes();
     }
 
     fn unpack(&mut self, now: Instant, datagram: &mut [u8], drops: &mut Drops) {
@@ -56,6 +58,7 @@ impl Connection {
 
     fn drop_packet(&mut self, reason: DropReason, drops: &mut Drops) {
         self.notes.counters.packets_dropped += 1;
+        self.log.packet_dropped(reason);
         drops.count(reason);
     }
 
@@ -101,6 +104,9 @@ impl Connection {
         let Some(payload) = bytes.get(opened.payload.clone()) else {
             return Err(DropReason::Truncated);
         };
+        let number = opened.packet_number;
+        self.log
+            .packet_received(epoch, number, bytes.len(), payload);
         match self.handle_payload(now, epoch, payload) {
             Ok(eliciting) => {
                 let hold = match epoch {

@@ -6,6 +6,8 @@ mod egress;
 mod handshake;
 mod ingress;
 mod keys;
+#[cfg_attr(not(feature = "qlog"), path = "log_off.rs")]
+mod log;
 mod recovery;
 mod space;
 mod stats;
@@ -29,6 +31,7 @@ use close::State;
 use handshake::Admitted;
 pub(crate) use handshake::ChallengeState;
 use keys::SpaceKeys;
+use log::Log;
 use space::Space;
 use stats::Notes;
 pub use stats::{Counters, Stats};
@@ -91,6 +94,7 @@ pub struct Connection {
     reset_token: Option<ResetToken>,
     request: Option<Request>,
     notes: Notes,
+    log: Log,
 }
 
 /// What a new connection starts from.
@@ -158,6 +162,7 @@ impl Connection {
             reset_token: None,
             request: None,
             notes: Notes::new(start.now),
+            log: Log::begin(&config, start.side, start.original_dcid, start.now),
             config,
         };
         if start.side == Side::Client {

@@ -119,6 +119,7 @@ impl Connection {
 
     /// Does what is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.log.at(now);
         match self.state {
             State::Gone => return,
             State::Closing(_) => return self.on_closing_timeout(now),

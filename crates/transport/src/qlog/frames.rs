@@ -1,0 +1,89 @@
+//! Frames as qlog names them.
+
+use codec::Reader;
+use serde_json::{Value, json};
+
+use crate::frame::{Close, Frame};
+
+use super::recorder::millis;
+
+/// The frames of a packet's payload, for as far as they decode.
+pub(super) fn of_payload(payload: &[u8]) -> Vec<Value> {
+    let mut reader = Reader::new(payload);
+    let mut frames = Vec::new();
+    while !reader.is_empty() {
+        let start = reader.position();
+        let Ok(frame) = Frame::decode(&mut reader) else {
+            break;
+        };
+        let kind = payload.get(start).copied().unwrap_or_default();
+        frames.push(describe(&frame, kind, reader.position() - start));
+    }
+    frames
+}
+
+/// `kind` and `len` are a frame's first byte and its encoded length.
+fn describe(frame: &Frame<'_>, kind: u8, len: usize) -> Value {
+    match frame {
+        Frame::Padding(len) => json!({ "frame_type": "padding", "payload_length": len }),
+        Frame::Ping => json!({ "frame_type": "ping" }),
+        Frame::Ack(ack) => {
+            let ranges: Vec<_> = (ack.ranges())
+                .map(|range| json!([range.start(), range.end()]))
+                .collect();
+            json!({ "frame_type": "ack", "ack_delay": millis(ack.delay), "acked_ranges": ranges })
+        }
+        Frame::ResetStream(frame) => json!({
+            "frame_type": "reset_stream",
+            "stream_id": frame.id,
+            "error_code": frame.code,
+            "final_size": frame.final_size,
+        }),
+        Frame::StopSending(frame) => json!({
+            "frame_type": "stop_sending",
+            "stream_id": frame.id,
+            "error_code": frame.code,
+        }),
+        Frame::Crypto(frame) => json!({
+            "frame_type": "crypto",
+            "offset": frame.offset,
+            "length": frame.data.len(),
+        }),
+        Frame::Stream(frame) => json!({
+            "frame_type": "stream",
+            "stream_id": frame.id,
+            "offset": frame.offset,
+            "length": frame.data.len(),
+            "fin": frame.fin,
+        }),
+        Frame::MaxData(max) => json!({ "frame_type": "max_data", "maximum": max }),
+        Frame::MaxStreamData(frame) => json!({
+            "frame_type": "max_stream_data",
+            "stream_id": frame.id,
+            "maximum": frame.max,
+        }),
+        Frame::MaxStreams(max) => json!({
+            "frame_type": "max_streams",
+            "stream_type": "bidirectional",
+            "maximum": max,
+        }),
+        Frame::Close(frame) => close(frame),
+        Frame::HandshakeDone => json!({ "frame_type": "handshake_done" }),
+        // What is not named here yet.
+        #[allow(unreachable_patterns, reason = "frames are added")]
+        _ => json!({
+            "frame_type": "unknown",
+            "raw_frame_type": kind,
+            "raw": { "length": len },
+        }),
+    }
+}
+
+fn close(frame: &Close<'_>) -> Value {
+    json!({
+        "frame_type": "connection_close",
+        "error_space": if frame.application { "application" } else { "transport" },
+        "raw_error_code": frame.code,
+        "reason": String::from_utf8_lossy(frame.reason),
+    })
+}
