@@ -8,6 +8,8 @@
 #[cfg(any(test, feature = "danger"))]
 pub mod null;
 mod rng;
+#[cfg(any(test, feature = "danger"))]
+pub mod swarm;
 mod world;
 
 pub use rng::Rng;

@@ -83,9 +83,11 @@ impl Amplification {
         (*sent > received.saturating_mul(factor)).then_some((*sent, *received))
     }
 
-    /// Whether what `sender` sends to `node` now shows that it is there.
-    pub(super) fn proves(&self, sender: SocketAddr, node: SocketAddr) -> bool {
-        self.heard.contains_key(&(sender, node))
+    /// Of a sender's addresses, present and past, those at which it has heard from `node`: what it
+    /// sends there now shows that it is, or was, at them.
+    pub(super) fn proven(&self, addresses: &[SocketAddr], node: SocketAddr) -> Vec<SocketAddr> {
+        let heard = |&address: &SocketAddr| self.heard.contains_key(&(address, node));
+        addresses.iter().copied().filter(heard).collect()
     }
 
     /// `node` receives from `remote`.
@@ -94,8 +96,12 @@ impl Amplification {
         node: SocketAddr,
         remote: SocketAddr,
         len: usize,
-        proof: bool,
+        proven: &[SocketAddr],
     ) {
+        for &address in proven {
+            let standing = self.standings.entry((node, address));
+            standing.insert_entry(Standing::Trusted);
+        }
         self.heard.insert((node, remote), ());
         let standing = self
             .standings
@@ -104,9 +110,6 @@ impl Amplification {
                 received: 0,
                 sent: 0,
             });
-        if proof {
-            *standing = Standing::Trusted;
-        }
         if let Standing::Unvalidated { received, .. } = standing {
             *received += len as u64;
         }

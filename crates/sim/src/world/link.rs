@@ -17,6 +17,8 @@ pub struct Link {
     pub jitter: Duration,
     /// Probability that a datagram is lost.
     pub loss: f64,
+    /// Probability that with a datagram a burst of losses begins: it and up to 20 behind it.
+    pub burst: f64,
     /// Probability that a datagram arrives twice.
     pub duplication: f64,
     /// Probability that a datagram arrives changed: bits flipped, or cut short.
@@ -41,6 +43,7 @@ impl Default for Link {
             delay: Duration::from_millis(10),
             jitter: Duration::ZERO,
             loss: 0.0,
+            burst: 0.0,
             duplication: 0.0,
             corruption: 0.0,
             reordering: 0.0,
@@ -80,6 +83,9 @@ impl Link {
 pub(super) struct Path {
     pub(super) link: Link,
     loss: Rng,
+    bursts: Rng,
+    /// Datagrams that the burst under way still takes.
+    burst_left: u64,
     duplication: Rng,
     corruption: Rng,
     timing: Rng,
@@ -106,6 +112,8 @@ impl Path {
         Self {
             link,
             loss: Rng::stream(seed, "loss", index),
+            bursts: Rng::stream(seed, "bursts", index),
+            burst_left: 0,
             duplication: Rng::stream(seed, "duplication", index),
             corruption: Rng::stream(seed, "corruption", index),
             timing: Rng::stream(seed, "timing", index),
@@ -116,7 +124,7 @@ impl Path {
 
     /// Decides about a datagram of `len` bytes. Draws equally often whatever is switched on.
     pub(super) fn pass(&mut self, now: Instant, len: usize) -> Fate {
-        let lost = self.loss.chance(self.link.loss);
+        let lost = self.loss.chance(self.link.loss) | self.is_in_burst();
         let duplicated = self.duplication.chance(self.link.duplication);
         let corrupted = self.corruption.chance(self.link.corruption);
         let (at, again) = (self.arrival(now, len), self.later(now));
@@ -139,6 +147,18 @@ impl Path {
             corrupted,
             again: duplicated.then_some(again.max(at)),
         }
+    }
+
+    fn is_in_burst(&mut self) -> bool {
+        let (begins, len) = (self.bursts.chance(self.link.burst), self.bursts.below(20));
+        if self.burst_left > 0 {
+            self.burst_left -= 1;
+            return true;
+        }
+        if begins {
+            self.burst_left = len;
+        }
+        begins
     }
 
     /// Flips one to three bits, or cuts the end off.

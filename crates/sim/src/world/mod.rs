@@ -40,6 +40,8 @@ pub struct Captured {
     pub to: SocketAddr,
     /// Its bytes.
     pub bytes: Vec<u8>,
+    /// Addresses at which it shows its sender to be, or to have been.
+    proven: Vec<SocketAddr>,
 }
 
 /// What became of the datagrams of a world.
@@ -63,6 +65,8 @@ pub struct DatagramStats {
 struct Node<M> {
     machine: M,
     address: SocketAddr,
+    /// Those that it has or had.
+    addresses: Vec<SocketAddr>,
     amplification_max: u64,
     /// When a timer event is on its way.
     armed: Option<Instant>,
@@ -119,6 +123,7 @@ impl<M: Machine> World<M> {
         self.nodes.push(Node {
             machine,
             address,
+            addresses: vec![address],
             amplification_max: 3,
             armed: None,
         });
@@ -207,6 +212,7 @@ impl<M: Machine> World<M> {
         if let Some(there) = self.nodes.get_mut(node.0) {
             self.addresses.remove(&there.address);
             there.address = address;
+            there.addresses.push(address);
             self.addresses.insert(address, node);
         }
     }
@@ -220,7 +226,27 @@ impl<M: Machine> World<M> {
                 to,
                 bytes,
                 ecn: None,
-                proof: false,
+                proven: Vec::new(),
+            },
+        );
+    }
+
+    /// A captured datagram arrives at `to` after `delay`, from anywhere. It may have been changed.
+    pub fn replay(
+        &mut self,
+        delay: Duration,
+        from: SocketAddr,
+        to: SocketAddr,
+        captured: Captured,
+    ) {
+        self.schedule.push(
+            self.now + delay,
+            What::Deliver {
+                from,
+                to,
+                bytes: captured.bytes,
+                ecn: None,
+                proven: captured.proven,
             },
         );
     }

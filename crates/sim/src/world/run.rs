@@ -100,7 +100,7 @@ impl<M: Machine> World<M> {
                 to,
                 mut bytes,
                 ecn,
-                proof,
+                proven,
             } => {
                 let Some(&id) = self.addresses.get(&to) else {
                     self.stats.lost += 1;
@@ -109,7 +109,7 @@ impl<M: Machine> World<M> {
                 self.stats.delivered += 1;
                 self.trace
                     .datagram(Kind::Delivered, self.now, from, to, bytes.len());
-                self.amplification.received(to, from, bytes.len(), proof);
+                self.amplification.received(to, from, bytes.len(), &proven);
                 let node = self.nodes.get_mut(id.0)?;
                 let meta = Meta { remote: from, ecn };
                 node.machine.handle_datagram(self.now, meta, &mut bytes);
@@ -165,15 +165,17 @@ impl<M: Machine> World<M> {
         self.trace
             .datagram(Kind::Sent, self.now, from, to, bytes.len());
         self.check(id, from, to, bytes);
+        let addresses = self.nodes.get(id.0).map(|node| &*node.addresses);
+        let proven = self.amplification.proven(addresses.unwrap_or_default(), to);
         if let Some(capture) = &mut self.capture {
             capture.push(Captured {
                 at: self.now,
                 from,
                 to,
                 bytes: bytes.to_vec(),
+                proven: proven.clone(),
             });
         }
-        let proof = self.amplification.proves(from, to);
         let now = self.now;
         let path = self.path(id, to);
         let Fate::Arrives {
@@ -191,7 +193,7 @@ impl<M: Machine> World<M> {
             to,
             bytes,
             ecn: transmit.ecn,
-            proof,
+            proven: proven.clone(),
         };
         let mut arriving = bytes.to_vec();
         if corrupted {

@@ -14,8 +14,8 @@ pub(super) enum What {
         to: SocketAddr,
         bytes: Vec<u8>,
         ecn: Option<Ecn>,
-        /// It shows that whoever sent it is there.
-        proof: bool,
+        /// Addresses at which it shows its sender to be, or to have been.
+        proven: Vec<SocketAddr>,
     },
     /// A node's timer is due, unless it was set anew since.
     Timer(NodeId),

@@ -1,0 +1,161 @@
+//! Runs simulated worlds by the hundred, and makes what fails small.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use serde_json::json;
+use sim::swarm::{Failure, Fault, Limits, Outcome, Plan, run, shrink};
+
+/// Failures that are made small; it takes many runs each.
+const SHRUNK_MAX: u64 = 3;
+
+/// Of so many seeds one is run twice, and has to go the same way.
+const TWICE_EVERY: u64 = 100;
+
+/// Runs seeds of a simulated world. Ends with 1 when something happened that must never happen.
+#[derive(Parser)]
+#[command(name = "sim")]
+struct Arguments {
+    /// What the world is made of.
+    #[arg(long, value_parser = ["transport"], default_value = "transport")]
+    world: String,
+    /// The first seed.
+    #[arg(long, default_value_t = 0, value_name = "S")]
+    from: u64,
+    /// How many seeds.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    seeds: u64,
+    /// One seed, exactly as before.
+    #[arg(long, conflicts_with_all = ["from", "seeds"], value_name = "N")]
+    seed: Option<u64>,
+    /// Virtual minutes of faults for each seed, at most.
+    #[arg(long, default_value_t = 10, value_name = "M")]
+    minutes: u64,
+    /// Kinds of faults to leave out.
+    #[arg(long, value_delimiter = ',', value_name = "FAULT,...")]
+    without: Vec<Fault>,
+    /// At most so many clients.
+    #[arg(long, value_name = "K")]
+    clients: Option<u64>,
+    /// At most so many actions.
+    #[arg(long, value_name = "K")]
+    actions: Option<u64>,
+}
+
+impl Arguments {
+    fn limits(&self) -> Limits {
+        let mut limits = Limits {
+            time: Duration::from_secs(self.minutes.saturating_mul(60)),
+            ..Limits::default()
+        };
+        for &fault in &self.without {
+            limits.faults = limits.faults.without(fault);
+        }
+        limits.clients = self.clients.unwrap_or(limits.clients);
+        limits.actions = self.actions.unwrap_or(limits.actions);
+        limits
+    }
+
+    fn seeds(&self) -> core::ops::Range<u64> {
+        match self.seed {
+            Some(seed) => seed..seed.saturating_add(1),
+            None => self.from..self.from.saturating_add(self.seeds),
+        }
+    }
+}
+
+/// Sums over all seeds.
+#[derive(Default)]
+struct Totals {
+    seeds: u64,
+    violations: u64,
+    time: Duration,
+    datagrams: u64,
+    records: u64,
+    fired: BTreeMap<&'static str, u64>,
+}
+
+impl Totals {
+    fn add(&mut self, outcome: &Outcome) {
+        self.time += outcome.time;
+        self.datagrams += outcome.datagrams;
+        self.records += outcome.records;
+        for (fault, count) in &outcome.fired {
+            *self.fired.entry(fault).or_default() += count;
+        }
+    }
+
+    fn line(&self, took: Duration) -> String {
+        json!({
+            "seeds": self.seeds,
+            "violations": self.violations,
+            "virtual_hours": self.time.as_secs_f64() / 3600.0,
+            "virtual_seconds_per_second": self.time.as_secs_f64() / took.as_secs_f64().max(1e-9),
+            "datagrams": self.datagrams,
+            "records": self.records,
+            "fired": self.fired,
+        })
+        .to_string()
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let limits = arguments.limits();
+    #[allow(clippy::disallowed_methods, reason = "how fast the simulation is")]
+    let begin = Instant::now();
+    let mut totals = Totals::default();
+    for seed in arguments.seeds() {
+        totals.seeds += 1;
+        let plan = Plan::new(seed, limits);
+        match run(&plan) {
+            Ok(outcome) => {
+                if seed % TWICE_EVERY == 0 && run(&plan).as_ref() != Ok(&outcome) {
+                    totals.violations += 1;
+                    eprintln!("seed {seed}: it went another way the second time");
+                }
+                totals.add(&outcome);
+            }
+            Err(failure) => {
+                totals.violations += 1;
+                report(seed, limits, failure, totals.violations <= SHRUNK_MAX);
+            }
+        }
+    }
+    println!("{}", totals.line(begin.elapsed()));
+    if totals.violations == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Prints a failure, and the smallest world in which something still fails.
+fn report(seed: u64, limits: Limits, failure: Box<Failure>, shrunk: bool) {
+    let commit = option_env!("GIT_COMMIT").unwrap_or("unknown commit");
+    eprintln!("{failure} ({commit})");
+    eprintln!("  faults: {}", Plan::new(seed, limits).faults);
+    if !shrunk {
+        return;
+    }
+    let (small, failure) = shrink(seed, limits, failure);
+    let plan = Plan::new(seed, small);
+    let without: Vec<_> = Fault::ALL
+        .into_iter()
+        .filter(|&fault| !small.faults.has(fault))
+        .map(Fault::name)
+        .collect();
+    eprint!("  sim --seed {seed} --clients {}", plan.clients);
+    if !without.is_empty() {
+        eprint!(" --without {}", without.join(","));
+    }
+    if small.actions < u64::MAX {
+        eprint!(" --actions {}", small.actions);
+    }
+    eprintln!("\n  {failure}");
+}

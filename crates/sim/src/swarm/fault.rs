@@ -1,0 +1,138 @@
+use core::fmt;
+use core::str::FromStr;
+
+/// A kind of fault that a plan may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Datagrams are lost, each by itself.
+    Loss,
+    /// Datagrams are lost in bursts.
+    Bursts,
+    /// Datagrams take unequally long, in order.
+    Jitter,
+    /// Datagrams are overtaken.
+    Reordering,
+    /// Datagrams arrive twice.
+    Duplication,
+    /// Datagrams arrive changed or cut short.
+    Corruption,
+    /// A link has a rate and a queue.
+    Rate,
+    /// A link takes short datagrams only.
+    Mtu,
+    /// Nothing gets through for a while.
+    Partition,
+    /// A client's address changes.
+    Rebinding,
+    /// The server forgets everything.
+    Restart,
+    /// Somebody on the path sends what was captured again: as it was, changed, from elsewhere, or
+    /// back to its sender.
+    Replay,
+    /// Somebody sends noise.
+    Noise,
+    /// Applications break streams off.
+    Resets,
+    /// Applications close connections.
+    Closes,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::Loss,
+        Self::Bursts,
+        Self::Jitter,
+        Self::Reordering,
+        Self::Duplication,
+        Self::Corruption,
+        Self::Rate,
+        Self::Mtu,
+        Self::Partition,
+        Self::Rebinding,
+        Self::Restart,
+        Self::Replay,
+        Self::Noise,
+        Self::Resets,
+        Self::Closes,
+    ];
+
+    /// Its name on a command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::Bursts => "bursts",
+            Self::Jitter => "jitter",
+            Self::Reordering => "reordering",
+            Self::Duplication => "duplication",
+            Self::Corruption => "corruption",
+            Self::Rate => "rate",
+            Self::Mtu => "mtu",
+            Self::Partition => "partition",
+            Self::Rebinding => "rebinding",
+            Self::Restart => "restart",
+            Self::Replay => "replay",
+            Self::Noise => "noise",
+            Self::Resets => "resets",
+            Self::Closes => "closes",
+        }
+    }
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|fault| fault.name() == name);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("there is no fault {name:?}; there are {names}")
+        })
+    }
+}
+
+/// A set of faults.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Faults(u32);
+
+impl Faults {
+    /// Every fault.
+    pub const ALL: Self = Self((1 << Fault::ALL.len()) - 1);
+
+    /// Whether `fault` is one of them.
+    pub const fn has(self, fault: Fault) -> bool {
+        self.0 & 1 << fault as u32 != 0
+    }
+
+    /// These and `fault`.
+    #[must_use]
+    pub const fn with(self, fault: Fault) -> Self {
+        Self(self.0 | 1 << fault as u32)
+    }
+
+    /// These but `fault`.
+    #[must_use]
+    pub const fn without(self, fault: Fault) -> Self {
+        Self(self.0 & !(1 << fault as u32))
+    }
+
+    /// One after the other.
+    pub fn iter(self) -> impl Iterator<Item = Fault> {
+        Fault::ALL.into_iter().filter(move |&fault| self.has(fault))
+    }
+}
+
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Names with commas between, as a command line takes them.
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.iter().map(Fault::name).collect();
+        f.write_str(&names.join(","))
+    }
+}

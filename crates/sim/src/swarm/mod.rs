@@ -1,0 +1,16 @@
+//! Swarm testing (Groce et al. 2012): every seed picks a topology, a workload and which faults are
+//! active; phase 1 lets them loose and checks what must always hold, phase 2 heals the network and
+//! checks that everything arrives.
+
+mod fault;
+mod ledger;
+mod nonces;
+mod party;
+mod plan;
+mod run;
+mod shrink;
+
+pub use fault::{Fault, Faults};
+pub use plan::{Limits, Plan};
+pub use run::{Failure, Outcome, run};
+pub use shrink::shrink;

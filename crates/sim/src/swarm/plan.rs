@@ -1,0 +1,148 @@
+use core::time::Duration;
+
+use transport::Config;
+
+use super::{Fault, Faults};
+use crate::{Link, Rng};
+
+/// What bounds a plan, whatever its seed asks for. What a shrinker turns down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Faults that may be active.
+    pub faults: Faults,
+    /// Clients, at least 1.
+    pub clients: u64,
+    /// Actions of phase 1: messages, faults, closes.
+    pub actions: u64,
+    /// Datagrams, after which phase 1 ends.
+    pub datagrams: u64,
+    /// Virtual time, after which phase 1 ends.
+    pub time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            faults: Faults::ALL,
+            clients: u64::MAX,
+            actions: u64::MAX,
+            datagrams: 20_000,
+            time: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Everything that follows from a seed before the world begins.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The seed.
+    pub seed: u64,
+    /// Its bounds.
+    pub limits: Limits,
+    /// The faults that are active.
+    pub faults: Faults,
+    /// How many clients talk to the one server.
+    pub clients: u64,
+    /// Whether the server wants an address validated before it admits anybody.
+    pub gated: bool,
+    /// Every link.
+    pub link: Link,
+    /// The clients' configuration and the server's.
+    pub configs: [Config; 2],
+    /// Streams that a client opens on a connection.
+    pub streams: u64,
+    /// The longest message, in bytes.
+    pub message_bytes: u64,
+    /// The longest pause between two actions.
+    pub pause: Duration,
+}
+
+impl Plan {
+    /// The plan of a seed.
+    pub fn new(seed: u64, limits: Limits) -> Self {
+        let mut rng = Rng::stream(seed, "plan", 0);
+        let mut faults = Faults::default();
+        // A few kinds at a time find more than all of them at once.
+        let share = [0.1, 0.25, 0.5].get(pick(&mut rng, 3)).copied();
+        for fault in Fault::ALL {
+            if rng.chance(share.unwrap_or(0.25)) && limits.faults.has(fault) {
+                faults = faults.with(fault);
+            }
+        }
+        let clients = (1 + rng.below(4)).min(limits.clients).max(1);
+        let gated = rng.chance(0.5);
+        let configs = [config(&mut rng), config(&mut rng)];
+        Self {
+            seed,
+            limits,
+            faults,
+            clients,
+            gated,
+            link: link(seed, faults),
+            configs,
+            streams: 1 + rng.below(6),
+            message_bytes: [40, 300, 3_000, 60_000]
+                .get(pick(&mut rng, 4))
+                .copied()
+                .unwrap_or(300),
+            pause: Duration::from_millis(
+                [20, 400, 5_000]
+                    .get(pick(&mut rng, 3))
+                    .copied()
+                    .unwrap_or(400),
+            ),
+        }
+    }
+}
+
+fn pick(rng: &mut Rng, count: u64) -> usize {
+    usize::try_from(rng.below(count)).unwrap_or(0)
+}
+
+/// Windows and datagrams of all sizes.
+fn config(rng: &mut Rng) -> Config {
+    let mut config = Config::default();
+    config.ports.insert(super::party::PORT);
+    config.stream_window_bytes = 4_096 << rng.below(9);
+    config.connection_window_bytes = config.stream_window_bytes << rng.below(4);
+    config.send_buffer_bytes = 4_096 << pick(rng, 9);
+    config.streams_max = 6 << rng.below(6);
+    if rng.chance(0.3) {
+        config.keep_alive = None;
+    }
+    config
+}
+
+/// Draws equally often whatever is active, so that dropping one fault leaves the others as they were.
+fn link(seed: u64, faults: Faults) -> Link {
+    let mut rng = Rng::stream(seed, "links", 0);
+    let mut up_to = |fault, most: f64| {
+        let share = most * (rng.below(1_000) + 1) as f64 / 1_000.0;
+        if faults.has(fault) { share } else { 0.0 }
+    };
+    let milliseconds = |value: f64| Duration::from_micros((value * 1_000.0) as u64);
+    let mut link = Link {
+        loss: up_to(Fault::Loss, 0.3),
+        burst: up_to(Fault::Bursts, 0.01),
+        duplication: up_to(Fault::Duplication, 0.5),
+        corruption: up_to(Fault::Corruption, 0.1),
+        reordering: up_to(Fault::Reordering, 0.3),
+        reordering_delay: milliseconds(up_to(Fault::Reordering, 200.0)),
+        delay: milliseconds(up_to(Fault::Jitter, 20.0)),
+        jitter: milliseconds(up_to(Fault::Jitter, 50.0)),
+        ..Link::default()
+    };
+    let slow = up_to(Fault::Rate, 1.0);
+    if slow > 0.0 {
+        link.rate = Some((20_000.0 / slow) as u64);
+        link.queue_bytes = 20_000 + (100_000.0 * slow) as u64;
+    }
+    let small = up_to(Fault::Mtu, 1.0);
+    if small > 0.0 {
+        link.mtu = 1_200 + (small * 300.0) as usize;
+    }
+    let mut rng = Rng::stream(seed, "delay", 0);
+    link.delay += Duration::from_micros(200 << rng.below(10));
+    link
+}

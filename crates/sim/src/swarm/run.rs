@@ -1,0 +1,560 @@
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use crypto::{Random, Secret};
+use transport::{
+    Accept, AddressGate, CloseReason, ConnectionHandle, Endpoint, Gate, Instant, Mode, OpenGate,
+};
+
+use super::ledger::{Flow, Ledger};
+use super::nonces::{Nonces, WatchedSessions};
+use super::party::{CODE, Party};
+use super::{Fault, Plan};
+use crate::null::NullSessions;
+use crate::{Captured, NodeId, Rng, World};
+
+/// How long phase 2 may take.
+const HEALING: Duration = Duration::from_secs(60);
+
+/// How long an endpoint may take to forget connections that were closed.
+const FORGETTING: Duration = Duration::from_secs(120);
+
+/// The code of a close by an application during the handshake (docs/PROTOCOL.md §4.6).
+const APPLICATION: u64 = 0x0c;
+
+/// Datagrams that whoever is on the path keeps.
+const CAPTURED_MAX: usize = 64;
+
+/// Something that must never happen has happened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("seed {seed}, {} ms: {what}", at.as_nanos() / 1_000_000)]
+pub struct Failure {
+    /// The plan's seed.
+    pub seed: u64,
+    /// When.
+    pub at: Instant,
+    /// What.
+    pub what: String,
+}
+
+/// What came of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// A sum of everything that happened.
+    pub trace: u64,
+    /// Virtual time.
+    pub time: Duration,
+    /// Datagrams that were sent.
+    pub datagrams: u64,
+    /// Records that arrived.
+    pub records: u64,
+    /// How often each kind of fault fired.
+    pub fired: BTreeMap<&'static str, u64>,
+}
+
+/// Runs a plan in both phases.
+///
+/// # Errors
+/// What must never happen, and when it did.
+pub fn run(plan: &Plan) -> Result<Outcome, Box<Failure>> {
+    let mut swarm = Swarm::new(plan);
+    let what = swarm.phases();
+    what.map_err(|what| {
+        Box::new(Failure {
+            seed: plan.seed,
+            at: swarm.world.now(),
+            what,
+        })
+    })?;
+    Ok(swarm.outcome())
+}
+
+/// A client and its present connection.
+struct Client {
+    node: NodeId,
+    handle: Option<ConnectionHandle>,
+    /// Connections begun.
+    connections: u32,
+    /// Streams opened on the present one.
+    streams: u32,
+}
+
+struct Swarm<'a> {
+    plan: &'a Plan,
+    world: World<Endpoint>,
+    server: NodeId,
+    clients: Vec<Client>,
+    parties: Vec<Party>,
+    ledger: Ledger,
+    nonces: Nonces,
+    workload: Rng,
+    faults: Rng,
+    captured: Vec<Captured>,
+    fired: BTreeMap<&'static str, u64>,
+    /// Clients that hear nothing, and until when.
+    cut: Option<(NodeId, Instant)>,
+    restarts: u64,
+    moves: u16,
+    /// Faults are over: everybody has to get through.
+    healed: bool,
+}
+
+const SERVER: SocketAddr = SocketAddr::new(
+    core::net::IpAddr::V4(core::net::Ipv4Addr::new(10, 0, 0, 1)),
+    5000,
+);
+
+impl<'a> Swarm<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        let mut world = World::new(plan.seed);
+        world.set_default_link(plan.link.clone());
+        let nonces = Nonces::default();
+        let server = world.add(SERVER, server(plan, 0, &nonces));
+        let mut clients = Vec::new();
+        let mut parties = vec![Party::server()];
+        let [config, _] = &plan.configs;
+        for index in 0..plan.clients {
+            let random = Rng::stream(plan.seed, "client", index);
+            let endpoint = Endpoint::client(config.clone(), Box::new(random));
+            let last = u8::try_from(index).unwrap_or(u8::MAX);
+            let address = SocketAddr::from(([10, 1, 0, last], 4_000));
+            clients.push(Client {
+                node: world.add(address, endpoint),
+                handle: None,
+                connections: 0,
+                streams: 0,
+            });
+            parties.push(Party::client());
+        }
+        if plan.faults.has(Fault::Replay) {
+            world.start_capture();
+        }
+        Self {
+            plan,
+            world,
+            server,
+            clients,
+            parties,
+            ledger: Ledger::new(plan.seed),
+            nonces,
+            workload: Rng::stream(plan.seed, "workload", 0),
+            faults: Rng::stream(plan.seed, "faults", 0),
+            captured: Vec::new(),
+            fired: BTreeMap::new(),
+            cut: None,
+            restarts: 0,
+            moves: 0,
+            healed: false,
+        }
+    }
+
+    fn phases(&mut self) -> Result<(), String> {
+        let end = self.world.now() + self.plan.limits.time;
+        let mut actions = 0;
+        while self.world.now() < end
+            && self.world.stats().sent < self.plan.limits.datagrams
+            && actions < self.plan.limits.actions
+        {
+            actions += 1;
+            let nanos = u64::try_from(self.plan.pause.as_nanos()).unwrap_or(u64::MAX);
+            let pause = Duration::from_nanos(self.workload.below(nanos) + 1);
+            self.advance(pause)?;
+            self.work();
+            self.harm();
+        }
+        self.heal();
+        let deadline = self.world.now() + HEALING;
+        loop {
+            self.advance(Duration::from_millis(250))?;
+            let waiting = self.waits_for();
+            if waiting.is_none() {
+                break;
+            }
+            if let Some(waiting) = waiting.filter(|_| self.world.now() >= deadline) {
+                return Err(format!("a minute after it healed: {waiting}"));
+            }
+        }
+        self.part()
+    }
+
+    /// Lets time pass.
+    fn advance(&mut self, time: Duration) -> Result<(), String> {
+        let until = self.world.now() + time;
+        let (parties, ledger) = (&mut self.parties, &mut self.ledger);
+        let moved = self.world.run(
+            until,
+            |node, endpoint, _| {
+                if let Some(party) = parties.get_mut(node.index()) {
+                    party.drain(endpoint, ledger);
+                }
+            },
+            |_| false,
+        );
+        moved.map_err(|violation| violation.kind.to_string())?;
+        if let Some(number) = self.nonces.repeated() {
+            return Err(format!("packet number {number} under one key again"));
+        }
+        if let Some(wrong) = self.parties.iter_mut().find_map(|p| p.wrong.take()) {
+            return Err(wrong);
+        }
+        if self.plan.faults.has(Fault::Replay) {
+            self.captured.extend(self.world.take_capture());
+            let old = self.captured.len().saturating_sub(CAPTURED_MAX);
+            self.captured.drain(..old);
+            self.world.start_capture();
+        }
+        if let Some((node, _)) = self.cut.filter(|(_, until)| *until <= self.world.now()) {
+            self.cut = None;
+            self.world.change_links(node, |link| link.up = true);
+        }
+        self.tend()
+    }
+
+    /// Connections that ended begin again.
+    fn tend(&mut self) -> Result<(), String> {
+        let mut closed = Vec::new();
+        for party in &mut self.parties {
+            closed.append(&mut party.closed);
+        }
+        for (_, reason) in &closed {
+            if !self.is_excusable(reason) {
+                return Err(format!("a connection ended: {reason}"));
+            }
+        }
+        for index in 0..self.clients.len() {
+            let Some(client) = self.clients.get_mut(index) else {
+                break;
+            };
+            let node = client.node;
+            let is_there = client.handle.is_some_and(|handle| {
+                let alive = |endpoint: &mut Endpoint, _| endpoint.connection(handle).is_some();
+                self.world.with(node, alive).unwrap_or(false)
+            });
+            if is_there {
+                continue;
+            }
+            let number = u32::try_from(index).unwrap_or(u32::MAX);
+            self.ledger.void_connections(number, client.connections);
+            client.connections += 1;
+            client.streams = 0;
+            let stream = u64::from(client.connections) << 16 | index as u64;
+            let rng = Rng::stream(self.plan.seed, "client sessions", stream);
+            let mut sessions = WatchedSessions {
+                inner: NullSessions::client(rng),
+                nonces: self.nonces.clone(),
+            };
+            let begin =
+                |endpoint: &mut Endpoint, now| endpoint.connect(now, SERVER, &mut sessions).ok();
+            client.handle = self.world.with(node, begin).flatten();
+        }
+        Ok(())
+    }
+
+    /// Whether a connection may end like that under the faults that are active.
+    fn is_excusable(&self, reason: &CloseReason) -> bool {
+        let has = |faults: &[Fault]| faults.iter().any(|&fault| self.plan.faults.has(fault));
+        match reason {
+            CloseReason::Local | CloseReason::Peer { .. } => has(&[Fault::Closes]),
+            // How a close looks to a peer whose handshake is under way.
+            CloseReason::PeerError { code, .. } => *code == APPLICATION && has(&[Fault::Closes]),
+            // Whoever was not heard for too long is forgotten.
+            CloseReason::StatelessReset => has(&[
+                Fault::Restart,
+                Fault::Partition,
+                Fault::Rebinding,
+                Fault::Loss,
+                Fault::Bursts,
+                Fault::Corruption,
+            ]),
+            // An end that does not keep alive is forgotten when nobody speaks.
+            CloseReason::IdleTimeout => {
+                let silent = |config: &transport::Config| config.keep_alive.is_none();
+                self.plan.configs.iter().all(silent)
+                    || has(&[
+                        Fault::Partition,
+                        Fault::Restart,
+                        Fault::Loss,
+                        Fault::Bursts,
+                        Fault::Corruption,
+                        Fault::Closes,
+                        Fault::Rebinding,
+                    ])
+            }
+            CloseReason::HandshakeTimeout => has(&[
+                Fault::Partition,
+                Fault::Restart,
+                Fault::Loss,
+                Fault::Bursts,
+                Fault::Corruption,
+                Fault::Rebinding,
+                Fault::Rate,
+                // A first packet that comes again begins what nobody goes on with.
+                Fault::Replay,
+            ]),
+            _ => false,
+        }
+    }
+
+    /// Somebody says something.
+    fn work(&mut self) {
+        let plan = self.plan;
+        let index = self.workload.below(self.clients.len() as u64);
+        let len = self.workload.below(plan.message_bytes);
+        let choice = self.workload.below(plan.streams);
+        let bytes = self.workload.chance(0.5);
+        let number = usize::try_from(index).unwrap_or(0);
+        let Some(client) = self.clients.get_mut(number) else {
+            return;
+        };
+        let (Some(handle), Some(party)) = (client.handle, self.parties.get_mut(number + 1)) else {
+            return;
+        };
+        let flow = |stream| Flow {
+            client: u32::try_from(index).unwrap_or(u32::MAX),
+            connection: client.connections,
+            stream,
+            back: false,
+        };
+        let open = party.streams(handle);
+        let ledger = &mut self.ledger;
+        let streams = &mut client.streams;
+        self.world.with(client.node, |endpoint, _| {
+            let place = usize::try_from(choice).unwrap_or(0);
+            let known = open.get(place).copied();
+            let (stream, flow) = match known {
+                Some(known) => known,
+                None => {
+                    let mode = if bytes { Mode::Bytes } else { Mode::Messages };
+                    let flow = flow(*streams);
+                    let Some(stream) = party.open(endpoint, handle, mode, flow) else {
+                        return;
+                    };
+                    *streams += 1;
+                    (stream, flow)
+                }
+            };
+            if !party.has_room(handle, stream) {
+                return;
+            }
+            let len = u32::try_from(len).unwrap_or(0);
+            let record = ledger.say(flow, len);
+            party.say(endpoint, handle, stream, record);
+        });
+    }
+
+    /// Something goes wrong, perhaps. Draws equally often whatever is active.
+    fn harm(&mut self) {
+        let rare = [
+            (Fault::Partition, 0.02),
+            (Fault::Rebinding, 0.03),
+            (Fault::Restart, 0.003),
+            (Fault::Replay, 0.3),
+            (Fault::Noise, 0.2),
+            (Fault::Resets, 0.05),
+            (Fault::Closes, 0.02),
+        ];
+        let draws = rare.map(|(fault, chance)| {
+            let (fires, draw) = (self.faults.chance(chance), self.faults.next_u64());
+            (fault, fires && self.plan.faults.has(fault), draw)
+        });
+        for (fault, fires, draw) in draws {
+            if fires {
+                *self.fired.entry(fault.name()).or_default() += 1;
+                self.strike(fault, draw);
+            }
+        }
+    }
+
+    fn strike(&mut self, fault: Fault, draw: u64) {
+        let mut draw = Rng::new(draw);
+        let index = usize::try_from(draw.below(self.clients.len() as u64)).unwrap_or(0);
+        let Some(client) = self.clients.get(index) else {
+            return;
+        };
+        let (node, handle) = (client.node, client.handle);
+        match fault {
+            Fault::Partition if self.cut.is_none() => {
+                let until = self.world.now() + Duration::from_millis(draw.below(45_000));
+                self.cut = Some((node, until));
+                self.world.change_links(node, |link| link.up = false);
+            }
+            Fault::Rebinding => {
+                self.moves += 1;
+                let last = u8::try_from(index).unwrap_or(u8::MAX);
+                // Another host each time: a token is good for all ports of one.
+                let [high, low] = self.moves.to_be_bytes();
+                let address = SocketAddr::from(([10, 2 + high, low, last], 4_000));
+                self.world.move_node(node, address);
+            }
+            Fault::Restart => {
+                self.restarts += 1;
+                let fresh = server(self.plan, self.restarts, &self.nonces);
+                self.world
+                    .with(self.server, |endpoint, _| *endpoint = fresh);
+                if let Some(party) = self.parties.first_mut() {
+                    *party = Party::server();
+                }
+            }
+            Fault::Replay => self.replay(&mut draw),
+            Fault::Noise => {
+                let len = usize::try_from(draw.below(1_300)).unwrap_or(0);
+                let mut bytes = vec![0; len];
+                draw.fill(&mut bytes);
+                let from = SocketAddr::from(([10, 9, 9, 9], 9));
+                self.world.inject(Duration::ZERO, from, SERVER, bytes);
+            }
+            Fault::Resets => {
+                let (Some(handle), Some(party)) = (handle, self.parties.get_mut(index + 1)) else {
+                    return;
+                };
+                let streams = party.streams(handle);
+                let place = draw.below(streams.len() as u64);
+                let chosen = usize::try_from(place).ok().and_then(|i| streams.get(i));
+                if let Some(&(stream, flow)) = chosen {
+                    self.ledger.void_stream(flow);
+                    self.world.with(node, |endpoint, _| {
+                        party.break_off(endpoint, handle, stream);
+                    });
+                }
+            }
+            Fault::Closes => {
+                if let Some(handle) = handle {
+                    self.close(node, handle);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, node: NodeId, handle: ConnectionHandle) {
+        self.world.with(node, |endpoint, now| {
+            if let Some(connection) = endpoint.connection(handle) {
+                connection.close(now, u64::from(CODE), "enough");
+            }
+        });
+    }
+
+    /// A captured datagram comes again, in one of four ways.
+    fn replay(&mut self, draw: &mut Rng) {
+        let index = usize::try_from(draw.below(self.captured.len() as u64)).unwrap_or(0);
+        let Some(mut captured) = self.captured.get(index).cloned() else {
+            return;
+        };
+        let (from, to) = (captured.from, captured.to);
+        let elsewhere = SocketAddr::from(([10, 9, 9, 8], 8));
+        let (from, to) = match draw.below(4) {
+            0 => (from, to),
+            1 => {
+                let bit = draw.below(captured.bytes.len() as u64 * 8);
+                let place = usize::try_from(bit / 8).unwrap_or(0);
+                if let Some(byte) = captured.bytes.get_mut(place) {
+                    *byte ^= 1 << (bit % 8);
+                }
+                (from, to)
+            }
+            2 => (elsewhere, to),
+            _ => (to, from),
+        };
+        let delay = Duration::from_millis(draw.below(2_000));
+        self.world.replay(delay, from, to, captured);
+    }
+
+    /// The network is what it should be from now on.
+    fn heal(&mut self) {
+        self.healed = true;
+        self.cut = None;
+        let nodes: Vec<NodeId> = self.world.nodes().collect();
+        for node in nodes {
+            self.world
+                .change_links(node, |link| *link = crate::Link::default());
+        }
+        self.world.set_default_link(crate::Link::default());
+    }
+
+    /// What is not there yet.
+    fn waits_for(&mut self) -> Option<String> {
+        for (index, client) in self.clients.iter().enumerate() {
+            let handle = client.handle?;
+            let open = |endpoint: &mut Endpoint, _| {
+                let connection = endpoint.connection(handle)?;
+                let stats = connection.stats();
+                Some((connection.is_open(), stats))
+            };
+            match self.world.with(client.node, open).flatten() {
+                Some((true, stats)) if stats.bytes_in_flight == 0 => {}
+                Some((true, stats)) => {
+                    return Some(format!("client {index} has bytes in flight: {stats:?}"));
+                }
+                _ => return Some(format!("client {index} is not connected")),
+            }
+        }
+        self.ledger.missing()
+    }
+
+    /// Everybody leaves, and is forgotten.
+    fn part(&mut self) -> Result<(), String> {
+        let leaving: Vec<_> = (self.clients.iter())
+            .filter_map(|client| Some((client.node, client.handle?)))
+            .collect();
+        for (node, handle) in leaving {
+            self.close(node, handle);
+        }
+        let until = self.world.now() + FORGETTING;
+        let (parties, ledger) = (&mut self.parties, &mut self.ledger);
+        let moved = self.world.run(
+            until,
+            |node, endpoint, _| {
+                if let Some(party) = parties.get_mut(node.index()) {
+                    party.drain(endpoint, ledger);
+                }
+            },
+            |_| false,
+        );
+        moved.map_err(|violation| violation.kind.to_string())?;
+        for node in self.world.nodes() {
+            let stats = self.world.machine(node).map(Endpoint::stats);
+            if let Some(stats) = stats.filter(|stats| stats.connections > 0) {
+                let left = stats.connections;
+                return Err(format!("node {} still has {left}", node.index()));
+            }
+        }
+        Ok(())
+    }
+
+    fn outcome(&self) -> Outcome {
+        let stats = self.world.stats();
+        let mut fired = self.fired.clone();
+        fired.insert("lost", stats.lost);
+        fired.insert("duplicated", stats.duplicated);
+        fired.insert("corrupted", stats.corrupted);
+        Outcome {
+            trace: self.world.trace(),
+            time: self.world.now().since(Instant::ZERO),
+            datagrams: stats.sent,
+            records: self.ledger.records(),
+            fired,
+        }
+    }
+}
+
+/// A server as it is after so many restarts: what has to persist is the same.
+fn server(plan: &Plan, restarts: u64, nonces: &Nonces) -> Endpoint {
+    let [_, config] = &plan.configs;
+    let gate: Box<dyn Gate> = if plan.gated {
+        Box::new(AddressGate::new(Secret::from([3; 32])))
+    } else {
+        Box::new(OpenGate)
+    };
+    let rng = |concern| Rng::stream(plan.seed, concern, restarts);
+    let accept = Accept {
+        sessions: Box::new(WatchedSessions {
+            inner: NullSessions::server(rng("server sessions")),
+            nonces: nonces.clone(),
+        }),
+        gate,
+        secret: Secret::from([9; 32]),
+    };
+    Endpoint::server(config.clone(), accept, Box::new(rng("server")))
+}

@@ -1,0 +1,67 @@
+//! Seeds of the swarm. `cargo run --release -p sim` runs more of them.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use sim::swarm::{Fault, Faults, Limits, Plan, run, shrink};
+
+/// How many seeds: `UNDERTONE_SIM_SEEDS`, or 20.
+fn seeds() -> u64 {
+    let asked = std::env::var("UNDERTONE_SIM_SEEDS").ok();
+    asked.and_then(|seeds| seeds.parse().ok()).unwrap_or(20)
+}
+
+#[test]
+fn h26_whatever_a_seed_makes_of_the_network_what_was_said_arrives() {
+    let mut records = 0;
+    for seed in 0..seeds() {
+        match run(&Plan::new(seed, Limits::default())) {
+            Ok(outcome) => records += outcome.records,
+            Err(failure) => panic!("{failure}; try cargo run --release -p sim -- --seed {seed}"),
+        }
+    }
+    assert!(records > seeds() * 50, "{records} records are no test");
+}
+
+#[test]
+fn a_seed_is_one_run() {
+    let outcome = |seed| run(&Plan::new(seed, Limits::default())).unwrap();
+    assert_eq!(outcome(3), outcome(3));
+    assert_ne!(outcome(3).trace, outcome(4).trace);
+}
+
+#[test]
+fn switching_a_fault_off_leaves_the_others() {
+    let plan = |faults| {
+        Plan::new(
+            11,
+            Limits {
+                faults,
+                ..Limits::default()
+            },
+        )
+    };
+    let all = plan(Faults::ALL);
+    for fault in all.faults.iter() {
+        let fewer = plan(Faults::ALL.without(fault));
+        assert_eq!(fewer.faults, all.faults.without(fault));
+        assert_eq!((fewer.clients, fewer.gated), (all.clients, all.gated));
+        if fault != Fault::Loss {
+            assert!((fewer.link.loss - all.link.loss).abs() < f64::EPSILON);
+        }
+    }
+}
+
+#[test]
+fn what_fails_is_made_small() {
+    // No seed fails here, so the failure is made up: whatever was asked of it, it passes.
+    let failure = Box::new(sim::swarm::Failure {
+        seed: 5,
+        at: transport::Instant::ZERO,
+        what: "made up".to_owned(),
+    });
+    let limits = Limits {
+        actions: 4,
+        ..Limits::default()
+    };
+    let (small, same) = shrink(5, limits, failure.clone());
+    assert_eq!((small, same), (limits, failure));
+}
