@@ -189,15 +189,13 @@ fn h33_a_loss_on_one_stream_does_not_delay_another() {
         let stream = streams.borrow()[index];
         world
             .with(client, |endpoint, _| {
-                endpoint
-                    .connection(handle)
-                    .unwrap()
-                    .send(stream, b"message")
+                endpoint.connection(handle).unwrap().send(stream, &[7; 600])
             })
             .unwrap()
             .unwrap();
     };
-    // What is sent on the first stream is lost; what is sent on the second right after is not.
+    // What is sent on the first stream is lost; what is sent on the second right after is not, and is
+    // too long to be repeated.
     world.change_links(client, |link| link.up = false);
     send(&mut world, 0);
     world.change_links(client, |link| link.up = true);

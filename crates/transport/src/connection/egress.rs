@@ -224,6 +224,10 @@ impl Connection {
         if plan.eliciting {
             let before = out.len();
             self.write_eliciting(plan, limit, out, &mut frames);
+            if plan.epoch == Epoch::Data {
+                let says_something = out.len() > before;
+                self.bundle(says_something, payload, limit, out, &mut frames);
+            }
             if out.len() == before && self.spaces[index(plan.epoch)].probes > 0 {
                 Writer::new(out).u8(frame::PING);
             }
@@ -368,9 +372,15 @@ impl Connection {
             self.ping_due = false;
             Writer::new(out).u8(frame::PING);
         }
-        let counters = &mut self.notes.counters;
+        let number = sent.next();
+        let (counters, repeats) = (&mut self.notes.counters, &mut self.repeats);
+        let mut note = |frame| {
+            sent.note(frame);
+            *frames += 1;
+        };
         self.streams.write_frames(limit, out, &mut |frame| {
             counters.note_frame(&frame);
+            repeats.note(number, &frame);
             note(frame);
         });
     }

@@ -1,6 +1,7 @@
 //! One connection: the machine between packets and streams. This file only wires; what happens is
 //! in the files beside it.
 
+mod bundle;
 mod close;
 mod egress;
 mod handshake;
@@ -24,7 +25,7 @@ use crate::event::{Completion, Event, Request};
 use crate::parameters::Parameters;
 use crate::recovery::{Rtt, Totals};
 use crate::session::{Keys, Session, SessionError};
-use crate::stream::{Mode, StreamError, StreamId, Streams};
+use crate::stream::{Mode, Repeats, StreamError, StreamId, Streams};
 use crate::{Config, Epoch, Instant, Side};
 
 use close::State;
@@ -61,6 +62,7 @@ pub struct Connection {
     write_epoch: Epoch,
     spaces: [Space; 3],
     streams: Streams,
+    repeats: Repeats,
     state: State,
 
     rtt: Rtt,
@@ -138,6 +140,7 @@ impl Connection {
             write_epoch: Epoch::Initial,
             spaces,
             streams: Streams::new(start.side, &config),
+            repeats: Repeats::default(),
             state: State::Handshaking,
             rtt: Rtt::default(),
             congestion: Box::new(Cubic::new(mss)),

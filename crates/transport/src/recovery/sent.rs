@@ -177,6 +177,11 @@ impl SentPackets {
         self.outstanding > 0
     }
 
+    /// Packets that elicit acknowledgements and are outstanding.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.outstanding
+    }
+
     pub(crate) fn last_eliciting(&self) -> Option<Instant> {
         self.last_eliciting
     }

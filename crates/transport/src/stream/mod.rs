@@ -7,6 +7,7 @@ mod egress;
 mod ingress;
 mod message;
 mod receive;
+mod repeat;
 mod ring;
 mod send;
 mod send_buffer;
@@ -17,6 +18,7 @@ pub(crate) use assembler::Assembler;
 #[cfg(feature = "danger-fuzzing")]
 pub(crate) use assembler::GAPS_MAX;
 pub(crate) use collection::{Limits, Streams};
+pub(crate) use repeat::Repeats;
 pub(crate) use send_buffer::SendBuffer;
 
 use crate::Side;

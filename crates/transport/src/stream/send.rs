@@ -80,6 +80,12 @@ impl SendStream {
             || (self.fin == Fin::Due && self.buffer.unsent() == self.buffer.end())
     }
 
+    /// Whether this was sent, is not acknowledged, and does not wait to be sent again anyway.
+    pub(super) fn may_repeat(&self, range: &Range<u64>, fin: bool) -> bool {
+        let end = fin && self.fin == Fin::Sent;
+        self.reset.is_none() && (end || !range.is_empty()) && self.buffer.is_on_its_way(range)
+    }
+
     /// How many bytes were ever sent: the final size of a reset.
     pub(super) fn sent_size(&self) -> u64 {
         self.sent_size

@@ -144,6 +144,15 @@ impl SendBuffer {
         }
     }
 
+    /// Whether all of `range` was sent, and none of it is acknowledged or waits to be sent again.
+    pub(crate) fn is_on_its_way(&self, range: &Range<u64>) -> bool {
+        let untouched = |set: &RangeSet| {
+            range.is_empty() || set.missing(range.clone()).next().as_ref() == Some(range)
+        };
+        let is_held = range.start >= self.base && range.end <= self.unsent;
+        is_held && untouched(&self.acked) && untouched(&self.lost)
+    }
+
     /// Sends everything that was not acknowledged again.
     pub(crate) fn resend_all(&mut self) {
         self.on_lost(self.base..self.unsent);

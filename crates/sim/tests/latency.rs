@@ -1,0 +1,147 @@
+//! How long small messages take on links that lose, in virtual time.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use core::time::Duration;
+
+use common::{PORT, Pair, drain};
+use sim::Link;
+use transport::{Counters, Mode, StreamId};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// A message every 20 ms, as a game or a call sends them.
+const INTERVAL: Duration = Duration::from_millis(20);
+
+/// Sends `count` messages of 64 bytes, one every `interval`; gives back how long each took.
+fn latencies(pair: &mut Pair, stream: StreamId, interval: Duration, count: usize) -> Vec<Duration> {
+    let heard = pair.logs[1].messages.len();
+    let mut sent = Vec::new();
+    for index in 0..count {
+        let mut message = [0; 64];
+        message[..8].copy_from_slice(&(index as u64).to_be_bytes());
+        sent.push(pair.world.now());
+        pair.send(stream, &message);
+        let deadline = pair.world.now() + interval;
+        pass(pair, deadline);
+    }
+    let deadline = pair.world.now() + Duration::from_secs(5);
+    pass(pair, deadline);
+    let log = &pair.logs[1];
+    assert_eq!(log.messages.len() - heard, count);
+    let arrived = log.times.iter().zip(&log.messages).skip(heard);
+    arrived
+        .zip(sent)
+        .enumerate()
+        .map(|(index, ((&at, (_, message)), sent))| {
+            assert_eq!(message[..8], (index as u64).to_be_bytes());
+            at.since(sent)
+        })
+        .collect()
+}
+
+/// Lets time pass.
+fn pass(pair: &mut Pair, deadline: transport::Instant) {
+    let nodes = [pair.client, pair.server];
+    let logs = &mut pair.logs;
+    pair.world
+        .run(
+            deadline,
+            |node, endpoint, now| {
+                let index = nodes.iter().position(|&id| id == node).unwrap();
+                drain(endpoint, now, &mut logs[index]);
+            },
+            |_| false,
+        )
+        .unwrap();
+}
+
+fn pair(seed: u64, link: &Link) -> (Pair, StreamId) {
+    let mut pair = Pair::connected(seed);
+    let (client, server) = (pair.client, pair.server);
+    pair.world.set_link(client, server, link.clone());
+    pair.world.set_link(server, client, link.clone());
+    let stream = pair.open(PORT, Mode::Messages);
+    (pair, stream)
+}
+
+fn counters(pair: &mut Pair) -> Counters {
+    let handle = pair.handle;
+    pair.on_client(|endpoint, _| endpoint.connection(handle).unwrap().stats().counters)
+}
+
+/// The 99th percentile of 500 messages, and of all that were sent with any of the seeds.
+fn p99(link: &Link) -> (Duration, Duration) {
+    let (mut each, mut all) = (Vec::new(), Vec::new());
+    for seed in 0..40 {
+        let (mut pair, stream) = pair(seed, link);
+        let mut took = latencies(&mut pair, stream, INTERVAL, 500);
+        let counters = counters(&mut pair);
+        took.sort_unstable();
+        each.push(took[495]);
+        println!(
+            "seed {seed}: p50 {:?} p99 {:?} max {:?}; {} bytes of streams, {} again; {} packets, {} lost",
+            took[250],
+            took[495],
+            took[499],
+            counters.stream_bytes_sent,
+            counters.stream_bytes_resent,
+            counters.packets_sent,
+            counters.packets_lost,
+        );
+        all.extend(took);
+    }
+    each.sort_unstable();
+    all.sort_unstable();
+    println!("{:?} {:?}", each[each.len() / 2], all[all.len() * 99 / 100]);
+    (each[each.len() / 2], all[all.len() * 99 / 100])
+}
+
+fn lossy(delay: Duration, loss: f64) -> Link {
+    let mut link = Link::with_delay(delay);
+    link.loss = loss;
+    link
+}
+
+#[test]
+fn a_lost_message_arrives_with_the_next_packet() {
+    let (median, all) = p99(&lossy(25 * MS, 0.01));
+    assert!(median <= 46 * MS && all <= 48 * MS, "{median:?} {all:?}");
+}
+
+#[test]
+fn where_much_is_lost_two_packets_in_a_row_may_be() {
+    let (median, all) = p99(&lossy(50 * MS, 0.05));
+    assert!(median <= 75 * MS && all <= 75 * MS, "{median:?} {all:?}");
+}
+
+/// What is repeated stays within its share, lower layers counted as docs/PROTOCOL.md §4.5 does.
+#[test]
+fn repeats_are_a_third_of_what_is_sent_at_most() {
+    for interval in [MS / 4, MS, 5 * MS, INTERVAL] {
+        let (mut pair, stream) = pair(1, &lossy(25 * MS, 0.0));
+        let before = counters(&mut pair);
+        latencies(&mut pair, stream, interval, 1000);
+        let after = counters(&mut pair);
+        let packets = after.packets_sent - before.packets_sent;
+        let bytes = after.bytes_sent - before.bytes_sent + 66 * packets;
+        let again = after.stream_bytes_resent;
+        println!("{interval:?}: {again} of {bytes} in {packets} packets");
+        // What could be saved up before comes on top.
+        assert!(again <= bytes / 3 + 4096);
+    }
+}
+
+#[test]
+fn bulk_is_not_repeated() {
+    let (mut pair, stream) = pair(1, &lossy(25 * MS, 0.0));
+    for _ in 0..10 {
+        pair.send(stream, &[7; 100_000]);
+    }
+    assert!(pair.run(10, |logs| logs[1].messages.len() == 10));
+    assert!(
+        counters(&mut pair).stream_bytes_resent <= 512,
+        "no more than its end"
+    );
+}
