@@ -77,6 +77,10 @@ pub struct Driver {
     ready: Vec<Token>,
     receive: Progress,
     send: Progress,
+    /// The poll tells when the socket takes more. Only while that is needed: every datagram that
+    /// leaves the kernel would be an event.
+    writable: bool,
+    busy_poll: Duration,
 }
 
 impl Driver {
@@ -87,8 +91,8 @@ impl Driver {
     pub fn bind(address: SocketAddr, options: &BindOptions) -> io::Result<Self> {
         let mut socket = Socket::bind(address, options)?;
         let poll = Poll::new()?;
-        let both = Interest::READABLE | Interest::WRITABLE;
-        poll.registry().register(&mut socket, SOCKET, both)?;
+        poll.registry()
+            .register(&mut socket, SOCKET, Interest::READABLE)?;
         let waker = Waker::new(poll.registry(), WAKE)?;
         Ok(Self {
             poll,
@@ -99,6 +103,8 @@ impl Driver {
             ready: Vec::new(),
             receive: Progress::Idle,
             send: Progress::Idle,
+            writable: false,
+            busy_poll: options.busy_poll,
         })
     }
 
@@ -174,6 +180,7 @@ impl Driver {
 
     /// Polls, and notes who is ready.
     fn wait(&mut self, machine: &mut impl Machine, wait: Option<Duration>) -> io::Result<Turn> {
+        self.watch_writable()?;
         let timeout = if self.receive == Progress::More || self.send == Progress::More {
             Some(Duration::ZERO)
         } else {
@@ -186,7 +193,7 @@ impl Driver {
             }
         };
         self.ready.clear();
-        match self.poll.poll(&mut self.events, timeout) {
+        match self.poll(timeout) {
             Ok(()) => {}
             // A signal. The caller may want to look at what it says.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -210,5 +217,85 @@ impl Driver {
             }
         }
         Ok(turn)
+    }
+
+    /// Asks for the event that the socket takes more while sending is blocked.
+    fn watch_writable(&mut self) -> io::Result<()> {
+        let wanted = self.send == Progress::Blocked;
+        if wanted != self.writable {
+            let interest = if wanted {
+                Interest::READABLE | Interest::WRITABLE
+            } else {
+                Interest::READABLE
+            };
+            self.poll
+                .registry()
+                .reregister(&mut self.socket, SOCKET, interest)?;
+            self.writable = wanted;
+        }
+        Ok(())
+    }
+
+    /// Waits for events: at first awake, if so configured, then asleep.
+    fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        if self.busy_poll.is_zero() || timeout == Some(Duration::ZERO) {
+            return self.poll.poll(&mut self.events, timeout);
+        }
+        let begin = self.clock.now();
+        let end = timeout.map_or(self.busy_poll, |timeout| timeout.min(self.busy_poll));
+        loop {
+            self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
+            let waited = self.clock.now().since(begin);
+            if !self.events.is_empty() {
+                return Ok(());
+            }
+            if waited >= end {
+                let left = timeout.map(|timeout| timeout.saturating_sub(waited));
+                return match left {
+                    Some(Duration::ZERO) => Ok(()),
+                    left => self.poll.poll(&mut self.events, left),
+                };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use transport::{Meta, Transmit};
+
+    use super::*;
+
+    struct Mute;
+
+    impl Machine for Mute {
+        fn handle_datagram(&mut self, _: Instant, _: Meta, _: &mut [u8]) {}
+
+        fn handle_timeout(&mut self, _: Instant) {}
+
+        fn poll_transmit(&mut self, _: Instant, _: usize, _: &mut Vec<u8>) -> Option<Transmit> {
+            None
+        }
+
+        fn poll_timeout(&mut self) -> Option<Instant> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_socket_that_was_full_tells_when_it_takes_more_and_no_longer() {
+        let any = (Ipv4Addr::LOCALHOST, 0).into();
+        let mut driver = Driver::bind(any, &BindOptions::default()).unwrap();
+        // On the loopback interface no socket is ever full.
+        driver.send = Progress::Blocked;
+        driver
+            .turn(&mut Mute, Some(Duration::from_secs(60)))
+            .unwrap();
+        assert_eq!(driver.send, Progress::Idle, "an event let it go on");
+        assert!(driver.writable);
+        driver.turn(&mut Mute, Some(Duration::ZERO)).unwrap();
+        assert!(!driver.writable, "every datagram sent would be an event");
     }
 }

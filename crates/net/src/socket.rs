@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
@@ -34,6 +35,14 @@ pub struct BindOptions {
     /// Ask for ICMP errors, so that a client learns at once that nobody listens on a port. A server
     /// has no use for them: strangers can cause them. Default: no.
     pub icmp_errors: bool,
+    /// Others of this user's sockets may be bound to the same address, and the kernel deals its
+    /// senders out among them (SO_REUSEPORT). Default: no. [`crate::bind_workers`] sets it.
+    pub reuse_port: bool,
+    /// How long a [`crate::Driver`] looks again and again before it sleeps: what comes meanwhile is
+    /// answered without the 5 to 50 us that waking up takes, timers are due to the microsecond
+    /// instead of the millisecond, and a core is busy with waiting. Where the process may, the
+    /// kernel is asked to look at the network device itself (SO_BUSY_POLL). Default: not at all.
+    pub busy_poll: Duration,
 }
 
 impl Default for BindOptions {
@@ -42,6 +51,8 @@ impl Default for BindOptions {
             dual_stack: true,
             buffer_bytes: 4 << 20,
             icmp_errors: false,
+            reuse_port: false,
+            busy_poll: Duration::ZERO,
         }
     }
 }
@@ -154,6 +165,15 @@ impl Socket {
             let only_v6 = !(options.dual_stack && address.ip() == Ipv6Addr::UNSPECIFIED);
             socket.set_only_v6(only_v6)?;
         }
+        if options.reuse_port {
+            socket.set_reuse_port(true)?;
+        }
+        #[cfg(target_os = "linux")]
+        if !options.busy_poll.is_zero() {
+            let micros = u32::try_from(options.busy_poll.as_micros()).unwrap_or(u32::MAX);
+            // Not everybody may; looking ourselves needs no permission.
+            let _ = socket.set_busy_poll(micros);
+        }
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         let io = mio::net::UdpSocket::from_std(socket.into());
@@ -232,6 +252,11 @@ impl Socket {
                 let train = buffer.get_mut(..meta.len).unwrap_or_default();
                 let fed = feed(machine, now, meta, train, &mut self.stats);
                 left = left.saturating_sub(fed);
+            }
+            // Fewer than it asked for were all that there were: the next will be an event. (Where
+            // a call takes in one at a time, one says nothing.)
+            if count < RECEIVE_BUFFERS && quinn_udp::BATCH_SIZE >= RECEIVE_BUFFERS {
+                return Ok(Progress::Idle);
             }
             if left == 0 || machine.poll_timeout().is_some_and(|due| due <= now) {
                 return Ok(Progress::More);

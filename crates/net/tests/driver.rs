@@ -192,3 +192,32 @@ fn a_timer_ends_the_wait() {
     }
     assert!(driver.now().since(begin) >= Duration::from_millis(20));
 }
+
+#[test]
+fn a_driver_that_looks_before_it_sleeps_misses_nothing() {
+    for busy_poll in [Duration::from_micros(50), Duration::from_secs(3600)] {
+        let mut options = BindOptions::default();
+        options.busy_poll = busy_poll;
+        let mut driver = Driver::bind((Ipv4Addr::LOCALHOST, 0).into(), &options).unwrap();
+        let mut machine = Scripted::default();
+        // Nothing comes: the wait is over all the same.
+        let wait = Duration::from_millis(2);
+        let turn = driver.turn(&mut machine, Some(wait)).unwrap();
+        assert!(!turn.received && !turn.timed_out && !turn.woken);
+        machine.due = Some(driver.now() + wait);
+        while machine.timeouts == 0 {
+            driver.turn(&mut machine, None).unwrap();
+        }
+        let waker = driver.waker();
+        let thread = std::thread::spawn(move || waker.wake());
+        while !driver.turn(&mut machine, None).unwrap().woken {}
+        thread.join().unwrap();
+        let mut sender = loopback();
+        let mut from = Scripted::default();
+        from.say(driver.local_addr(), b"hello".to_vec(), None);
+        sender.flush(&mut from);
+        turn_until(&mut driver, &mut machine, |machine| {
+            !machine.heard.is_empty()
+        });
+    }
+}
