@@ -2,6 +2,8 @@
 //! below are not allowed to touch.
 //!
 //! - [`Driver`]: an event loop around one UDP socket, for programs that own a machine.
+//! - [`Worker`]: a driver of several at one address, each with connections of its own, so that a
+//!   server uses every core.
 //! - [`Socket`]: the same socket without the loop, for programs that have a [`mio::Poll`] of their
 //!   own.
 //! - [`blocking`]: handles for programs that want no loop at all.
@@ -20,6 +22,7 @@ pub mod proxy;
 pub mod qlog;
 mod random;
 mod socket;
+mod worker;
 pub mod workers;
 
 pub use clock::{Clock, unix_time_ms, unix_time_s};
@@ -27,6 +30,7 @@ pub use driver::{Driver, FIRST_RESERVED_TOKEN, Turn, Waker};
 pub use outward::outward_address;
 pub use random::OsRandom;
 pub use socket::{BindOptions, PathError, Progress, Socket, SocketStats};
+pub use worker::{WORKERS_MAX, Worker, WorkerStats, bind_workers};
 
 /// What a loop of one's own waits with.
 pub use mio;

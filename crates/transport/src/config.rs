@@ -54,6 +54,13 @@ pub struct Config {
     /// Where event logs of connections go. Default: nowhere.
     #[cfg(feature = "qlog")]
     pub qlog: Option<std::sync::Arc<dyn crate::qlog::Traces>>,
+    /// Which of several endpoints at one address this is, from 0. An accepting endpoint writes it
+    /// into its connection ids, so that the others know whose a packet is
+    /// ([`crate::Machine::take_stray`]). Default 0.
+    pub worker: u8,
+    /// How many endpoints there are at this address; they share [`crate::Accept::secret`].
+    /// Default 1.
+    pub workers: u8,
 }
 
 impl Default for Config {
@@ -76,6 +83,8 @@ impl Default for Config {
             half_open_max: 4096,
             #[cfg(feature = "qlog")]
             qlog: None,
+            worker: 0,
+            workers: 1,
         }
     }
 }

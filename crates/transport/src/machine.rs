@@ -27,6 +27,13 @@ pub trait Machine {
 
     /// When [`Machine::handle_timeout`] is due next. May lie in the past: then at once.
     fn poll_timeout(&mut self) -> Option<Instant>;
+
+    /// The worker that the datagram just handled belongs to, if it is another one
+    /// ([`crate::Config::worker`]); the datagram is as it was then. Whoever runs several workers
+    /// asks after every datagram. A machine that never is one of several need not tell.
+    fn take_stray(&mut self) -> Option<u8> {
+        None
+    }
 }
 
 impl<M: Machine + ?Sized> Machine for &mut M {
@@ -49,5 +56,9 @@ impl<M: Machine + ?Sized> Machine for &mut M {
 
     fn poll_timeout(&mut self) -> Option<Instant> {
         (**self).poll_timeout()
+    }
+
+    fn take_stray(&mut self) -> Option<u8> {
+        (**self).take_stray()
     }
 }

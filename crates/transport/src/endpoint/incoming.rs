@@ -63,7 +63,7 @@ impl Endpoint {
             }
             Header::Handshake { dcid, .. } => {
                 let known = self.table.by_id(*dcid);
-                if known.is_none() {
+                if known.is_none() && !self.is_stray(*dcid) {
                     self.stats.drops.count(DropReason::UnknownConnection);
                 }
                 known
@@ -71,7 +71,7 @@ impl Endpoint {
             Header::Data { dcid } => {
                 let known = self.table.by_id(*dcid);
                 known.or_else(|| {
-                    self.on_unknown_data(meta, datagram);
+                    self.on_unknown_data(meta, *dcid, datagram);
                     None
                 })
             }
@@ -185,7 +185,7 @@ impl Endpoint {
 
     /// A Data packet that no connection has: perhaps a stateless reset for one of ours, otherwise
     /// its sender believes in a connection that is gone, and is told so.
-    fn on_unknown_data(&mut self, meta: Meta, datagram: &[u8]) {
+    fn on_unknown_data(&mut self, meta: Meta, dcid: ConnectionId, datagram: &[u8]) {
         if datagram.len() >= RESET_LEN_MIN
             && let Some(tail) = datagram.last_chunk()
             && let Some(handle) = self.table.by_reset(meta.remote, *tail)
@@ -194,6 +194,10 @@ impl Endpoint {
                 connection.on_stateless_reset();
             }
             self.touch(handle);
+            return;
+        }
+        // Only its owner knows that a connection is gone.
+        if self.is_stray(dcid) {
             return;
         }
         self.stats.drops.count(DropReason::UnknownConnection);

@@ -5,6 +5,7 @@ mod keyed;
 mod slab;
 mod table;
 mod wheel;
+mod workers;
 
 use core::net::SocketAddr;
 use std::collections::VecDeque;
@@ -89,6 +90,8 @@ pub struct Endpoint {
     requesting: VecDeque<ConnectionHandle>,
     /// Stateless answers: challenges, resets, version packets.
     answers: VecDeque<(SocketAddr, Vec<u8>)>,
+    /// Whose the last datagram is, if another worker's.
+    stray: Option<u8>,
     stats: EndpointStats,
 }
 
@@ -115,6 +118,7 @@ impl Endpoint {
             telling: VecDeque::new(),
             requesting: VecDeque::new(),
             answers: VecDeque::new(),
+            stray: None,
             stats: EndpointStats::default(),
         }
     }
@@ -153,9 +157,12 @@ impl Endpoint {
     fn issue_id(&mut self) -> ConnectionId {
         loop {
             let id = match &self.server {
-                Some(server) => server
-                    .ids
-                    .issue(Route { node: 0, worker: 0 }, &mut *self.random),
+                Some(server) => {
+                    let worker = self.config.worker;
+                    server
+                        .ids
+                        .issue(Route { node: 0, worker }, &mut *self.random)
+                }
                 None => ConnectionId::random(&mut *self.random),
             };
             if self.table.by_id(id).is_none() {
@@ -413,5 +420,9 @@ impl Machine for Endpoint {
 
     fn poll_timeout(&mut self) -> Option<Instant> {
         Self::poll_timeout(self)
+    }
+
+    fn take_stray(&mut self) -> Option<u8> {
+        self.stray.take()
     }
 }
