@@ -25,6 +25,8 @@ pub(super) struct Talks<'a> {
     pub(super) desk: &'a Desk,
     talks: BTreeMap<(ConnectionHandle, StreamId), Talk>,
     buffer: Vec<u8>,
+    /// The message that is being read.
+    message: Vec<u8>,
 }
 
 /// The user of one stream.
@@ -43,6 +45,7 @@ impl<'a> Talks<'a> {
             desk,
             talks: BTreeMap::new(),
             buffer: vec![0; READ_BYTES],
+            message: Vec::new(),
         }
     }
 
@@ -127,7 +130,7 @@ impl<'a> Talks<'a> {
                 if let Some(talk) = self.talks.get_mut(&(handle, stream))
                     && let Some(connection) = self.endpoint.connection(handle)
                 {
-                    talk.listen(connection, stream, &mut self.buffer)?;
+                    talk.listen(connection, stream, &mut self.buffer, &mut self.message)?;
                 }
             }
             Event::Reset { code, .. } | Event::Stopped { code, .. } => {
@@ -178,6 +181,7 @@ impl Talk {
         connection: &mut Connection,
         stream: StreamId,
         buffer: &mut [u8],
+        message: &mut Vec<u8>,
     ) -> Result<()> {
         loop {
             let heard = match self.style {
@@ -185,9 +189,13 @@ impl Talk {
                     self.app.hear(&buffer[..length]);
                     length > 0
                 }),
-                Style::Messages => connection
-                    .receive(stream)
-                    .map(|message| message.map(|message| self.app.hear(&message)).is_some()),
+                Style::Messages => {
+                    message.clear();
+                    connection.receive_into(stream, message).map(|length| {
+                        self.app.hear(message);
+                        length.is_some()
+                    })
+                }
             };
             match heard {
                 Ok(true) => {}
