@@ -3,6 +3,8 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
+use crate::CongestionControl;
+
 /// Limits and times of every connection of an endpoint.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -48,6 +50,8 @@ pub struct Config {
     /// The largest UDP payload sent, in bytes, from 1200. Default 1452, which fits an Ethernet
     /// frame over IPv6 without options; handshake datagrams have 1200.
     pub datagram_bytes_max: usize,
+    /// How much may be in flight, and how fast it goes out. Default [`CongestionControl::Bbr`].
+    pub congestion: CongestionControl,
     /// Half-open connections that an accepting endpoint holds; one more evicts the oldest.
     /// Default 4096.
     pub half_open_max: usize,
@@ -80,6 +84,7 @@ impl Default for Config {
             send_buffer_bytes_max: 16 << 20,
             streams_max: 1024,
             datagram_bytes_max: 1452,
+            congestion: CongestionControl::default(),
             half_open_max: 4096,
             #[cfg(feature = "qlog")]
             qlog: None,

@@ -37,6 +37,7 @@ mod violation;
 
 pub use address_gate::AddressGate;
 pub use config::Config;
+pub use congestion::CongestionControl;
 pub use connection::{Connection, Counters, Stats};
 pub use datagram::{Ecn, Meta, Transmit};
 pub use endpoint::{Accept, ConnectError, Endpoint, EndpointStats};

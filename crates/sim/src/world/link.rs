@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use transport::Instant;
+use transport::{Ecn, Instant};
 
 use crate::Rng;
 
@@ -31,6 +31,13 @@ pub struct Link {
     pub rate: Option<u64>,
     /// Bytes that wait for a limited rate; what comes on top is lost.
     pub queue_bytes: u64,
+    /// Links with the same number wait in one queue for one rate: they share a bottleneck.
+    pub bottleneck: Option<u32>,
+    /// With so many bytes in the queue, what allows it is marked as having met congestion (RFC
+    /// 3168); the others wait all the same. `None` never marks.
+    pub mark_bytes: Option<u64>,
+    /// Whether ECN bits get through; otherwise they are cleared.
+    pub ecn: bool,
     /// The longest UDP payload that fits through; longer ones are lost.
     pub mtu: usize,
     /// Whether anything gets through at all.
@@ -50,6 +57,9 @@ impl Default for Link {
             reordering_delay: Duration::ZERO,
             rate: None,
             queue_bytes: 1 << 20,
+            bottleneck: None,
+            mark_bytes: None,
+            ecn: true,
             mtu: 65_507,
             up: true,
         }
@@ -90,7 +100,7 @@ pub(super) struct Path {
     corruption: Rng,
     timing: Rng,
     /// When what is queued has been sent.
-    free_at: Instant,
+    pub(super) free_at: Instant,
     /// When the last datagram that kept its place arrives.
     last_arrival: Instant,
 }
@@ -103,6 +113,7 @@ pub(super) enum Fate {
     Arrives {
         at: Instant,
         corrupted: bool,
+        ecn: Option<Ecn>,
         again: Option<Instant>,
     },
 }
@@ -123,7 +134,8 @@ impl Path {
     }
 
     /// Decides about a datagram of `len` bytes. Draws equally often whatever is switched on.
-    pub(super) fn pass(&mut self, now: Instant, len: usize) -> Fate {
+    pub(super) fn pass(&mut self, now: Instant, len: usize, ecn: Option<Ecn>) -> Fate {
+        let ecn = self.mark(now, ecn);
         let lost = self.loss.chance(self.link.loss) | self.is_in_burst();
         let duplicated = self.duplication.chance(self.link.duplication);
         let corrupted = self.corruption.chance(self.link.corruption);
@@ -145,6 +157,7 @@ impl Path {
         Fate::Arrives {
             at,
             corrupted,
+            ecn,
             again: duplicated.then_some(again.max(at)),
         }
     }
@@ -186,15 +199,28 @@ impl Path {
         let Some(rate) = self.link.rate else {
             return Some(now + self.link.delay + jitter);
         };
-        let waiting = self.free_at.since(now);
-        let queued = waiting.as_nanos() * u128::from(rate) / 1_000_000_000;
-        if queued > u128::from(self.link.queue_bytes) {
+        if self.queued(now, rate) > u128::from(self.link.queue_bytes) {
             return None;
         }
         let nanos = len as u128 * 1_000_000_000 / u128::from(rate.max(1));
         let takes = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         self.free_at = self.free_at.max(now) + takes;
         Some(self.free_at + self.link.delay + jitter)
+    }
+
+    /// Bytes that wait.
+    fn queued(&self, now: Instant, rate: u64) -> u128 {
+        self.free_at.since(now).as_nanos() * u128::from(rate) / 1_000_000_000
+    }
+
+    /// The ECN bits that a datagram arrives with.
+    fn mark(&self, now: Instant, ecn: Option<Ecn>) -> Option<Ecn> {
+        let sent = ecn.filter(|_| self.link.ecn)?;
+        let full = |(rate, mark)| self.queued(now, rate) > u128::from(mark);
+        if self.link.rate.zip(self.link.mark_bytes).is_some_and(full) {
+            return Some(Ecn::Ce);
+        }
+        Some(sent)
     }
 
     /// When a duplicate arrives.

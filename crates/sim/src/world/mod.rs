@@ -85,6 +85,8 @@ pub struct World<M> {
     addresses: BTreeMap<SocketAddr, NodeId>,
     default_link: Link,
     paths: BTreeMap<(NodeId, SocketAddr), Path>,
+    /// When what waits in shared queues has been sent.
+    bottlenecks: BTreeMap<u32, Instant>,
     amplification: Amplification,
     canaries: Vec<Vec<u8>>,
     capture: Option<Vec<Captured>>,
@@ -106,6 +108,7 @@ impl<M: Machine> World<M> {
             addresses: BTreeMap::new(),
             default_link: Link::default(),
             paths: BTreeMap::new(),
+            bottlenecks: BTreeMap::new(),
             amplification: Amplification::default(),
             canaries: Vec::new(),
             capture: None,

@@ -177,12 +177,21 @@ impl<M: Machine> World<M> {
             });
         }
         let now = self.now;
+        let shared = self.path(id, to).link.bottleneck;
+        let taken = shared.and_then(|queue| self.bottlenecks.get(&queue).copied());
         let path = self.path(id, to);
+        path.free_at = taken.unwrap_or(path.free_at);
+        let fate = path.pass(now, bytes.len(), transmit.ecn);
+        let free_at = path.free_at;
+        if let Some(queue) = shared {
+            self.bottlenecks.insert(queue, free_at);
+        }
         let Fate::Arrives {
             at,
             corrupted,
+            ecn,
             again,
-        } = path.pass(now, bytes.len())
+        } = fate
         else {
             self.stats.lost += 1;
             self.trace.datagram(Kind::Lost, now, from, to, bytes.len());
@@ -192,12 +201,12 @@ impl<M: Machine> World<M> {
             from,
             to,
             bytes,
-            ecn: transmit.ecn,
+            ecn,
             proven: proven.clone(),
         };
         let mut arriving = bytes.to_vec();
         if corrupted {
-            path.corrupt(&mut arriving);
+            self.path(id, to).corrupt(&mut arriving);
             self.stats.corrupted += 1;
         }
         self.schedule.push(at, deliver(arriving));

@@ -258,6 +258,7 @@ mod tests {
         Lost {
             now,
             bytes: 1200,
+            oldest_sent: sent,
             newest_sent: sent,
             in_flight: 0,
             persistent,

@@ -1,9 +1,11 @@
 //! Congestion control behind a trait, and pacing.
 
+mod bbr;
 mod cubic;
 mod hystart;
 mod pacer;
 
+pub(crate) use bbr::Bbr;
 pub(crate) use cubic::Cubic;
 pub(crate) use pacer::Pacer;
 
@@ -11,6 +13,27 @@ use core::time::Duration;
 
 use crate::Instant;
 use crate::recovery::RateSample;
+
+/// How much a connection may have in flight, and how fast it sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CongestionControl {
+    /// Models the path's bandwidth and round trip: keeps up its rate on links that lose packets or
+    /// vary, and keeps queues short.
+    #[default]
+    Bbr,
+    /// CUBIC (RFC 9438): fills queues until packets are lost, and takes every loss for congestion.
+    Cubic,
+}
+
+impl CongestionControl {
+    pub(crate) fn controller(self, mss: u64) -> Box<dyn Controller> {
+        match self {
+            Self::Bbr => Box::new(Bbr::new(mss)),
+            Self::Cubic => Box::new(Cubic::new(mss)),
+        }
+    }
+}
 
 /// Decides how much may be in flight, and how fast it goes out.
 #[allow(dead_code, reason = "not everything is told yet")]
@@ -72,7 +95,8 @@ pub(crate) struct Lost {
     pub(crate) now: Instant,
     /// Bytes newly lost.
     pub(crate) bytes: u64,
-    /// When the newest of their packets was sent.
+    /// When the oldest and the newest of their packets were sent.
+    pub(crate) oldest_sent: Instant,
     pub(crate) newest_sent: Instant,
     /// Bytes that remain in flight.
     pub(crate) in_flight: u64,

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use internet::{ConnectionId, ResetToken, initial_keys};
 
-use crate::congestion::{Controller, Cubic, Pacer};
+use crate::congestion::{Controller, Pacer};
 use crate::event::{Completion, Event, Request};
 use crate::parameters::Parameters;
 use crate::recovery::{Rtt, Totals};
@@ -143,7 +143,7 @@ impl Connection {
             repeats: Repeats::default(),
             state: State::Handshaking,
             rtt: Rtt::default(),
-            congestion: Box::new(Cubic::new(mss)),
+            congestion: config.congestion.controller(mss),
             pacer: Pacer::new(mss),
             totals: Totals::default(),
             pto_count: 0,

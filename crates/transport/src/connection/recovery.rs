@@ -112,7 +112,7 @@ impl Connection {
 
     fn on_losses(&mut self, now: Instant, outcome: &LossOutcome) {
         self.notes.counters.bytes_lost += outcome.bytes;
-        let Some(newest) = outcome.newest_sent else {
+        let (Some(oldest), Some(newest)) = (outcome.oldest_sent, outcome.newest_sent) else {
             return;
         };
         let pto = self.rtt.pto() + self.peer_ack_delay();
@@ -120,6 +120,7 @@ impl Connection {
         self.congestion.on_loss(&Lost {
             now,
             bytes: outcome.bytes,
+            oldest_sent: oldest,
             newest_sent: newest,
             in_flight: self.totals.in_flight,
             persistent,

@@ -18,7 +18,6 @@ pub(crate) struct RateSample {
 
 impl RateSample {
     /// Bytes per second.
-    #[cfg(test)]
     pub(crate) fn rate(&self) -> u64 {
         let nanos = self.interval.as_nanos().max(1);
         let rate = u128::from(self.delivered) * 1_000_000_000 / nanos;

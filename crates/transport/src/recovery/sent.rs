@@ -108,6 +108,8 @@ pub(crate) struct AckOutcome {
 pub(crate) struct LossOutcome {
     /// Bytes that are newly lost.
     pub(crate) bytes: u64,
+    /// When the oldest of them was sent.
+    pub(crate) oldest_sent: Option<Instant>,
     /// When the newest of them was sent.
     pub(crate) newest_sent: Option<Instant>,
     /// For how long nothing got through that was sent: between the first and the last of the lost
@@ -129,6 +131,7 @@ impl AckOutcome {
 impl LossOutcome {
     fn note(&mut self, packet: &SentPacket) {
         self.bytes += u64::from(packet.size);
+        self.oldest_sent = self.oldest_sent.or(Some(packet.at));
         self.newest_sent = self.newest_sent.max(Some(packet.at));
     }
 }

@@ -1,0 +1,125 @@
+use super::*;
+use crate::recovery::RateSample;
+
+const MSS: u64 = 1000;
+const RTT: Duration = Duration::from_millis(100);
+
+/// A path that delivers `rate` bytes a second after [`RTT`], told to a controller in acknowledgements
+/// of ten packets; `lost_in` of them at a time lose one packet.
+struct Path {
+    bbr: Bbr,
+    now: Instant,
+    delivered: u64,
+    rate: u64,
+    /// One packet of so many is lost; 0 for none.
+    loses: u64,
+}
+
+impl Path {
+    fn new(rate: u64) -> Self {
+        Self {
+            bbr: Bbr::new(MSS),
+            now: Instant::from_nanos(1_000_000_000),
+            delivered: 0,
+            rate,
+            loses: 0,
+        }
+    }
+
+    /// Lets acknowledgements of a whole window arrive, sent as fast as the controller allows.
+    fn round(&mut self) {
+        let sent_per_round = self.bbr.window().min(self.bbr.pacing_rate(RTT) / 10);
+        let rate = (sent_per_round * 10).min(self.rate);
+        // What exceeds the path's rate waits.
+        let product = self.rate / 10;
+        let queue = Duration::from_secs_f64(
+            self.bbr.window().saturating_sub(product) as f64 / self.rate as f64,
+        );
+        let queue = if sent_per_round > product {
+            queue
+        } else {
+            Duration::ZERO
+        };
+        let packets = rate / 10 / MSS;
+        let begin = self.delivered;
+        for packet in 0..packets.div_ceil(10) {
+            let bytes = 10 * MSS;
+            self.delivered += bytes;
+            let sent = self.now;
+            self.now += Duration::from_secs_f64(bytes as f64 / rate as f64);
+            if self.loses > 0 && packet % (self.loses / 10).max(1) == 0 {
+                self.bbr.on_loss(&Lost {
+                    now: self.now + RTT,
+                    bytes: MSS,
+                    oldest_sent: sent,
+                    newest_sent: sent,
+                    in_flight: sent_per_round,
+                    persistent: false,
+                });
+            }
+            self.bbr.on_ack(&Acked {
+                now: self.now + RTT,
+                bytes,
+                newest_sent: sent,
+                rtt: Some(RTT + queue),
+                srtt: RTT,
+                in_flight: packets * MSS,
+                delivered: self.delivered,
+                limited: true,
+                rate: RateSample {
+                    delivered: (rate as f64 * RTT.as_secs_f64()) as u64,
+                    interval: RTT,
+                    prior_delivered: begin,
+                    app_limited: false,
+                },
+            });
+        }
+    }
+
+    fn rounds(&mut self, count: usize) {
+        for _ in 0..count {
+            self.round();
+        }
+    }
+}
+
+#[test]
+fn startup_finds_the_rate_in_a_few_round_trips() {
+    let mut path = Path::new(10_000_000);
+    path.rounds(12);
+    assert!(path.bbr.full, "{:?}", path.bbr);
+    let rate = path.bbr.pacing_rate(RTT);
+    assert!((4_500_000..13_000_000).contains(&rate), "{rate}");
+    let product = 1_000_000;
+    assert!(path.bbr.window() >= product, "{}", path.bbr.window());
+    assert!(path.bbr.window() <= 3 * product, "{}", path.bbr.window());
+}
+
+#[test]
+fn loss_without_a_queue_takes_nothing_away() {
+    let mut path = Path::new(10_000_000);
+    path.loses = 50;
+    path.rounds(60);
+    assert!(path.bbr.bandwidth() >= 10_000_000, "{:?}", path.bbr);
+    assert!(path.bbr.window() >= 1_000_000, "{:?}", path.bbr);
+}
+
+#[test]
+fn nothing_getting_through_leaves_the_smallest_window() {
+    let mut path = Path::new(10_000_000);
+    path.rounds(20);
+    path.bbr.on_loss(&Lost {
+        now: path.now,
+        bytes: MSS,
+        oldest_sent: path.now,
+        newest_sent: path.now,
+        in_flight: 0,
+        persistent: true,
+    });
+    assert_eq!(path.bbr.window(), PACKETS_MIN * MSS);
+}
+
+#[test]
+fn an_idle_connection_holds_little() {
+    assert!(size_of::<Bbr>() <= 448, "{}", size_of::<Bbr>());
+}
