@@ -9,12 +9,15 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use transport::{Instant, Machine};
 
 use crate::socket::Progress;
+#[cfg(target_os = "linux")]
+use crate::timer::Timer;
 use crate::{BindOptions, Clock, PathError, Socket, SocketStats};
 
 /// Tokens from here on belong to the driver; others are free for sources of the caller's own.
-pub const FIRST_RESERVED_TOKEN: Token = Token(usize::MAX - 1);
+pub const FIRST_RESERVED_TOKEN: Token = Token(usize::MAX - 2);
 
 const SOCKET: Token = FIRST_RESERVED_TOKEN;
+const TIMER: Token = Token(usize::MAX - 1);
 const WAKE: Token = Token(usize::MAX);
 
 /// Events that one poll returns.
@@ -81,6 +84,8 @@ pub struct Driver {
     /// leaves the kernel would be an event.
     writable: bool,
     busy_poll: Duration,
+    #[cfg(target_os = "linux")]
+    timer: Timer,
 }
 
 impl Driver {
@@ -95,6 +100,8 @@ impl Driver {
             .register(&mut socket, SOCKET, Interest::READABLE)?;
         let waker = Waker::new(poll.registry(), WAKE)?;
         Ok(Self {
+            #[cfg(target_os = "linux")]
+            timer: Timer::new(poll.registry(), TIMER)?,
             poll,
             events: Events::with_capacity(EVENTS),
             socket,
@@ -213,6 +220,7 @@ impl Driver {
                     }
                 }
                 WAKE => turn.woken = true,
+                TIMER => {}
                 other => self.ready.push(other),
             }
         }
@@ -238,25 +246,60 @@ impl Driver {
 
     /// Waits for events: at first awake, if so configured, then asleep.
     fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        if self.busy_poll.is_zero() || timeout == Some(Duration::ZERO) {
-            return self.poll.poll(&mut self.events, timeout);
+        if timeout == Some(Duration::ZERO) {
+            return self.poll_awake().map(|_| ());
         }
         let begin = self.clock.now();
-        let end = timeout.map_or(self.busy_poll, |timeout| timeout.min(self.busy_poll));
-        loop {
-            self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
-            let waited = self.clock.now().since(begin);
-            if !self.events.is_empty() {
+        let due = timeout.map(|timeout| begin + timeout);
+        let mut now = begin;
+        while now.since(begin) < self.busy_poll {
+            let found = self.poll_awake()?;
+            now = self.clock.now();
+            if found || due.is_some_and(|due| due <= now) {
                 return Ok(());
             }
-            if waited >= end {
-                let left = timeout.map(|timeout| timeout.saturating_sub(waited));
-                return match left {
-                    Some(Duration::ZERO) => Ok(()),
-                    left => self.poll.poll(&mut self.events, left),
-                };
+        }
+        self.sleep(now, due)
+    }
+
+    /// Looks for events and does not wait. Whether there were any but the timer's.
+    fn poll_awake(&mut self) -> io::Result<bool> {
+        self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
+        Ok(!self.events.is_empty() && !self.is_only_timer())
+    }
+
+    /// Waits until an event comes or `due` is past.
+    #[cfg(target_os = "linux")]
+    fn sleep(&mut self, mut now: Instant, due: Option<Instant>) -> io::Result<()> {
+        loop {
+            if let Some(due) = due {
+                self.timer.set(now, due)?;
+            }
+            self.poll.poll(&mut self.events, None)?;
+            if !self.is_only_timer() {
+                return Ok(());
+            }
+            now = self.clock.now();
+            if due.is_some_and(|due| due <= now) {
+                return Ok(());
             }
         }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn sleep(&mut self, now: Instant, due: Option<Instant>) -> io::Result<()> {
+        let left = due.map(|due| due.since(now));
+        self.poll.poll(&mut self.events, left)
+    }
+
+    /// Notes the timer's event. Whether there is no other.
+    fn is_only_timer(&mut self) -> bool {
+        #[cfg(target_os = "linux")]
+        if self.events.iter().any(|event| event.token() == TIMER) {
+            self.timer.on_event();
+            return self.events.iter().all(|event| event.token() == TIMER);
+        }
+        false
     }
 }
 

@@ -22,6 +22,8 @@ pub mod proxy;
 pub mod qlog;
 mod random;
 mod socket;
+#[cfg(target_os = "linux")]
+mod timer;
 mod worker;
 pub mod workers;
 

@@ -221,3 +221,32 @@ fn a_driver_that_looks_before_it_sleeps_misses_nothing() {
         });
     }
 }
+
+#[test]
+fn timers_that_are_put_off_or_brought_forward_are_due_when_they_say() {
+    let mut driver = loopback();
+    let mut machine = Scripted::default();
+    // Later, earlier, much earlier, never, and again.
+    for micros in [3_000, 9_000, 2_000, 300, 5_000, 1, 700] {
+        let due = driver.now() + Duration::from_micros(micros);
+        machine.due = Some(due);
+        machine.timeouts = 0;
+        while machine.timeouts == 0 {
+            let turn = driver.turn(&mut machine, Some(PATIENCE)).unwrap();
+            assert!(turn.timed_out, "it woke up for nothing");
+        }
+        assert!(driver.now() >= due);
+        // What waited for a later time than this is put off.
+        machine.due = Some(driver.now() + Duration::from_millis(1));
+        driver.turn(&mut machine, Some(Duration::ZERO)).unwrap();
+        machine.due = None;
+        let wait = Duration::from_millis(4);
+        let begin = driver.now();
+        let turn = driver.turn(&mut machine, Some(wait)).unwrap();
+        assert!(!turn.timed_out);
+        assert!(
+            driver.now().since(begin) >= wait,
+            "the caller's wait is cut short"
+        );
+    }
+}
