@@ -14,7 +14,7 @@ pub struct Unauthentic;
 /// One direction's packet protection in one epoch: AEAD and header mask (RFC 9001 §5.3, §5.4).
 ///
 /// The packet number is the nonce, so a caller seals at most one packet under each number.
-pub trait Protection: Send {
+pub trait Protection: Send + Sync {
     /// Encrypts in place. `packet` is header, payload and [`TAG_LEN`] spare bytes at its end, which
     /// receive the tag; the first `header_len` bytes are authenticated and stay as they are.
     fn seal(&self, packet_number: u64, packet: &mut [u8], header_len: usize);
@@ -42,4 +42,8 @@ pub trait Protection: Send {
     /// How many packets may fail to open under one key before the connection has to close
     /// (RFC 9001 §6.6).
     fn integrity_limit(&self) -> u64;
+
+    /// Nothing is sealed or opened for a while: gives back memory that the next use can fill again.
+    /// The default gives nothing back.
+    fn rest(&mut self) {}
 }

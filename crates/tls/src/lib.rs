@@ -15,6 +15,7 @@ mod protection;
 mod provider;
 mod server;
 mod session;
+mod suite;
 #[cfg(test)]
 mod tests;
 mod trust;

@@ -6,6 +6,7 @@ use rustls::SupportedCipherSuite;
 use rustls::crypto::{CryptoProvider, SecureRandom, ring};
 
 use crate::kx::X25519_MLKEM768;
+use crate::suite;
 
 /// The application protocol of the channel (RFC 7301).
 pub(crate) const ALPN: &[u8] = b"undertone/1";
@@ -31,8 +32,8 @@ pub(crate) fn random() -> &'static dyn SecureRandom {
 /// The client's order counts (RFC 8446 §4.1.1), and AES without hardware is slow and hard to
 /// compute in constant time: a client without it asks for ChaCha20 first.
 fn cipher_suites(aes: bool) -> Vec<SupportedCipherSuite> {
-    let aes_256 = ring::cipher_suite::TLS13_AES_256_GCM_SHA384;
-    let chacha20 = ring::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256;
+    let aes_256 = suite::aes_256();
+    let chacha20 = suite::chacha20();
     if aes {
         vec![aes_256, chacha20]
     } else {

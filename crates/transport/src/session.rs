@@ -82,9 +82,16 @@ pub trait Session: Send {
     /// Before the handshake is complete.
     fn export(&self, label: &[u8], context: &[u8], out: &mut [u8]) -> Result<(), SessionError>;
 
-    /// The next 1-RTT keys of a key update (RFC 9001 §6). Their header masks are not used: those
-    /// of the first 1-RTT keys stay. `None` before the first 1-RTT keys.
+    /// The next 1-RTT keys of a key update (RFC 9001 §6). Their header masks are
+    /// those of the first 1-RTT keys (RFC 9001 §5.4). `None` before the first 1-RTT keys.
     fn next_keys(&mut self) -> Option<Keys>;
+
+    /// The handshake is complete, and everything that was due was written: forgets what is not
+    /// needed for [`Session::export`], [`Session::peer_identity`] and [`Session::next_keys`]. A
+    /// client's then takes no more tickets.
+    ///
+    /// The default forgets nothing.
+    fn shed(&mut self) {}
 }
 
 /// Makes sessions: one for every connection that an endpoint opens or accepts.

@@ -1,12 +1,13 @@
-//! Protection of packets whose keys are public knowledge: Initial packets and the Challenge
-//! (PROTOCOL.md §2.3).
+//! Protection of packets, by the mechanics of QUIC version 1 (RFC 9001 §5).
 //!
-//! The mechanics are those of QUIC version 1 (RFC 9001 §5); salt, labels and constants are ours, so
-//! that no packet of one protocol authenticates in the other. What is here catches accidents and
-//! senders who never saw the connection. It keeps nothing secret.
+//! [`ChannelKey`] and [`ChannelMask`] protect under keys of a handshake. The rest is for packets
+//! whose keys are public knowledge, Initial packets and the Challenge (PROTOCOL.md §2.3): salt,
+//! labels and constants are ours, so that no packet of one protocol authenticates in the other. That
+//! catches accidents and senders who never saw the connection, and keeps nothing secret.
 
 mod block_mask;
 mod challenge;
+mod channel;
 mod initial;
 
 use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey, quic};
@@ -15,6 +16,7 @@ use crate::Unauthentic;
 
 pub use block_mask::BlockMask;
 pub use challenge::challenge_tag;
+pub use channel::{ChannelKey, ChannelMask, ChannelSuite};
 pub use initial::InitialKeys;
 
 /// Length of the tag at the end of a packet, in bytes.
@@ -70,7 +72,7 @@ impl PacketKey {
         );
         let (packet, tag) = packet.split_at_mut(payload_end.unwrap_or_default());
         let (header, payload) = packet.split_at_mut(header_len);
-        let nonce = self.nonce(packet_number);
+        let nonce = nonce(self.iv, packet_number);
         match self
             .aead
             .seal_in_place_separate_tag(nonce, Aad::from(&*header), payload)
@@ -94,7 +96,7 @@ impl PacketKey {
     ) -> Result<usize, Unauthentic> {
         let (header, sealed) = packet.split_at_mut_checked(header_len).ok_or(Unauthentic)?;
         self.aead
-            .open_in_place(self.nonce(packet_number), Aad::from(&*header), sealed)
+            .open_in_place(nonce(self.iv, packet_number), Aad::from(&*header), sealed)
             .map(|payload| payload.len())
             .map_err(|_| Unauthentic)
     }
@@ -108,15 +110,14 @@ impl PacketKey {
             Err(_) => unreachable!("the sample's length is the algorithm's"),
         }
     }
+}
 
-    /// RFC 9001 §5.3: the packet number, padded to the IV's length, exclusive-or the IV.
-    fn nonce(&self, packet_number: u64) -> Nonce {
-        let mut nonce = self.iv;
-        for (byte, number) in nonce.iter_mut().skip(4).zip(packet_number.to_be_bytes()) {
-            *byte ^= number;
-        }
-        Nonce::assume_unique_for_key(nonce)
+/// RFC 9001 §5.3: the packet number, padded to the IV's length, exclusive-or the IV.
+fn nonce(mut iv: [u8; 12], packet_number: u64) -> Nonce {
+    for (byte, number) in iv.iter_mut().skip(4).zip(packet_number.to_be_bytes()) {
+        *byte ^= number;
     }
+    Nonce::assume_unique_for_key(iv)
 }
 
 #[cfg(test)]

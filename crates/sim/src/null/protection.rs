@@ -8,15 +8,26 @@ use super::checksum::{checksum, word};
 pub(super) struct NullProtection {
     tag_key: [u64; 2],
     mask_key: [u64; 2],
+    header_key: [u64; 2],
 }
 
 impl NullProtection {
     pub(super) fn new(key: &[u8; 32]) -> Self {
         let mut words = key.chunks(8).map(word);
         let mut next = || words.next().unwrap_or_default();
+        let (tag_key, mask_key) = ([next(), next()], [next(), next()]);
         Self {
-            tag_key: [next(), next()],
-            mask_key: [next(), next()],
+            tag_key,
+            mask_key,
+            header_key: mask_key,
+        }
+    }
+
+    /// The same with the header mask of another generation.
+    pub(super) fn under_mask_of(self, other: &Self) -> Self {
+        Self {
+            header_key: other.header_key,
+            ..self
         }
     }
 
@@ -63,7 +74,7 @@ impl Protection for NullProtection {
     }
 
     fn header_mask(&self, sample: &[u8; SAMPLE_LEN]) -> [u8; 5] {
-        let [a, b, c, d, e, ..] = checksum(self.mask_key, 0, sample);
+        let [a, b, c, d, e, ..] = checksum(self.header_key, 0, sample);
         [a, b, c, d, e]
     }
 

@@ -211,14 +211,18 @@ impl NullSession {
     }
 
     fn keys(&self, epoch: Epoch, generation: u64) -> Keys {
-        let key = |side: Side| {
+        let protection = |side: Side, generation: u64| {
             let mut key = [0; 32];
             Transcript::new("null keys")
                 .u8(epoch as u8)
                 .u8(side as u8)
                 .u64(generation)
                 .hkdf_sha256(&self.root, &[], &mut key);
-            Box::new(NullProtection::new(&key))
+            NullProtection::new(&key)
+        };
+        let key = |side: Side| {
+            let first = protection(side, 0);
+            Box::new(protection(side, generation).under_mask_of(&first))
         };
         let peer = match self.side {
             Side::Client => Side::Server,
@@ -292,6 +296,17 @@ impl Session for NullSession {
         }
         self.generation += 1;
         Some(self.keys(Epoch::Data, self.generation))
+    }
+
+    fn shed(&mut self) {
+        if self.state == State::Done && self.outgoing.is_empty() {
+            self.parameters = Vec::new();
+            self.peer_parameters = None;
+            self.identity = None;
+            self.received = Vec::new();
+            self.transcript = Vec::new();
+            self.outgoing = Vec::new();
+        }
     }
 }
 

@@ -4,4 +4,5 @@ mod keys;
 mod mutation;
 mod pair;
 mod resumption;
+mod shed;
 mod trust;
