@@ -26,6 +26,11 @@ impl RangeSet {
         self.ranges.clear();
     }
 
+    /// Gives back memory that is not used.
+    pub(crate) fn shrink(&mut self) {
+        self.ranges.shrink_to_fit();
+    }
+
     /// The ranges in ascending order; walk it backwards for the newest first.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Range<u64>> + '_ {
         self.ranges.iter().cloned()

@@ -22,7 +22,7 @@ pub(super) enum State {
     Handshaking,
     Open,
     /// A CLOSE is sent, and sent again until the peer answers with its own or time is up.
-    Closing(Closing),
+    Closing(Box<Closing>),
     /// Nothing more happens: the endpoint forgets it.
     Gone,
 }
@@ -172,7 +172,7 @@ impl Connection {
         let pto = self.rtt.pto();
         // A peer that holds back acknowledgements does not hold us.
         let wait = (pto * 3).min(self.idle_timeout.max(PTO_MAX));
-        self.state = State::Closing(Closing {
+        self.state = State::Closing(Box::new(Closing {
             application,
             code,
             reason,
@@ -182,7 +182,7 @@ impl Connection {
             deadline: now + wait,
             heard: 0,
             event: event.filter(|_| !last),
-        });
+        }));
     }
 
     /// Time passed while closing.

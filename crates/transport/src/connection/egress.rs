@@ -50,6 +50,9 @@ impl Connection {
         out: &mut Vec<u8>,
     ) -> Option<Transmit> {
         self.log.at(now);
+        if self.confirmed {
+            self.spaces.forget_handshake();
+        }
         if let Some(violation) = self.streams.take_violation() {
             self.on_violation(now, violation);
         }

@@ -58,13 +58,13 @@ impl ChallengeState {
 #[derive(Debug)]
 pub(super) struct Admitted {
     /// SHA-256 of the only first message that is let in, until it has come.
-    hello: Option<[u8; 32]>,
+    hello: Option<Box<[u8; 32]>>,
 }
 
 impl Admitted {
     pub(super) fn new(admission: Admission) -> Self {
         Self {
-            hello: admission.hello,
+            hello: admission.hello.map(Box::new),
         }
     }
 }
@@ -109,7 +109,7 @@ impl Connection {
 
     /// Whether the first handshake message is whole and the one that was admitted.
     fn is_hello_admitted(&mut self) -> Result<bool, Violation> {
-        let Some(expected) = self.admitted.hello else {
+        let Some(expected) = self.admitted.hello.as_deref() else {
             return Ok(true);
         };
         let refused = || Violation::new(code::PROTOCOL_VIOLATION, "not the admitted first message");
@@ -128,7 +128,7 @@ impl Connection {
             return Ok(false);
         }
         let hello: Vec<u8> = start(len).collect();
-        if crypto::sha256(&hello) != expected {
+        if crypto::sha256(&hello) != *expected {
             return Err(refused());
         }
         self.admitted.hello = None;
@@ -200,7 +200,7 @@ impl Connection {
         });
         self.idle_timeout = self.idle_timeout.min(peer.idle_timeout);
         self.reset_token = peer.reset_token.map(ResetToken::new);
-        self.peer = Some(peer);
+        self.peer = Some(Box::new(peer));
         Ok(())
     }
 
@@ -213,6 +213,7 @@ impl Connection {
             // RFC 9001 §4.1.2: complete is confirmed for a server.
             self.done_due = true;
             self.on_confirmed();
+            self.session.shed();
         }
     }
 
@@ -276,10 +277,11 @@ impl Connection {
             return;
         }
         state.solving = true;
-        self.request = Some(Request::Solve {
+        let request = Request::Solve {
             challenge: body.to_vec(),
             hello: self.hello_hash(),
-        });
+        };
+        self.request = Some(Box::new(request));
     }
 
     /// SHA-256 of our first handshake message, all of which still waits for the server.

@@ -15,14 +15,10 @@ const UPDATE_AFTER: Duration = Duration::from_secs(600);
 
 /// How many generations of opening keys there are at once: previous, current, next.
 pub(super) struct DataKeys {
-    /// The first generation: its header masks stay.
-    first: Keys,
-    /// The generation in use, if it is no longer the first.
-    current: Option<Keys>,
+    /// The generation in use.
+    current: Keys,
     /// The generation before, for packets that were overtaken by the update.
     previous: Option<Keys>,
-    /// Whether the previous generation is the first one.
-    previous_is_first: bool,
     next: Option<Keys>,
     phase: bool,
     /// Packets sealed under the current key.
@@ -46,10 +42,8 @@ pub(super) enum KeyError {
 impl DataKeys {
     pub(super) fn new(first: Keys) -> Self {
         Self {
-            first,
-            current: None,
+            current: first,
             previous: None,
-            previous_is_first: false,
             next: None,
             phase: false,
             sealed: 0,
@@ -58,10 +52,6 @@ impl DataKeys {
             lowest_opened: None,
             updates: 0,
         }
-    }
-
-    fn current(&self) -> &Keys {
-        self.current.as_ref().unwrap_or(&self.first)
     }
 
     /// The key phase bit of what is sent.
@@ -81,7 +71,7 @@ impl DataKeys {
         largest: Option<u64>,
         bytes: &mut [u8],
     ) -> Result<Unmasked, OpenError> {
-        unmask(packet, &*self.first.remote, largest, bytes)
+        unmask(packet, &*self.current.remote, largest, bytes)
     }
 
     /// Opens a packet under the generation that its phase bit asks for, updating when the peer has.
@@ -92,14 +82,14 @@ impl DataKeys {
         session: &mut dyn Session,
     ) -> Result<Opened, KeyError> {
         let opened = if unmasked.key_phase == self.phase {
-            open_unmasked(unmasked, &*self.current().remote, bytes)
-        } else if self.has_previous()
+            open_unmasked(unmasked, &*self.current.remote, bytes)
+        } else if let Some(previous) = &self.previous
             && self
                 .lowest_opened
                 .is_none_or(|lowest| unmasked.packet_number < lowest)
         {
             // RFC 9001 §6.5: sent before the peer updated, which it may not have done yet.
-            open_unmasked(unmasked, &*self.previous().remote, bytes)
+            open_unmasked(unmasked, &*previous.remote, bytes)
         } else {
             self.open_next(unmasked, bytes, session)
         };
@@ -117,7 +107,7 @@ impl DataKeys {
             Err(error) => {
                 if error == OpenError::Unauthentic {
                     self.failures += 1;
-                    if self.failures >= self.first.remote.integrity_limit() {
+                    if self.failures >= self.current.remote.integrity_limit() {
                         return Err(KeyError::LimitReached);
                     }
                 }
@@ -126,12 +116,19 @@ impl DataKeys {
         }
     }
 
-    fn has_previous(&self) -> bool {
-        self.previous_is_first || self.previous.is_some()
-    }
-
-    fn previous(&self) -> &Keys {
-        self.previous.as_ref().unwrap_or(&self.first)
+    /// Lets all generations rest, and drops the previous one when it has not been the current one
+    /// for `overtaken_max`: no packet is overtaken for longer (RFC 9001 §6.5).
+    pub(super) fn rest(&mut self, now: Instant, overtaken_max: Duration) {
+        let settled = |(_, at): (u64, Instant)| now.since(at) >= overtaken_max;
+        if self.since.is_some_and(settled) {
+            self.previous = None;
+        }
+        let others = [&mut self.previous, &mut self.next];
+        let others = others.into_iter().flatten();
+        for keys in core::iter::once(&mut self.current).chain(others) {
+            keys.local.rest();
+            keys.remote.rest();
+        }
     }
 
     /// The phase has flipped: under the next keys, or it is a forgery.
@@ -159,8 +156,7 @@ impl DataKeys {
         let Some(next) = self.next.take() else {
             return;
         };
-        self.previous_is_first = self.current.is_none();
-        self.previous = self.current.replace(next);
+        self.previous = Some(core::mem::replace(&mut self.current, next));
         self.phase = !self.phase;
         self.updates += 1;
         self.sealed = 0;
@@ -188,14 +184,14 @@ impl DataKeys {
 
     /// Whether the current key may seal another packet (RFC 9001 §6.6).
     pub(super) fn may_seal(&self) -> bool {
-        self.sealed < self.first.local.confidentiality_limit()
+        self.sealed < self.current.local.confidentiality_limit()
     }
 
     /// Seals a packet under the current keys.
     pub(super) fn seal(&mut self, now: Instant, builder: PacketBuilder, out: &mut Vec<u8>) {
         self.since.get_or_insert((builder.packet_number(), now));
         self.sealed += 1;
-        builder.finish_masked_by(out, &*self.current().local, &*self.first.local);
+        builder.finish(out, &*self.current.local);
     }
 }
 

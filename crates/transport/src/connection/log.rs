@@ -83,7 +83,7 @@ impl Connection {
             pto_count: self.pto_count,
         };
         if let Some(recorder) = &mut self.log.0 {
-            recorder.observe(seen, self.peer.as_ref());
+            recorder.observe(seen, self.peer.as_deref());
         }
     }
 }

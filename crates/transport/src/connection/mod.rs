@@ -10,6 +10,7 @@ mod keys;
 #[cfg_attr(not(feature = "qlog"), path = "log_off.rs")]
 mod log;
 mod recovery;
+mod rest;
 mod space;
 mod stats;
 mod timers;
@@ -33,7 +34,7 @@ use handshake::Admitted;
 pub(crate) use handshake::ChallengeState;
 use keys::SpaceKeys;
 use log::Log;
-use space::Space;
+use space::Spaces;
 use stats::Notes;
 pub use stats::{Counters, Stats};
 use timers::Timers;
@@ -60,7 +61,7 @@ pub struct Connection {
     session: Box<dyn Session>,
     /// The epoch of what the session writes next.
     write_epoch: Epoch,
-    spaces: [Space; 3],
+    spaces: Spaces,
     streams: Streams,
     repeats: Repeats,
     state: State,
@@ -75,7 +76,7 @@ pub struct Connection {
     timers: Timers,
 
     /// What the peer told in the handshake, once it is authenticated.
-    peer: Option<Parameters>,
+    peer: Option<Box<Parameters>>,
     idle_timeout: Duration,
     /// The handshake is confirmed (RFC 9001 §4.1.2).
     confirmed: bool,
@@ -94,7 +95,7 @@ pub struct Connection {
     early: Vec<Vec<u8>>,
     /// What stateless resets from the peer end with.
     reset_token: Option<ResetToken>,
-    request: Option<Request>,
+    request: Option<Box<Request>>,
     notes: Notes,
     log: Log,
 }
@@ -128,7 +129,7 @@ impl Connection {
                 remote: client,
             },
         };
-        let mut spaces = [Space::new(), Space::new(), Space::new()];
+        let mut spaces = Spaces::new();
         spaces[0].keys = SpaceKeys::new(Epoch::Initial, keys);
         let mut connection = Self {
             side: start.side,
@@ -355,7 +356,7 @@ impl Connection {
 
     /// The next request.
     pub(crate) fn poll_request(&mut self) -> Option<Request> {
-        self.request.take()
+        self.request.take().map(|request| *request)
     }
 
     /// Takes in the outcome of a request.

@@ -1,3 +1,6 @@
+use core::ops::{Index, IndexMut};
+use std::sync::LazyLock;
+
 use crate::Epoch;
 use crate::recovery::{Received, SentPackets};
 use crate::stream::{Assembler, SendBuffer};
@@ -27,6 +30,67 @@ impl Space {
             crypto_receive: Assembler::default(),
             probes: 0,
         }
+    }
+
+    /// One whose keys were dropped.
+    fn forgotten() -> Self {
+        Self {
+            keys: SpaceKeys::Discarded,
+            ..Self::new()
+        }
+    }
+}
+
+/// The spaces of a connection, by [`index`]. Those of the handshake are forgotten when it is over.
+pub(super) struct Spaces {
+    data: Space,
+    /// Initial and Handshake.
+    handshake: Option<Box<[Space; 2]>>,
+}
+
+/// What is found in place of a forgotten space.
+static FORGOTTEN: LazyLock<Space> = LazyLock::new(Space::forgotten);
+
+impl Spaces {
+    pub(super) fn new() -> Self {
+        Self {
+            data: Space::new(),
+            handshake: Some(Box::new([Space::new(), Space::new()])),
+        }
+    }
+
+    /// Forgets the handshake's spaces, of which nothing more is to come.
+    pub(super) fn forget_handshake(&mut self) {
+        self.handshake = None;
+    }
+
+    /// The spaces of which something may come.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Space> {
+        let handshake = self.handshake.iter().flat_map(|spaces| spaces.iter());
+        handshake.chain(core::iter::once(&self.data))
+    }
+}
+
+impl Index<usize> for Spaces {
+    type Output = Space;
+
+    fn index(&self, index: usize) -> &Space {
+        match &self.handshake {
+            _ if index >= 2 => &self.data,
+            Some(spaces) => &spaces[index],
+            None => &FORGOTTEN,
+        }
+    }
+}
+
+impl IndexMut<usize> for Spaces {
+    fn index_mut(&mut self, index: usize) -> &mut Space {
+        if index >= 2 {
+            return &mut self.data;
+        }
+        // Whatever is done to forgotten spaces is forgotten with the next transmission.
+        let forgotten = || Box::new([Space::forgotten(), Space::forgotten()]);
+        &mut self.handshake.get_or_insert_with(forgotten)[index]
     }
 }
 

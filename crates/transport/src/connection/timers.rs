@@ -18,14 +18,13 @@ pub(super) struct Timers {
     idle: Instant,
     /// Something has arrived since we last sent something that asks for an answer.
     heard: bool,
+    /// A packet was sent or received since the connection last rested.
+    pub(super) awake: bool,
     /// When anything was sent last, or the last probe was due.
     quiet_since: Instant,
     /// When the pacer lets the next packet go.
     pub(super) pacing: Option<Instant>,
 }
-
-/// Buffers on a connection that was quiet for so long are given back.
-const RELEASE_AFTER: Duration = Duration::from_secs(1);
 
 impl Timers {
     pub(super) fn new(now: Instant, config: &Config) -> Self {
@@ -33,6 +32,7 @@ impl Timers {
             handshake: now + config.handshake_timeout,
             idle: now + config.idle_timeout,
             heard: false,
+            awake: true,
             quiet_since: now,
             pacing: None,
         }
@@ -46,11 +46,13 @@ impl Timers {
     pub(super) fn on_received(&mut self, now: Instant, idle: Duration) {
         self.idle = now + idle;
         self.heard = true;
+        self.awake = true;
     }
 
     /// A datagram was sent. RFC 9000 §10.1: the first that asks for an answer restarts the clock.
     pub(super) fn on_sent(&mut self, now: Instant, eliciting: bool, idle: Duration) {
         self.quiet_since = now;
+        self.awake = true;
         if eliciting && self.heard {
             self.heard = false;
             self.idle = now + idle;
@@ -82,12 +84,6 @@ impl Connection {
         (self.is_open() && !self.ping_due).then(|| self.timers.quiet_since() + interval)
     }
 
-    /// When buffers are given back that nothing flows through any more.
-    fn release_at(&self) -> Option<Instant> {
-        let holds = self.streams.holds_memory();
-        holds.then(|| self.timers.quiet_since() + RELEASE_AFTER)
-    }
-
     /// When [`Connection::handle_timeout`] is due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
@@ -108,7 +104,7 @@ impl Connection {
                     self.loss_timeout(),
                     self.timers.pacing,
                     ack,
-                    self.release_at(),
+                    self.rest_at(),
                 ]
                 .into_iter()
                 .flatten()
@@ -137,8 +133,8 @@ impl Connection {
         if self.keep_alive_at().is_some_and(|at| at <= now) {
             self.ping_due = true;
         }
-        if self.release_at().is_some_and(|at| at <= now) {
-            self.streams.release_memory();
+        if self.rest_at().is_some_and(|at| at <= now) {
+            self.rest(now);
         }
         if self.loss_timeout().is_some_and(|at| at <= now) {
             self.on_loss_timeout(now);

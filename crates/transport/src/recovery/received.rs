@@ -94,6 +94,11 @@ impl Received {
         self.due.is_some()
     }
 
+    /// Gives back memory that is not used.
+    pub(crate) fn rest(&mut self) {
+        self.ranges.shrink();
+    }
+
     /// What to acknowledge.
     pub(crate) fn ranges(&self) -> &RangeSet {
         &self.ranges

@@ -193,6 +193,12 @@ impl SentPackets {
         self.loss_time
     }
 
+    /// Gives back memory that is not used.
+    pub(crate) fn rest(&mut self) {
+        self.packets.shrink_to_fit();
+        self.frames.shrink_to_fit();
+    }
+
     /// Notes a frame of the packet that is being built.
     pub(crate) fn note(&mut self, frame: SentFrame) {
         self.frames.push_back(frame);

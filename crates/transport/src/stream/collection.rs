@@ -184,6 +184,9 @@ impl Streams {
     pub(crate) fn release_memory(&mut self) {
         self.stirred = false;
         self.held = 0;
+        self.send_queue.shrink_to_fit();
+        self.control_queue.shrink_to_fit();
+        self.events.shrink_to_fit();
         for stream in self.streams.iter_mut() {
             stream.trim();
             stream.held = stream.capacity();
