@@ -58,10 +58,11 @@ fn pass(pair: &mut Pair, deadline: transport::Instant) {
 }
 
 fn pair(seed: u64, link: &Link) -> (Pair, StreamId) {
-    let mut pair = Pair::connected(seed);
-    let (client, server) = (pair.client, pair.server);
-    pair.world.set_link(client, server, link.clone());
-    pair.world.set_link(server, client, link.clone());
+    let mut pair = Pair::new(seed);
+    let client = pair.client;
+    pair.world
+        .change_links(client, |there| *there = link.clone());
+    pair.until_connected();
     let stream = pair.open(PORT, Mode::Messages);
     (pair, stream)
 }
@@ -144,4 +145,83 @@ fn bulk_is_not_repeated() {
         counters(&mut pair).stream_bytes_resent <= 512,
         "no more than its end"
     );
+}
+
+#[test]
+fn an_answer_carries_the_acknowledgement() {
+    let (mut pair, stream) = pair(1, &lossy(25 * MS, 0.0));
+    pair.logs[1].echo = true;
+    pair.send(stream, b"hello");
+    pass_for(&mut pair, 1000 * MS);
+    let before = pair.world.stats().sent;
+    for count in 2..102 {
+        pair.send(stream, &[7; 64]);
+        assert!(pair.run(1, |logs| logs[0].messages.len() == count));
+    }
+    pass_for(&mut pair, 1000 * MS);
+    let sent = pair.world.stats().sent - before;
+    // A request and an answer each, and an acknowledgement of the last answer.
+    assert_eq!(sent, 201);
+}
+
+#[test]
+fn a_message_to_which_nobody_answers_is_acknowledged_without_delay() {
+    let (mut pair, stream) = pair(1, &lossy(100 * MS, 0.0));
+    pair.send(stream, b"hello");
+    pass_for(&mut pair, 1000 * MS);
+    pair.send(stream, &[7; 2000]);
+    let handle = pair.handle;
+    let begin = pair.world.now();
+    while pair.on_client(|endpoint, _| endpoint.connection(handle).unwrap().stats().bytes_in_flight)
+        > 0
+    {
+        pass_for(&mut pair, MS);
+    }
+    let took = pair.world.now().since(begin);
+    assert!(took <= 204 * MS, "{took:?}");
+}
+
+#[test]
+fn bulk_costs_few_acknowledgements() {
+    let mut link = lossy(10 * MS, 0.0);
+    link.rate = Some(12_500_000);
+    link.queue_bytes = 625_000;
+    for (loss, reordering, each) in [(0.0, 0.0, 16), (0.02, 0.0, 3), (0.0, 0.3, 8)] {
+        (link.loss, link.reordering, link.reordering_delay) = (loss, reordering, 8 * MS);
+        let (mut pair, stream) = pair(1, &link);
+        for _ in 0..10 {
+            pair.send(stream, &[7; 1_000_000]);
+            assert!(pair.run(60, |logs| !logs[1].messages.is_empty()));
+            pair.logs[1].messages.clear();
+        }
+        let counters = counters(&mut pair);
+        let (data, acks) = (counters.packets_sent, counters.packets_received);
+        println!("loss {loss}, reordering {reordering}: {data} packets, {acks} back, {counters:?}");
+        assert!(acks < data / each, "{acks} for {data}");
+        assert!(counters.packets_late < 100, "what was late was given time");
+    }
+}
+
+#[test]
+fn jitter_that_reorders_is_not_taken_for_loss() {
+    for loss in [0.0, 0.02] {
+        let mut link = lossy(100 * MS, loss);
+        (link.reordering, link.reordering_delay) = (1.0, 20 * MS);
+        link.rate = Some(2_500_000);
+        link.queue_bytes = 500_000;
+        let (mut pair, stream) = pair(1, &link);
+        for _ in 0..20 {
+            pair.send(stream, &[7; 500_000]);
+            assert!(pair.run(60, |logs| !logs[1].messages.is_empty()));
+            pair.logs[1].messages.clear();
+        }
+        let (counters, took) = (counters(&mut pair), pair.world.now());
+        println!("loss {loss}: {took:?} {counters:?}");
+        assert!(counters.packets_late < 50, "{counters:?}");
+    }
+}
+
+fn pass_for(pair: &mut Pair, time: Duration) {
+    let deadline = pair.world.now() + time;
+    pass(pair, deadline);
 }

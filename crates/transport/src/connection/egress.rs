@@ -231,7 +231,9 @@ impl Connection {
                 let says_something = out.len() > before;
                 self.bundle(says_something, payload, limit, out, &mut frames);
             }
-            if out.len() == before && self.spaces[index(plan.epoch)].probes > 0 {
+            let asks = self.spaces[index(plan.epoch)].probes > 0
+                || frames > 0 && self.asks_what_arrived(now, plan.epoch);
+            if out.len() == before && asks && out.len() < limit {
                 Writer::new(out).u8(frame::PING);
             }
             eliciting = out.len() > before;
@@ -334,10 +336,18 @@ impl Connection {
         let written =
             frame::encode_ack(space.received.ranges(), delay, room, &mut Writer::new(out));
         if written {
-            let largest = space.received.on_ack_sent();
+            let largest = space.received.on_ack_sent(now);
             space.sent.note(SentFrame::Ack { largest });
             *frames += 1;
         }
+    }
+
+    /// Whether an acknowledgement goes with a ping: who only receives never learns otherwise which
+    /// of its acknowledgements have arrived, and tells the same again and again.
+    fn asks_what_arrived(&self, now: Instant, epoch: Epoch) -> bool {
+        let Space { sent, received, .. } = &self.spaces[index(epoch)];
+        let asked = |at: Instant| now.since(at) < self.rtt.smoothed();
+        epoch == Epoch::Data && received.is_long() && !sent.last_eliciting().is_some_and(asked)
     }
 
     /// Frames that elicit acknowledgements: handshake bytes, then what the connection and its

@@ -7,7 +7,7 @@ use internet::{
 };
 
 use crate::frame::{Ack, Frame};
-use crate::recovery::Received;
+use crate::recovery::Arrival;
 use crate::violation::{Refused, Violation, code};
 use crate::{Epoch, Instant, Side};
 
@@ -109,17 +109,15 @@ impl Connection {
             .packet_received(epoch, number, bytes.len(), payload);
         match self.handle_payload(now, epoch, payload) {
             Ok(eliciting) => {
-                let hold = match epoch {
-                    Epoch::Data => Received::hold(self.rtt.smoothed()),
-                    // RFC 9000 §13.2.1: at once while the handshake lasts.
-                    Epoch::Initial | Epoch::Handshake => core::time::Duration::ZERO,
-                };
-                self.spaces[index(epoch)].received.on_packet(
-                    now,
-                    opened.packet_number,
+                let arrival = Arrival {
                     eliciting,
-                    hold,
-                );
+                    ends: bytes.len() < DATAGRAM_MIN,
+                    // RFC 9000 §13.2.1: at once while the handshake lasts.
+                    srtt: (epoch == Epoch::Data).then(|| self.rtt.smoothed()),
+                };
+                self.spaces[index(epoch)]
+                    .received
+                    .on_packet(now, number, arrival);
                 Ok(())
             }
             // Not received, as far as the peer learns.

@@ -8,7 +8,7 @@ mod rtt;
 mod sent;
 
 pub(crate) use rate::{Delivery, RateSample, Snapshot};
-pub(crate) use received::Received;
+pub(crate) use received::{Arrival, Received};
 pub(crate) use rtt::Rtt;
 pub(crate) use sent::{LossOutcome, SentFrame, SentPackets, Totals};
 

@@ -7,9 +7,17 @@ use crate::Instant;
 use crate::frame::RANGES_MAX;
 use crate::ranges::RangeSet;
 
-/// So many ack-eliciting packets are acknowledged at once. A batch of datagrams is taken in before
-/// anything is sent, so larger bursts cost one acknowledgement too.
-const ACK_EVERY: u32 = 10;
+/// So many ack-eliciting packets are acknowledged at once, and more of them the faster they come. A
+/// batch of datagrams is taken in before anything is sent, so larger bursts cost one acknowledgement
+/// too.
+const ACK_EVERY_MIN: u32 = 10;
+const ACK_EVERY_MAX: u32 = 128;
+
+/// With more ranges than this an acknowledgement asks to be acknowledged itself, now and then.
+const RANGES_LONG: usize = 8;
+
+/// So long after a packet arrived late the path counts as one that reorders, in times of a hold.
+const REORDERING_LASTS: u32 = 8;
 
 /// What has arrived in one packet number space, and what acknowledgement is owed for it.
 #[derive(Debug)]
@@ -23,6 +31,45 @@ pub(crate) struct Received {
     unacknowledged: u32,
     /// An acknowledgement is owed at this time.
     due: Option<Instant>,
+    /// It is owed sooner than a hold would have it.
+    is_urgent: bool,
+    /// When one was sent that was.
+    urgent_sent: Option<Instant>,
+    /// The number behind the newest gap.
+    behind_gap: Option<u64>,
+    /// When a packet last arrived behind its successors.
+    late_at: Option<Instant>,
+    arrivals: Arrivals,
+}
+
+/// How many ack-eliciting packets arrive in a quarter of a round trip.
+#[derive(Debug, Default)]
+struct Arrivals {
+    since: Instant,
+    count: u32,
+    /// So many packets are acknowledged at once: an eighth of what arrives in a round trip.
+    every: u32,
+}
+
+impl Arrivals {
+    fn on_packet(&mut self, now: Instant, srtt: Duration) {
+        if now.since(self.since) >= srtt / 4 {
+            self.every = (self.count / 2).clamp(ACK_EVERY_MIN, ACK_EVERY_MAX);
+            (self.since, self.count) = (now, 0);
+        }
+        self.count = self.count.saturating_add(1);
+    }
+}
+
+/// What a packet that has arrived says about acknowledging it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    /// It asks for an acknowledgement.
+    pub(crate) eliciting: bool,
+    /// It is not full: the sender had no more to say.
+    pub(crate) ends: bool,
+    /// The smoothed round-trip time. `None`: nothing is held back.
+    pub(crate) srtt: Option<Duration>,
 }
 
 impl Received {
@@ -33,6 +80,14 @@ impl Received {
             largest_at: Instant::ZERO,
             unacknowledged: 0,
             due: None,
+            is_urgent: false,
+            urgent_sent: None,
+            behind_gap: None,
+            late_at: None,
+            arrivals: Arrivals {
+                every: ACK_EVERY_MIN,
+                ..Arrivals::default()
+            },
         }
     }
 
@@ -46,41 +101,76 @@ impl Received {
         self.window.is_new(packet_number)
     }
 
-    /// A packet that authenticated and whose frames were taken in. `hold` is how long an
-    /// acknowledgement may wait.
-    pub(crate) fn on_packet(
-        &mut self,
-        now: Instant,
-        packet_number: u64,
-        ack_eliciting: bool,
-        hold: Duration,
-    ) {
+    /// A packet that authenticated and whose frames were taken in.
+    pub(crate) fn on_packet(&mut self, now: Instant, packet_number: u64, packet: Arrival) {
         let largest = self.window.largest();
         self.window.insert(packet_number);
         self.ranges.insert(packet_number..packet_number + 1);
         if self.ranges.len() > RANGES_MAX {
             self.ranges.pop_first();
         }
-        if largest.is_none_or(|largest| packet_number > largest) {
+        let next = largest.map_or(0, |largest| largest + 1);
+        if packet_number >= next {
             self.largest_at = now;
         }
-        if !ack_eliciting {
+        if !packet.eliciting {
             return;
         }
         self.unacknowledged += 1;
-        // RFC 9000 §13.2.1: at once when packets are missing or out of order.
-        let in_order = largest.map_or(packet_number == 0, |largest| packet_number == largest + 1);
-        let at = if !in_order || self.unacknowledged >= ACK_EVERY {
-            now
-        } else {
-            now + hold
+        let (at, is_urgent) = match packet.srtt {
+            None => (now, false),
+            Some(srtt) => {
+                self.arrivals.on_packet(now, srtt);
+                self.due_for(now, packet_number, next, packet.ends, Self::hold(srtt))
+            }
         };
+        self.is_urgent |= is_urgent;
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+
+    /// When this packet wants an acknowledgement to go out, and whether that is a matter of urgency,
+    /// of which there is only so much.
+    fn due_for(
+        &mut self,
+        now: Instant,
+        packet_number: u64,
+        next: u64,
+        ends: bool,
+        hold: Duration,
+    ) -> (Instant, bool) {
+        // A path that goes on reordering does not get an acknowledgement for every packet.
+        let rested = self.urgent_sent.map_or(now, |at| now.max(at + hold / 4));
+        if packet_number < next {
+            self.late_at = Some(now);
+            return (rested, true);
+        }
+        if packet_number > next {
+            self.behind_gap = Some(packet_number);
+            return (rested, true);
+        }
+        if self.unacknowledged >= self.arrivals.every {
+            return (now, false);
+        }
+        // The third behind a gap: now the sender knows that it was a loss (RFC 9002 §6.1.1).
+        let reorders = (self.late_at).is_some_and(|at| now.since(at) < hold * REORDERING_LASTS);
+        if self
+            .behind_gap
+            .is_some_and(|first| first + 2 == packet_number)
+            && !reorders
+        {
+            return (now, true);
+        }
+        if ends {
+            // The sender is done for now and waits. First whoever it is for may answer: then the
+            // acknowledgement goes along.
+            return (rested.max(now + hold / 8), true);
+        }
+        (now + hold, false)
     }
 
     /// How long to hold an acknowledgement back on a path with this round-trip time: a quarter of
     /// it, so that a lone packet's sender does not wait.
-    pub(crate) fn hold(srtt: Duration) -> Duration {
+    fn hold(srtt: Duration) -> Duration {
         (srtt / 4).clamp(GRANULARITY, MAX_ACK_DELAY)
     }
 
@@ -99,6 +189,12 @@ impl Received {
         self.ranges.shrink();
     }
 
+    /// Whether acknowledgements have become so long that the peer should tell which it has, so that
+    /// what they told need not be told again (RFC 9000 §13.2.4).
+    pub(crate) fn is_long(&self) -> bool {
+        self.ranges.len() > RANGES_LONG
+    }
+
     /// What to acknowledge.
     pub(crate) fn ranges(&self) -> &RangeSet {
         &self.ranges
@@ -110,7 +206,11 @@ impl Received {
     }
 
     /// An acknowledgement was sent. Returns the largest number that it told.
-    pub(crate) fn on_ack_sent(&mut self) -> u64 {
+    pub(crate) fn on_ack_sent(&mut self, now: Instant) -> u64 {
+        if self.is_urgent {
+            self.is_urgent = false;
+            self.urgent_sent = Some(now);
+        }
         self.unacknowledged = 0;
         self.due = None;
         self.ranges.max().unwrap_or(0)
@@ -129,33 +229,101 @@ impl Received {
 mod tests {
     use super::*;
 
-    const HOLD: Duration = Duration::from_millis(5);
+    const MS: Duration = Duration::from_millis(1);
+    const SRTT: Duration = Duration::from_millis(64);
+    const HOLD: Duration = Duration::from_millis(16);
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_nanos(ms * 1_000_000)
+    }
+
+    const FULL: Arrival = Arrival {
+        eliciting: true,
+        ends: false,
+        srtt: Some(SRTT),
+    };
+    const END: Arrival = Arrival { ends: true, ..FULL };
+    const ONLY_ACK: Arrival = Arrival {
+        eliciting: false,
+        ..FULL
+    };
 
     #[test]
     fn acknowledges_at_once_on_gaps_and_every_tenth() {
         let mut received = Received::new();
-        let now = Instant::from_nanos(1_000_000);
-        received.on_packet(now, 0, true, HOLD);
-        assert_eq!(received.due(), Some(now + HOLD));
-        received.on_packet(now, 2, true, HOLD);
-        assert_eq!(received.due(), Some(now), "a gap");
-        received.on_ack_sent();
-        received.on_packet(now, 1, true, HOLD);
-        assert_eq!(received.due(), Some(now), "out of order");
-        received.on_ack_sent();
-        for number in 3..12 {
-            received.on_packet(now, number, true, HOLD);
-            assert_eq!(received.due(), Some(now + HOLD));
+        received.on_packet(at(1), 0, FULL);
+        assert_eq!(received.due(), Some(at(1) + HOLD));
+        received.on_packet(at(1), 2, FULL);
+        assert_eq!(received.due(), Some(at(1)), "a gap");
+        received.on_ack_sent(at(1));
+        received.on_packet(at(2), 3, FULL);
+        assert_eq!(received.due(), Some(at(2) + HOLD));
+        received.on_packet(at(3), 4, FULL);
+        assert_eq!(received.due(), Some(at(3)), "it was a loss");
+        received.on_ack_sent(at(3));
+        for number in 5..14 {
+            received.on_packet(at(4), number, FULL);
+            assert_eq!(received.due(), Some(at(4) + HOLD));
         }
-        received.on_packet(now, 12, true, HOLD);
-        assert_eq!(received.due(), Some(now), "the tenth");
+        received.on_packet(at(4), 14, FULL);
+        assert_eq!(received.due(), Some(at(4)), "the tenth");
+        received.on_ack_sent(at(4));
+        received.on_packet(at(10), 1, FULL);
+        assert_eq!(received.due(), Some(at(10)), "out of order");
+    }
+
+    #[test]
+    fn the_end_of_what_is_said_leaves_time_to_answer_and_no_more() {
+        let mut received = Received::new();
+        received.on_packet(at(1), 0, FULL);
+        received.on_packet(at(1), 1, END);
+        assert_eq!(received.due(), Some(at(3)));
+        received.on_ack_sent(at(3));
+        received.on_packet(at(4), 2, END);
+        assert_eq!(received.due(), Some(at(7)), "not for each of many ends");
+    }
+
+    #[test]
+    fn a_path_that_reorders_does_not_get_an_acknowledgement_for_each_packet() {
+        let mut received = Received::new();
+        let mut acks = 0;
+        for step in 0..1000u64 {
+            // Two packets a millisecond, each pair the wrong way round.
+            for number in [2 * step + 1, 2 * step] {
+                received.on_packet(at(step), number, FULL);
+                if received.due().is_some_and(|due| due <= at(step)) {
+                    acks += 1;
+                    received.on_ack_sent(at(step));
+                }
+            }
+        }
+        assert!(
+            (240..260).contains(&acks),
+            "one in four milliseconds: {acks}"
+        );
+    }
+
+    #[test]
+    fn what_comes_fast_is_acknowledged_in_larger_pieces() {
+        let mut received = Received::new();
+        let mut acks = 0;
+        // 1,000 in a round trip of 64 ms.
+        for number in 0..10_000 {
+            let now = at(0) + MS * 64 * number as u32 / 1000;
+            received.on_packet(now, number, FULL);
+            if received.due().is_some_and(|due| due <= now) {
+                acks += 1;
+                received.on_ack_sent(now);
+            }
+        }
+        assert!((75..125).contains(&acks), "eight in a round trip: {acks}");
     }
 
     #[test]
     fn h35_packets_that_only_acknowledge_are_not_acknowledged() {
         let mut received = Received::new();
         for number in 0..100 {
-            received.on_packet(Instant::ZERO, number * 2, false, HOLD);
+            received.on_packet(Instant::ZERO, number * 2, ONLY_ACK);
         }
         assert_eq!(received.due(), None);
     }
@@ -164,11 +332,13 @@ mod tests {
     fn memory_is_bounded_by_the_newest_ranges() {
         let mut received = Received::new();
         for number in 0..10_000 {
-            received.on_packet(Instant::ZERO, number * 2, true, HOLD);
+            received.on_packet(Instant::ZERO, number * 2, FULL);
         }
         assert_eq!(received.ranges().len(), RANGES_MAX);
         assert_eq!(received.ranges().max(), Some(19_998));
+        assert!(received.is_long());
         received.on_ack_acked(19_998);
         assert_eq!(received.ranges().len(), 1);
+        assert!(!received.is_long());
     }
 }

@@ -9,8 +9,8 @@ const CALM_ROUNDS: u8 = 16;
 /// How long a packet may be overtaken by others before it counts as lost (RFC 8985 §6.2).
 ///
 /// Until the path is seen to reorder, a packet is also lost when one three numbers later has
-/// arrived. After that only time counts: a quarter of the smallest round-trip time, and a quarter
-/// more whenever a loss turns out to be spurious, up to a whole round trip.
+/// arrived. After that only time counts: a quarter of the smallest round-trip time, and twice
+/// as much whenever a loss turns out to be spurious, up to a whole round trip.
 #[derive(Debug)]
 pub(crate) struct Reordering {
     /// Something has arrived behind what was sent later.
@@ -47,7 +47,7 @@ impl Reordering {
         self.calm_in = CALM_ROUNDS;
         if number >= self.round {
             self.round = next;
-            self.quarters = self.quarters.saturating_add(1);
+            self.quarters = self.quarters.saturating_mul(2);
         }
     }
 
@@ -94,18 +94,17 @@ mod tests {
         assert_eq!(reordering.window(&rtt), 20 * MS, "one round trip");
         reordering.on_spurious(20, 40);
         reordering.on_spurious(40, 60);
-        reordering.on_spurious(60, 80);
         assert_eq!(
             reordering.window(&rtt),
             40 * MS,
             "no more than a round trip"
         );
         for round in 0..15 {
-            reordering.on_lost(80 + round * 10, 90 + round * 10);
-            reordering.on_lost(81 + round * 10, 90 + round * 10);
+            reordering.on_lost(60 + round * 10, 70 + round * 10);
+            reordering.on_lost(61 + round * 10, 70 + round * 10);
         }
         assert_eq!(reordering.window(&rtt), 40 * MS);
-        reordering.on_lost(230, 240);
+        reordering.on_lost(210, 220);
         assert_eq!(reordering.window(&rtt), 10 * MS);
     }
 }
