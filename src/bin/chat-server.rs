@@ -79,10 +79,14 @@ fn serve(options: &ServerOptions, folder: PathBuf) -> Result<(), Problem> {
         folder,
         bind: (options.bind, options.port).into(),
         allow_demo_accounts: options.allow_demo_accounts,
+        metrics: options.metrics,
         config,
     };
     let (host, listening) = Host::open(settings, Stop::Signals)?;
     let mut log = Log::new(options.log_level, options.json);
+    if let Some(address) = listening.metrics {
+        log.metrics(address);
+    }
     log.listening(listening.address, listening.fingerprint, listening.is_new);
     host.run(&mut |event| log.event(event))
 }

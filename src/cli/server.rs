@@ -1,6 +1,6 @@
 //! The command line of `chat-server`.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -27,6 +27,8 @@ pub struct ServerOptions {
     pub allow_demo_accounts: bool,
     /// Who may make accounts.
     pub registration: RegistrationPolicy,
+    /// Where to tell what is counted, over HTTP.
+    pub metrics: Option<SocketAddr>,
     /// How much to log.
     pub log_level: LogLevel,
     /// One JSON object a line instead of words for people.
@@ -146,6 +148,13 @@ struct ServerArgs {
     #[arg(long, value_name = "POLICY")]
     registration: Option<RegistrationPolicy>,
 
+    /// Tell what is counted at http://ADDR/metrics, for Prometheus
+    ///
+    /// A port on this machine, or an address and a port. There is no password: whoever reaches the
+    /// address reads the numbers. They name nobody.
+    #[arg(long, value_name = "ADDR", value_parser = metrics_address)]
+    metrics: Option<SocketAddr>,
+
     /// How much to log on standard error [default: info]
     #[arg(long, value_name = "LEVEL", global = true)]
     log_level: Option<LogLevel>,
@@ -210,6 +219,7 @@ pub fn server_options(args: impl IntoIterator<Item = OsString>) -> Result<Server
         data_dir: args.data_dir,
         allow_demo_accounts: args.allow_demo_accounts,
         registration: args.registration.unwrap_or_default(),
+        metrics: args.metrics,
         log_level: (0..args.verbose.min(4)).fold(log_level, |level, _| level.raised()),
         json: args.json,
     })
@@ -225,6 +235,13 @@ fn listen_address(typed: &str) -> Result<IpAddr, &'static str> {
     let host: Option<Host> = typed.parse().ok();
     host.and_then(|host| host.as_str().parse().ok())
         .ok_or("not an IP address; for the whole network use 0.0.0.0 or ::")
+}
+
+fn metrics_address(typed: &str) -> Result<SocketAddr, &'static str> {
+    let on_this_machine = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let port = typed.parse().map(on_this_machine);
+    port.or_else(|_| typed.parse())
+        .map_err(|_| "not a port, and not an IP address and a port as in 127.0.0.1:9000")
 }
 
 #[cfg(test)]
@@ -282,6 +299,14 @@ mod tests {
     }
 
     #[test]
+    fn metrics_are_for_this_machine_unless_an_address_is_given() {
+        let metrics = |line| options(line).unwrap().metrics.map(|at| at.to_string());
+        assert_eq!(metrics(""), None);
+        assert_eq!(metrics("--metrics 9000").unwrap(), "127.0.0.1:9000");
+        assert_eq!(metrics("--metrics [::1]:9").unwrap(), "[::1]:9");
+    }
+
+    #[test]
     fn tasks() {
         let action = |line| options(line).unwrap().action;
         let seed = |force, then_serve| ServerAction::NewDemoAccounts { force, then_serve };
@@ -308,6 +333,7 @@ mod tests {
             ("-sp -n", "-sp <PORT>"),
             ("-sp 65536", "a port is a number from 0 to 65535"),
             ("--bind localhost", "0.0.0.0 or ::"),
+            ("--metrics localhost", "127.0.0.1:9000"),
             ("--force", "--new-demo-accounts"),
             ("-n demo", "chat-server -n"),
             ("--registration maybe", "open, invite, closed"),

@@ -125,6 +125,7 @@ fn open_in(folder: &Path) -> Result<(Host, Listening, Arc<AtomicBool>), Problem>
         folder: folder.to_owned(),
         bind: (Ipv4Addr::LOCALHOST, 0).into(),
         allow_demo_accounts: true,
+        metrics: None,
         config: ::server::Config::default(),
     };
     let (host, listening) = Host::open(settings, Stop::Flag(Arc::clone(&stop)))?;

@@ -75,6 +75,16 @@ impl Log {
         }
     }
 
+    /// Where the server tells what it counts.
+    pub fn metrics(&self, address: SocketAddr) {
+        let url = format!("http://{address}/metrics");
+        if self.json {
+            println!("{}", json!({"event": "metrics", "url": url}));
+        } else {
+            println!("metrics      {url}");
+        }
+    }
+
     /// Why the server does not go on.
     pub fn problem(&self, problem: &Problem) {
         if self.json {

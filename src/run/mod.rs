@@ -7,6 +7,7 @@ pub mod demo;
 pub mod front;
 mod keys;
 pub mod log;
+mod metrics;
 pub mod problem;
 mod resolve;
 mod seed;

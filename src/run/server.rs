@@ -13,6 +13,7 @@ use tls::{Lifetime, NodeCertificate, ServerSessions, WallClock};
 
 use super::crew::{Crew, Finished};
 use super::keys::{self, Keys};
+use super::metrics::{Exporter, People, Snapshot};
 use super::problem::Problem;
 use super::seed;
 use super::signals::Endings;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub bind: SocketAddr,
     /// Whether accounts whose passwords everybody knows may be reached from other machines.
     pub allow_demo_accounts: bool,
+    /// Where to tell what is counted, if anywhere.
+    pub metrics: Option<SocketAddr>,
     /// The machine's own.
     pub config: Config,
 }
@@ -43,6 +46,8 @@ pub struct Listening {
     pub fingerprint: Fingerprint,
     /// The identity was made just now.
     pub is_new: bool,
+    /// Where it tells what it counts.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// Ends a running server from another thread.
@@ -63,6 +68,8 @@ pub struct Host {
     clock: WallClock,
     identity: crypto::SecretBytes,
     sessions: ServerSessions,
+    exporter: Option<Exporter>,
+    people: People,
     stopping: bool,
 }
 
@@ -223,10 +230,14 @@ impl Host {
         let channel = Box::new(sessions.clone());
         let mut random = || -> Box<dyn crypto::Random> { Box::new(OsRandom) };
         let server = Server::new(settings.config, server_keys, channel, &mut random);
+        let exporter = (settings.metrics)
+            .map(|address| Exporter::start(address, driver.waker()))
+            .transpose()?;
         let listening = Listening {
             address: driver.local_addr(),
             fingerprint,
             is_new,
+            metrics: exporter.as_ref().map(Exporter::address),
         };
         let host = Self {
             server,
@@ -237,6 +248,8 @@ impl Host {
             clock,
             identity: identity_pkcs8,
             sessions,
+            exporter,
+            people: People::default(),
             stopping: false,
         };
         Ok((host, listening))
@@ -285,6 +298,14 @@ impl Host {
         if self.is_told_to_stop() && !core::mem::replace(&mut self.stopping, true) {
             self.server.shutdown(now);
         }
+        if let Some(exporter) = &self.exporter {
+            exporter.answer(|| Snapshot {
+                endpoint: self.server.stats(),
+                socket: self.driver.stats(),
+                strangers: self.server.strangers(),
+                people: self.people,
+            });
+        }
         if self.sessions.needs_renewal()
             && let Ok(certificate) = issue(&self.identity, &self.clock)
         {
@@ -316,6 +337,7 @@ impl Host {
         }
         while let Some(event) = self.server.poll_event() {
             log(&event);
+            self.people.count(&event);
             match event {
                 Event::Stopped => return Some(Ok(())),
                 Event::Fatal(fatal) => return Some(Err(Problem::other(fatal.to_string()))),

@@ -1,0 +1,309 @@
+//! What a server counts, for whoever watches over it: an HTTP answer in the OpenMetrics text format.
+//!
+//! Numbers only: no names, no addresses, nothing that identifies anybody.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use ::server::Event;
+use net::{SocketStats, Waker};
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+use tiny_http::{Header, Method, Request, Response, StatusCode};
+use transport::EndpointStats;
+
+use super::problem::Problem;
+
+/// How long an answer waits for the server's loop.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Answers that wait for the server's loop; there is one thread that asks.
+const QUESTIONS_MAX: usize = 1;
+
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the server's loop knows at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Snapshot {
+    pub(super) endpoint: EndpointStats,
+    pub(super) socket: SocketStats,
+    /// Connections that are not logged in.
+    pub(super) strangers: usize,
+    pub(super) people: People,
+}
+
+/// What people did, as far as it can be counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct People {
+    accounts: u64,
+    registrations: u64,
+    logins: u64,
+    left: u64,
+    refused: u64,
+    violations: u64,
+}
+
+impl People {
+    /// Takes in what happened.
+    pub(super) fn count(&mut self, event: &Event) {
+        match event {
+            Event::Ready { accounts } => self.accounts = *accounts as u64,
+            Event::Registered { .. } => self.registrations += 1,
+            Event::ClientLoggedIn { .. } => self.logins += 1,
+            Event::ClientLeft { .. } => self.left += 1,
+            Event::LoginRefused { .. } => self.refused += 1,
+            Event::Violation { .. } => self.violations += 1,
+            _ => {}
+        }
+    }
+}
+
+/// Answers on an HTTP port, from a thread of its own that asks the server's loop.
+pub(super) struct Exporter {
+    http: Arc<tiny_http::Server>,
+    questions: Receiver<SyncSender<Snapshot>>,
+    address: SocketAddr,
+}
+
+impl Exporter {
+    /// Listens on `address`; `waker` wakes the loop that then calls [`Exporter::answer`].
+    pub(super) fn start(address: SocketAddr, waker: Waker) -> Result<Self, Problem> {
+        let failed = |error: &dyn std::fmt::Display| {
+            Problem::other(format!("cannot give metrics on {address}: {error}"))
+        };
+        let http = tiny_http::Server::http(address).map_err(|error| failed(&error))?;
+        let address = http.server_addr().to_ip().unwrap_or(address);
+        let http = Arc::new(http);
+        let (sender, questions) = sync_channel(QUESTIONS_MAX);
+        let served = Arc::clone(&http);
+        std::thread::Builder::new()
+            .name("server-metrics".into())
+            .spawn(move || {
+                for request in served.incoming_requests() {
+                    respond(request, &sender, &waker);
+                }
+            })
+            .map_err(|error| failed(&error))?;
+        Ok(Self {
+            http,
+            questions,
+            address,
+        })
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers whoever asks; `look` is called only then.
+    pub(super) fn answer(&self, look: impl Fn() -> Snapshot) {
+        for asker in self.questions.try_iter() {
+            // Who has given up meanwhile is not there any more.
+            let _ = asker.try_send(look());
+        }
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        self.http.unblock();
+    }
+}
+
+/// One HTTP request. A client that is gone is no concern of ours.
+fn respond(request: Request, questions: &SyncSender<SyncSender<Snapshot>>, waker: &Waker) {
+    let is_get = matches!(request.method(), Method::Get | Method::Head);
+    if !is_get || request.url() != "/metrics" {
+        let _ = request.respond(Response::from_string("see /metrics\n").with_status_code(404));
+        return;
+    }
+    let (sender, answer) = sync_channel(1);
+    let asked = questions.try_send(sender).is_ok();
+    waker.wake();
+    let page = asked
+        .then(|| answer.recv_timeout(PATIENCE).ok())
+        .flatten()
+        .and_then(|snapshot| page(&snapshot));
+    let Some(page) = page else {
+        let _ = request.respond(Response::empty(StatusCode(503)));
+        return;
+    };
+    let mut response = Response::from_string(page);
+    if let Ok(header) = Header::from_bytes("Content-Type", CONTENT_TYPE) {
+        response.add_header(header);
+    }
+    let _ = request.respond(response);
+}
+
+/// The snapshot as text.
+fn page(snapshot: &Snapshot) -> Option<String> {
+    let mut registry = Registry::with_prefix("undertone");
+    people(&mut registry, snapshot);
+    endpoint(&mut registry, &snapshot.endpoint);
+    packets(&mut registry, &snapshot.endpoint.counters);
+    socket(&mut registry, &snapshot.socket);
+    let mut page = String::new();
+    text::encode(&mut page, &registry).ok()?;
+    Some(page)
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str, value: usize) {
+    let value = i64::try_from(value).unwrap_or(i64::MAX);
+    registry.register(name, help, ConstGauge::new(value));
+}
+
+fn count(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    registry.register(name, help, ConstCounter::new(value));
+}
+
+fn count_bytes(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    registry.register_with_unit(name, help, Unit::Bytes, ConstCounter::new(value));
+}
+
+fn people(registry: &mut Registry, snapshot: &Snapshot) {
+    let people = &snapshot.people;
+    let accounts = people.accounts.saturating_add(people.registrations);
+    let logged_in = people.logins.saturating_sub(people.left);
+    gauge(registry, "accounts", "Accounts", accounts as usize);
+    gauge(
+        registry,
+        "logged_in",
+        "Connections that are logged in",
+        logged_in as usize,
+    );
+    gauge(
+        registry,
+        "strangers",
+        "Connections that are not logged in",
+        snapshot.strangers,
+    );
+    count(
+        registry,
+        "registrations",
+        "Accounts made over the network",
+        people.registrations,
+    );
+    count(registry, "logins", "Logins", people.logins);
+    count(
+        registry,
+        "logins_refused",
+        "Logins and registrations refused",
+        people.refused,
+    );
+    count(
+        registry,
+        "violations",
+        "Peers that broke the protocol",
+        people.violations,
+    );
+}
+
+fn endpoint(registry: &mut Registry, stats: &EndpointStats) {
+    gauge(
+        registry,
+        "connections",
+        "Connections, half-open ones included",
+        stats.connections,
+    );
+    gauge(
+        registry,
+        "half_open",
+        "Connections whose handshake is under way",
+        stats.half_open,
+    );
+    count(
+        registry,
+        "challenges",
+        "Challenges sent to strangers",
+        stats.challenges,
+    );
+    count(registry, "resets", "Stateless resets sent", stats.resets);
+    let drops = Family::<Vec<(&'static str, &'static str)>, Counter>::default();
+    for (reason, dropped) in stats.drops.iter() {
+        drops
+            .get_or_create(&vec![("reason", reason.name())])
+            .inc_by(dropped);
+    }
+    registry.register("drops", "Datagrams and packets dropped", drops);
+}
+
+fn packets(registry: &mut Registry, counters: &transport::Counters) {
+    let mut number = |name, help, value| count(registry, name, help, value);
+    number("packets_sent", "Packets sent", counters.packets_sent);
+    number(
+        "packets_received",
+        "Authentic packets received",
+        counters.packets_received,
+    );
+    number(
+        "packets_lost",
+        "Packets declared lost",
+        counters.packets_lost,
+    );
+    number(
+        "datagrams_sent",
+        "UDP payloads sent on connections",
+        counters.datagrams_sent,
+    );
+    number(
+        "datagrams_received",
+        "UDP payloads received on connections",
+        counters.datagrams_received,
+    );
+    number("probe_timeouts", "Probe timeouts", counters.probe_timeouts);
+    number("key_updates", "Updates of data keys", counters.key_updates);
+    let mut bytes = |name, help, value| count_bytes(registry, name, help, value);
+    bytes(
+        "sent",
+        "UDP payload sent on connections",
+        counters.bytes_sent,
+    );
+    bytes(
+        "received",
+        "UDP payload received on connections",
+        counters.bytes_received,
+    );
+    bytes("lost", "Packets declared lost", counters.bytes_lost);
+    bytes(
+        "stream_sent",
+        "Stream data sent",
+        counters.stream_bytes_sent,
+    );
+    bytes(
+        "stream_resent",
+        "Stream data sent again",
+        counters.stream_bytes_resent,
+    );
+}
+
+fn socket(registry: &mut Registry, stats: &SocketStats) {
+    let mut number = |name, help, value| count(registry, name, help, value);
+    number("socket_sent", "Datagrams handed to the kernel", stats.sent);
+    number(
+        "socket_received",
+        "Datagrams taken from the kernel",
+        stats.received,
+    );
+    number(
+        "socket_send_calls",
+        "System calls that sent something",
+        stats.send_calls,
+    );
+    number(
+        "socket_receive_calls",
+        "System calls that received something",
+        stats.receive_calls,
+    );
+    number(
+        "socket_send_blocked",
+        "Times that the kernel's buffer was full",
+        stats.send_blocked,
+    );
+    number("socket_send_errors", "Sends that failed", stats.send_errors);
+}
