@@ -62,8 +62,8 @@ impl Connection {
             State::Closing(_) => return self.transmit_close(now, out),
             State::Handshaking | State::Open => {}
         }
-        let (srtt, cwnd) = (self.rtt.smoothed(), self.congestion.window());
-        self.streams.on_clock(now, srtt, cwnd);
+        let srtt = self.rtt.smoothed();
+        self.streams.on_clock(now, srtt, self.wanted_in_flight());
         let start = out.len();
         let mut full = self.datagram_len();
         if self.pacer.on_mtu(full as u64) {
@@ -93,6 +93,19 @@ impl Connection {
             segment_len: segment_len.filter(|_| segments > 1),
             ecn: None,
         })
+    }
+
+    /// What may be in flight, or twice what the path itself holds, if that is less: a window is much
+    /// larger where a round trip is shorter than what batches and timers take, and what is buffered
+    /// for it would only wait in the receiving kernel, and leave the processor's cache meanwhile.
+    fn wanted_in_flight(&self) -> u64 {
+        let window = self.congestion.window();
+        let Some(min_rtt) = self.rtt.min() else {
+            return window;
+        };
+        let rate = self.congestion.pacing_rate(self.rtt.smoothed());
+        let holds = u128::from(rate) * min_rtt.as_nanos() / 1_000_000_000;
+        window.min(u64::try_from(holds * 2).unwrap_or(u64::MAX))
     }
 
     /// Length of a full datagram. Until the handshake is confirmed its packets may go along, which
