@@ -9,6 +9,9 @@ use crate::open::{Direction, apply_mask};
 use crate::packet_number::{PACKET_NUMBER_MAX, packet_number_len};
 use crate::{ConnectionId, Protection, SAMPLE_LEN, TAG_LEN, TOKEN_BYTES_MAX};
 
+/// A Data packet carries at least so many bytes of its number (docs/PROTOCOL.md §2.9).
+const DATA_NUMBER_LEN_MIN: usize = 2;
+
 /// First byte, version, two ids behind their length bytes.
 const LONG_PREFIX: usize = 1 + 4 + 2 * (1 + ConnectionId::LEN);
 
@@ -111,7 +114,13 @@ impl PacketBuilder {
         largest_acked: Option<u64>,
     ) -> Self {
         debug_assert!(packet_number <= PACKET_NUMBER_MAX);
-        let number_len = packet_number_len(packet_number, largest_acked);
+        // A Data packet, which has no length field, may be overtaken by many others.
+        let least = if length.is_none() {
+            DATA_NUMBER_LEN_MIN
+        } else {
+            1
+        };
+        let number_len = packet_number_len(packet_number, largest_acked).max(least);
         let number = out.len();
         let [.., b4, b3, b2, b1] = packet_number.to_be_bytes();
         match number_len {

@@ -128,7 +128,7 @@ fn sealed_vectors_are_read_back() {
         ("initial", None, 0, &b"undertone initial"[..]),
         ("handshake", Some(299), 300, b"undertone handshake"),
         ("data", Some(0xab_e8b3), 0xac_5c02, b"undertone data"),
-        ("data_empty", None, 1, b"\0\0\0"),
+        ("data_empty", None, 1, b"\0\0"),
     ] {
         let mut bytes = vectors().remove(name).expect(name);
         let packet = PartialPacket::parse(&bytes).expect(name);

@@ -1,6 +1,7 @@
 //! Peers and strangers that do what they should not.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod acknowledgements;
 #[path = "../common/mod.rs"]
 mod common;
 mod ends;

@@ -39,6 +39,8 @@ pub(crate) struct Raw {
     keys: [Option<Keys>; 3],
     numbers: [u64; 3],
     largest: [Option<u64>; 3],
+    /// Numbers of the Data packets that were read.
+    pub(crate) arrived: Vec<u64>,
     crypto_read: [u64; 3],
     /// Handshake bytes to send.
     outgoing: Vec<(Epoch, Vec<u8>)>,
@@ -92,6 +94,7 @@ impl Raw {
             keys: [Some(keys), None, None],
             numbers: [0; 3],
             largest: [None; 3],
+            arrived: Vec::new(),
             crypto_read: [0; 3],
             outgoing: vec![(Epoch::Initial, hello)],
         }
@@ -243,6 +246,9 @@ impl Raw {
                 continue;
             };
             self.largest[index] = self.largest[index].max(Some(opened.packet_number));
+            if epoch == Epoch::Data {
+                self.arrived.push(opened.packet_number);
+            }
             let payload = bytes[opened.payload].to_vec();
             self.read_frames(epoch, &payload);
         }

@@ -273,6 +273,9 @@ impl Connection {
             .on_sent(now, len, frames, eliciting, &mut self.totals);
         space.probes = space.probes.saturating_sub(u8::from(eliciting));
         self.notes.counters.packets_sent += 1;
+        if plan.epoch == Epoch::Data && self.skips.take(space.sent.next()) {
+            space.sent.skip(now, &mut self.totals);
+        }
         if !eliciting {
             self.shed_sent(now, plan.epoch);
         }

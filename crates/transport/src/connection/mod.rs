@@ -24,7 +24,7 @@ use internet::{ConnectionId, ResetToken, initial_keys};
 use crate::congestion::{Controller, Pacer};
 use crate::event::{Completion, Event, Request};
 use crate::parameters::Parameters;
-use crate::recovery::{Rtt, Totals};
+use crate::recovery::{Rtt, Skips, Totals};
 use crate::session::{Keys, Session, SessionError};
 use crate::stream::{Mode, Repeats, StreamError, StreamId, Streams};
 use crate::{Config, Epoch, Instant, Side};
@@ -64,6 +64,7 @@ pub struct Connection {
     spaces: Spaces,
     streams: Streams,
     repeats: Repeats,
+    skips: Skips,
     state: State,
 
     rtt: Rtt,
@@ -109,6 +110,8 @@ pub(crate) struct Start {
     pub(crate) remote_cid: ConnectionId,
     pub(crate) original_dcid: ConnectionId,
     pub(crate) session: Box<dyn Session>,
+    /// Random: what nobody must guess, and no secret hangs on.
+    pub(crate) seed: u64,
     /// Server only: what the gate said.
     pub(crate) admission: Option<crate::Admission>,
 }
@@ -142,6 +145,7 @@ impl Connection {
             spaces,
             streams: Streams::new(start.side, &config),
             repeats: Repeats::default(),
+            skips: Skips::new(start.seed),
             state: State::Handshaking,
             rtt: Rtt::default(),
             congestion: config.congestion.controller(mss),

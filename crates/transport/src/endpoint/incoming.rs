@@ -146,6 +146,7 @@ impl Endpoint {
             self.stats.drops.count(DropReason::Refused);
             return None;
         };
+        let seed = u64::from_be_bytes(crypto::random_array(&mut *self.random));
         let start = Start {
             now,
             side: Side::Server,
@@ -154,6 +155,7 @@ impl Endpoint {
             remote_cid: scid,
             original_dcid: dcid,
             session,
+            seed,
             admission: Some(admission),
         };
         let connection = Connection::new(start, Arc::clone(&self.config));

@@ -137,6 +137,7 @@ impl Endpoint {
         let original_dcid = ConnectionId::random(&mut *self.random);
         let parameters = Parameters::new(&self.config, local_cid).encode();
         let session = sessions.session(parameters)?;
+        let seed = u64::from_be_bytes(crypto::random_array(&mut *self.random));
         let start = Start {
             now,
             side: Side::Client,
@@ -145,6 +146,7 @@ impl Endpoint {
             remote_cid: original_dcid,
             original_dcid,
             session,
+            seed,
             admission: None,
         };
         let connection = Connection::new(start, Arc::clone(&self.config));

@@ -6,11 +6,13 @@ mod received;
 mod reordering;
 mod rtt;
 mod sent;
+mod skip;
 
 pub(crate) use rate::{Delivery, RateSample, Snapshot};
 pub(crate) use received::{Arrival, Received};
 pub(crate) use rtt::Rtt;
 pub(crate) use sent::{LossOutcome, SentFrame, SentPackets, Totals};
+pub(crate) use skip::Skips;
 
 use core::time::Duration;
 

@@ -138,19 +138,19 @@ impl Received {
         ends: bool,
         hold: Duration,
     ) -> (Instant, bool) {
-        // A path that goes on reordering does not get an acknowledgement for every packet.
-        let rested = self.urgent_sent.map_or(now, |at| now.max(at + hold / 4));
-        if packet_number < next {
+        let (is_late, is_ahead) = (packet_number < next, packet_number > next);
+        if is_late {
             self.late_at = Some(now);
-            return (rested, true);
         }
-        if packet_number > next {
+        if is_ahead {
             self.behind_gap = Some(packet_number);
-            return (rested, true);
         }
         if self.unacknowledged >= self.arrivals.every {
             return (now, false);
         }
+        // After its end the sender waits. First whoever it is for may answer: then the
+        // acknowledgement goes along.
+        let soon = if ends { now + hold / 8 } else { now };
         // The third behind a gap: now the sender knows that it was a loss (RFC 9002 §6.1.1).
         let reorders = (self.late_at).is_some_and(|at| now.since(at) < hold * REORDERING_LASTS);
         if self
@@ -158,12 +158,14 @@ impl Received {
             .is_some_and(|first| first + 2 == packet_number)
             && !reorders
         {
-            return (now, true);
+            return (soon, true);
         }
-        if ends {
-            // The sender is done for now and waits. First whoever it is for may answer: then the
-            // acknowledgement goes along.
-            return (rested.max(now + hold / 8), true);
+        if is_late || is_ahead || ends {
+            // A path that goes on reordering does not get an acknowledgement for every packet.
+            return (
+                self.urgent_sent.map_or(soon, |at| soon.max(at + hold / 4)),
+                true,
+            );
         }
         (now + hold, false)
     }

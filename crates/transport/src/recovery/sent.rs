@@ -151,6 +151,8 @@ pub(crate) struct SentPackets {
     /// How many frames have left the front of their ring.
     frames_base: u32,
     largest_acked: Option<u64>,
+    /// The newest number that was left out on purpose.
+    skipped: Option<u64>,
     /// Packets that elicit acknowledgements and are outstanding.
     outstanding: usize,
     /// When the last packet that elicits an acknowledgement was sent.
@@ -197,6 +199,12 @@ impl SentPackets {
     pub(crate) fn rest(&mut self) {
         self.packets.shrink_to_fit();
         self.frames.shrink_to_fit();
+    }
+
+    /// No packet gets the next number. Whoever acknowledges it lies.
+    pub(crate) fn skip(&mut self, now: Instant, totals: &mut Totals) {
+        self.skipped = Some(self.next());
+        self.on_sent(now, 0, 0, false, totals);
     }
 
     /// Notes a frame of the packet that is being built.
@@ -248,6 +256,12 @@ impl SentPackets {
             return Err(Violation::new(
                 code::PROTOCOL_VIOLATION,
                 "a packet is acknowledged that was not sent",
+            ));
+        }
+        if self.names_skipped(ack) {
+            return Err(Violation::new(
+                code::PROTOCOL_VIOLATION,
+                "a packet is acknowledged that was left out",
             ));
         }
         let mut outcome = AckOutcome::default();
@@ -321,7 +335,10 @@ impl SentPackets {
             && let Some(packet) = self.packets.front()
         {
             let number = self.base;
-            let by_number = threshold.is_some_and(|n| number + n <= largest_acked);
+            // A number that was left out is no packet that has arrived in between.
+            let between = number..largest_acked;
+            let left_out = u64::from(self.skipped.is_some_and(|at| between.contains(&at)));
+            let by_number = threshold.is_some_and(|n| number + n + left_out <= largest_acked);
             if !by_number && packet.at + delay > now {
                 // Later ones were sent later: this is the first to become due.
                 self.loss_time = Some(packet.at + delay);
@@ -376,6 +393,13 @@ impl SentPackets {
         self.last_eliciting = None;
         self.loss_time = None;
         self.lost.clear();
+    }
+
+    fn names_skipped(&self, ack: &Ack<'_>) -> bool {
+        self.skipped.is_some_and(|skipped| {
+            let mut ranges = ack.ranges().take_while(|range| *range.end() >= skipped);
+            ranges.any(|range| range.contains(&skipped))
+        })
     }
 
     /// The last outstanding packet of the ring's places `first` to `last`. On the way it shortens

@@ -284,3 +284,19 @@ proptest::proptest! {
         }
     }
 }
+
+/// A number that was left out does not count as a packet that overtook another.
+#[test]
+fn h13_a_number_that_is_left_out_makes_no_loss() {
+    let (mut sent, mut totals) = sent(2);
+    sent.skip(at(2), &mut totals);
+    sent.on_sent(at(3), 1000, 0, true, &mut totals);
+    sent.on_sent(at(4), 1000, 0, true, &mut totals);
+    on_ack(&mut sent, &mut totals, at(40), &[0, 4]).unwrap();
+    assert_eq!(lost(&mut sent, &mut totals, at(40)).1, [0; 0]);
+    sent.on_sent(at(5), 1000, 0, true, &mut totals);
+    on_ack(&mut sent, &mut totals, at(41), &[0, 4, 5]).unwrap();
+    assert_eq!(lost(&mut sent, &mut totals, at(41)).1, [1]);
+    let error = on_ack(&mut sent, &mut totals, at(42), &[2, 5]).unwrap_err();
+    assert_eq!(error.code, code::PROTOCOL_VIOLATION);
+}
