@@ -147,6 +147,30 @@ fn bulk_is_not_repeated() {
     );
 }
 
+/// Nothing follows that would show the loss.
+#[test]
+fn the_last_packet_is_asked_about_within_two_round_trips() {
+    let (mut pair, stream) = pair(1, &lossy(50 * MS, 0.0));
+    for _ in 0..10 {
+        pair.send(stream, b"hello");
+        pass_for(&mut pair, 300 * MS);
+    }
+    let client = pair.client;
+    for len in [64, 600, 5000] {
+        pair.logs[1].messages.clear();
+        pair.world.change_links(client, |link| link.up = false);
+        let begin = pair.world.now();
+        pair.send(stream, &vec![7; len]);
+        pair.world.change_links(client, |link| link.up = true);
+        assert!(pair.run(1, |logs| !logs[1].messages.is_empty()));
+        let took = pair.world.now().since(begin);
+        println!("{len} bytes: {took:?}");
+        // A probe shows what else is missing, which takes another round trip.
+        let further = if len > 2000 { 100 * MS } else { MS };
+        assert!(took > 100 * MS && took <= 250 * MS + further, "{took:?}");
+    }
+}
+
 #[test]
 fn an_answer_carries_the_acknowledgement() {
     let (mut pair, stream) = pair(1, &lossy(25 * MS, 0.0));

@@ -9,12 +9,6 @@ use crate::Instant;
 use crate::frame::Ack;
 use crate::violation::{Violation, code};
 
-/// Rings that were not used for so long shrink.
-const UNUSED_AFTER: Duration = Duration::from_secs(1);
-
-/// To so many entries.
-const RING_MIN: usize = 4;
-
 /// A packet that was declared lost is remembered for so many times as long as it took to declare it.
 const LOST_FORGOTTEN_AFTER: u32 = 4;
 
@@ -199,6 +193,8 @@ impl SentPackets {
     pub(crate) fn rest(&mut self) {
         self.packets.shrink_to_fit();
         self.frames.shrink_to_fit();
+        // Nothing that was lost so long ago arrives any more.
+        self.lost.clear();
     }
 
     /// No packet gets the next number. Whoever acknowledges it lies.
@@ -221,9 +217,6 @@ impl SentPackets {
         eliciting: bool,
         totals: &mut Totals,
     ) {
-        if self.packets.is_empty() {
-            self.trim(now);
-        }
         let before = self.frames.len() - frames;
         let size = if eliciting { size as u16 } else { 0 };
         self.packets.push_back(SentPacket {
@@ -480,16 +473,6 @@ impl SentPackets {
         }
         self.frames.drain(..frames);
         self.frames_base = self.frames_base.wrapping_add(frames as u32);
-    }
-
-    /// Gives memory back that a burst needed, when it was long ago: while there is traffic the rings
-    /// keep their size.
-    fn trim(&mut self, now: Instant) {
-        let used = |at: Instant| now.since(at) < UNUSED_AFTER;
-        if !self.last_eliciting.is_some_and(used) {
-            self.packets.shrink_to(RING_MIN);
-            self.frames.shrink_to(RING_MIN);
-        }
     }
 }
 

@@ -205,17 +205,6 @@ fn h21_answers_that_nobody_acknowledges_are_not_kept_for_ever() {
     assert_eq!(sent.next(), 100_002);
 }
 
-#[test]
-fn rings_give_their_memory_back_after_a_pause() {
-    let (mut sent, mut totals) = sent(1000);
-    let all: Vec<u64> = (0..1000).collect();
-    on_ack(&mut sent, &mut totals, at(1010), &all).unwrap();
-    sent.on_sent(at(1020), 40, 0, false, &mut totals);
-    assert!(sent.packets.capacity() >= 1000, "traffic goes on");
-    sent.on_sent(at(2020), 40, 0, false, &mut totals);
-    assert!(sent.packets.capacity() <= 8 && sent.frames.capacity() <= 8);
-}
-
 /// What is newly told costs; what was told before, behind however many holes, does not.
 #[test]
 fn h15_holes_do_not_make_acknowledgements_dear() {
