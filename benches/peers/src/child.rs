@@ -38,15 +38,24 @@ pub enum Line {
     Connected,
     /// Where a proxy is reached, for each server.
     Fronts(Vec<SocketAddr>),
+    /// Why the process ends.
+    Failed(String),
     /// The answer to a line of input.
     Snapshot(Box<Snapshot>),
 }
 
-/// Plays the role until the parent ends it.
+/// Plays the role until the parent ends it, or tells it what keeps it from that.
 ///
 /// # Errors
-/// What keeps the peer from doing its work.
-pub fn run(role: Role) -> Result<()> {
+/// When there is no such role.
+pub fn run(role: &str) -> Result<()> {
+    if let Err(error) = play(serde_json::from_str(role)?) {
+        tell(&Line::Failed(format!("{error:#}")));
+    }
+    Ok(())
+}
+
+fn play(role: Role) -> Result<()> {
     if let Some(core) = role.core {
         pin(core);
     }

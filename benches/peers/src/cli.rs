@@ -26,6 +26,10 @@ pub struct Arguments {
     /// Appends a line for each result to this file.
     #[arg(long)]
     pub json: Option<PathBuf>,
+    /// Draws each scenario into this folder.
+    #[cfg(feature = "plot")]
+    #[arg(long)]
+    pub plot: Option<PathBuf>,
     /// A process of a run, which only the program itself starts.
     #[command(subcommand)]
     pub process: Option<ProcessArguments>,

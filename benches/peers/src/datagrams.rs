@@ -9,6 +9,7 @@ use anyhow::Result;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use quinn_udp::{EcnCodepoint, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Type};
 
 /// Buffers that one call fills.
@@ -169,12 +170,25 @@ impl Polled {
         })
     }
 
-    /// Waits for an event of the socket. They are edge triggered.
+    /// Waits for an event of the socket, which are edge triggered, and not a moment longer than told:
+    /// mio alone rounds up to milliseconds.
     ///
     /// # Errors
     /// The operating system's.
     pub fn wait(&mut self, longest: Option<Duration>) -> Result<()> {
-        match self.poll.poll(&mut self.events, longest) {
+        let mut timeout = None;
+        if let Some(longest) = longest {
+            let time = Timespec {
+                tv_sec: longest.as_secs() as i64,
+                tv_nsec: longest.subsec_nanos().into(),
+            };
+            let _ = poll(
+                &mut [PollFd::new(self.poll.registry(), PollFlags::IN)],
+                Some(&time),
+            );
+            timeout = Some(Duration::ZERO);
+        }
+        match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error.into()),
             _ => Ok(()),
         }

@@ -21,9 +21,10 @@ mod scenario;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Parser;
 
 use cli::{Arguments, ProcessArguments};
@@ -33,23 +34,40 @@ use scenario::{Figure, Run, Scenario};
 #[global_allocator]
 static ALLOCATOR: alloc::Counting = alloc::Counting;
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match &arguments.process {
-        Some(ProcessArguments::Role { role }) => child::run(serde_json::from_str(role)?),
-        Some(ProcessArguments::Proxy { role }) => proxy::run(&serde_json::from_str(role)?),
+    let result = match &arguments.process {
+        Some(ProcessArguments::Role { role }) => child::run(role),
+        Some(ProcessArguments::Proxy { role }) => proxy::run(role),
         None => measure(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 
 fn measure(arguments: &Arguments) -> Result<()> {
+    let mut failures = 0;
     for scenario in scenario::find(&arguments.scenarios)? {
         let outcomes = contest(&scenario, arguments);
         report::print(&outcomes);
+        failures += outcomes
+            .iter()
+            .map(|outcome| outcome.failures.len())
+            .sum::<usize>();
         if let Some(file) = &arguments.json {
             append(file, &outcomes)?;
         }
+        #[cfg(feature = "plot")]
+        if let Some(folder) = &arguments.plot {
+            report::plot(folder, scenario.about, &outcomes)?;
+        }
     }
+    ensure!(failures == 0, "{failures} runs have failed");
     Ok(())
 }
 

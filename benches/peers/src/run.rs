@@ -88,7 +88,10 @@ impl Process {
     }
 
     fn next(&mut self) -> Result<Line> {
-        Ok(serde_json::from_str(&self.line()?)?)
+        match serde_json::from_str(&self.line()?)? {
+            Line::Failed(why) => bail!(why),
+            line => Ok(line),
+        }
     }
 
     /// How things stand in it.

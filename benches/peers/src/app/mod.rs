@@ -45,8 +45,9 @@ pub fn client(job: &Job, meter: &Arc<Meter>) -> Box<dyn App> {
         } => Box::new(flood::Buffered::new(bytes)),
         Traffic::Messages { bytes, .. } => Box::new(flood::Messages::new(bytes)),
         Traffic::Ping { bytes } => Box::new(ping::Ping::new(bytes, meter)),
+        Traffic::Handshakes { .. } => Box::new(ping::Ping::new(64, meter)),
         Traffic::Beat { bytes, per_second } => Box::new(beat::Beat::new(bytes, per_second)),
-        Traffic::Handshakes { .. } | Traffic::Idle { .. } => Box::new(sink::Bytes::new(meter)),
+        Traffic::Idle { .. } => Box::new(sink::Bytes::new(meter)),
     }
 }
 

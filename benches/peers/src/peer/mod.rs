@@ -1,11 +1,19 @@
 //! What is measured: a file for each peer behind one trait.
 
 mod blocking;
+#[cfg(feature = "enet")]
+mod enet;
+#[cfg(feature = "kcp")]
+mod kcp;
 mod limit;
 mod pki;
+#[cfg(feature = "quiche")]
+mod quiche;
 #[cfg(feature = "quinn")]
 mod quinn;
-#[cfg(feature = "quinn")]
+#[cfg(feature = "s2n-quic")]
+mod s2n_quic;
+#[cfg(feature = "tokio")]
 mod tasks;
 mod tcp;
 mod tls;
@@ -62,9 +70,16 @@ macro_rules! entry {
 /// part of another name is the peer's, the rest its variant.
 fn entries() -> Vec<Entry> {
     vec![
-        entry!("undertone", undertone::Undertone),
+        entry!("undertone", undertone::Undertone::Default),
+        entry!("undertone-cubic", undertone::Undertone::Cubic),
         entry!("quinn", "quinn", quinn::Quinn::cubic()),
         entry!("quinn-bbr", "quinn", quinn::Quinn::bbr()),
+        entry!("s2n-quic", "s2n-quic", s2n_quic::S2nQuic::Cubic),
+        entry!("s2n-quic-bbr", "s2n-quic", s2n_quic::S2nQuic::Bbr),
+        entry!("quiche", "quiche", quiche::Quiche::Cubic),
+        entry!("quiche-bbr2", "quiche", quiche::Quiche::Bbr2),
+        entry!("kcp", "kcp", kcp::Kcp),
+        entry!("enet", "enet", enet::Enet),
         entry!("tcp-tls", tls::TcpTls),
         entry!("tcp", tcp::Tcp),
         entry!("limit", limit::Limit),

@@ -14,7 +14,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 pub(super) const NAME: &str = "localhost";
 
 /// The protocol's name for peers that need one.
-const ALPN: &[u8] = b"bench";
+pub(super) const ALPN: &[u8] = b"bench";
 
 /// How TLS is set.
 pub(super) const SETTINGS: &str = "AES-256-GCM, X25519, P-256 certificate";
@@ -38,6 +38,18 @@ impl Identity {
     pub(super) fn to_hex(&self) -> String {
         let digits = self.certificate.iter().map(|byte| format!("{byte:02x}"));
         digits.collect()
+    }
+
+    /// The same as text.
+    #[cfg(any(feature = "quiche", feature = "s2n-quic"))]
+    pub(super) fn to_pem(&self) -> String {
+        pem("CERTIFICATE", &self.certificate)
+    }
+
+    /// The key as text.
+    #[cfg(any(feature = "quiche", feature = "s2n-quic"))]
+    pub(super) fn key_to_pem(&self) -> String {
+        pem("PRIVATE KEY", self.key.secret_pkcs8_der())
     }
 
     /// A server that issues tickets.
@@ -76,6 +88,13 @@ pub(super) fn certificate(hex: &str) -> Result<CertificateDer<'static>> {
     };
     let bytes: Result<Vec<u8>> = (0..hex.len()).step_by(2).map(byte).collect();
     Ok(bytes?.into())
+}
+
+/// RFC 7468.
+#[cfg(any(feature = "quiche", feature = "s2n-quic"))]
+fn pem(label: &str, der: &[u8]) -> String {
+    let config = ::pem::EncodeConfig::new().set_line_ending(::pem::LineEnding::LF);
+    ::pem::encode_config(&::pem::Pem::new(label, der), config)
 }
 
 /// QUIC needs AES-128 for its first packets.

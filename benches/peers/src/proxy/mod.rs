@@ -58,9 +58,10 @@ impl Proxy {
 ///
 /// # Errors
 /// The operating system's.
-pub fn run(role: &Role) -> Result<()> {
+pub fn run(role: &str) -> Result<()> {
+    let role: Role = serde_json::from_str(role)?;
     let meter = child::answering();
-    let relay = relay::Relay::new(role, meter)?;
+    let relay = relay::Relay::new(&role, meter)?;
     child::tell(&child::Line::Fronts(relay.fronts()?));
     relay.run()
 }

@@ -41,16 +41,14 @@ impl Pipe {
         if link.payload_bytes_max > 0 && payload_bytes > link.payload_bytes_max {
             return Err(Fate::TooLong);
         }
-        let mut leaves_ns = now_ns;
-        if link.rate_bps > 0 {
-            let begins_ns = self.free_ns.max(now_ns);
-            if begins_ns - now_ns > link.queue_us * 1000 {
-                return Err(Fate::Dropped);
-            }
-            let bits = (payload_bytes as u64 + HEADERS) * 8;
-            leaves_ns = begins_ns + bits * 1_000_000_000 / link.rate_bps;
-            self.free_ns = leaves_ns;
+        let begins_ns = self.free_ns.max(now_ns);
+        if begins_ns - now_ns > link.queue_us * 1000 {
+            return Err(Fate::Dropped);
         }
+        let bits = (payload_bytes as u64 + HEADERS) * 8;
+        let takes_ns = (bits * 1_000_000_000).checked_div(link.rate_bps);
+        let leaves_ns = begins_ns + takes_ns.unwrap_or(0);
+        self.free_ns = leaves_ns;
         if self.chance.f64() < link.loss {
             return Err(Fate::Lost);
         }

@@ -1,7 +1,11 @@
 //! What was measured, for people and for programs.
 
+#[cfg(feature = "plot")]
+mod plot;
 mod summary;
 mod table;
 
+#[cfg(feature = "plot")]
+pub use plot::plot;
 pub use summary::{Outcome, Summary};
 pub use table::print;

@@ -12,19 +12,54 @@ use crate::run::{Measured, Pair};
 const WARM_UP: Duration = Duration::from_millis(700);
 
 /// Who carries bytes on loopback.
-const BYTES: &[&str] = &["undertone", "quinn", "tcp-tls", "tcp", "limit"];
+const BYTES: &[&str] = &[
+    "undertone",
+    "quinn",
+    "s2n-quic",
+    "quiche",
+    "quiche-bbr2",
+    "kcp",
+    "enet",
+    "tcp-tls",
+    "tcp",
+    "limit",
+];
+
+/// Who discovers what a path takes, and who has no such limit.
+const DISCOVERING: &[&str] = &[
+    "undertone",
+    "quinn",
+    "s2n-quic",
+    "quiche",
+    "tcp-tls",
+    "tcp",
+    "limit",
+];
 
 /// Who keeps boundaries, one call each.
-const MESSAGES: &[&str] = BYTES;
+const MESSAGES: &[&str] = &[
+    "undertone",
+    "quinn",
+    "s2n-quic",
+    "quiche",
+    "kcp",
+    "enet",
+    "tcp-tls",
+    "tcp",
+    "limit",
+];
 
 /// Who carries what a caller has buffered: streams of bytes.
-const BUFFERED: &[&str] = &["undertone", "quinn", "tcp-tls", "tcp"];
+const BUFFERED: &[&str] = &["undertone", "quinn", "s2n-quic", "tcp-tls", "tcp"];
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     let bulk = |name, about, packets| Scenario {
         name,
         about,
-        contenders: BYTES,
+        contenders: match packets {
+            Packets::Ethernet => BYTES,
+            Packets::Discovered => DISCOVERING,
+        },
         seconds: 3,
         traffic: Traffic::Bulk,
         packets,

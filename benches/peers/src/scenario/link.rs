@@ -13,7 +13,19 @@ use crate::run::Pair;
 const PAYLOAD_BYTES_MAX: usize = 1472;
 
 /// Who stays on such links; those with a choice of controllers, with each.
-const CONTENDERS: &[&str] = &["undertone", "quinn-bbr", "quinn", "limit"];
+const CONTENDERS: &[&str] = &[
+    "undertone",
+    "undertone-cubic",
+    "quinn-bbr",
+    "quinn",
+    "s2n-quic-bbr",
+    "s2n-quic",
+    "quiche-bbr2",
+    "quiche",
+    "kcp",
+    "enet",
+    "limit",
+];
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     let mut all = vec![Scenario {
@@ -100,7 +112,8 @@ fn latencies() -> [Scenario; 2] {
     ]
 }
 
-fn link(rtt_ms: u64, loss: f64, rate_mbps: u64, queue_ms: u64) -> Link {
+/// A link of an Ethernet's packet size.
+pub(super) fn link(rtt_ms: u64, loss: f64, rate_mbps: u64, queue_ms: u64) -> Link {
     Link {
         delay_us: rtt_ms * 1000 / 2,
         jitter_us: 0,

@@ -1,6 +1,9 @@
 //! What is measured: a file for each kind of scenario.
 
+mod fairness;
 mod flow;
+mod handshake;
+mod idle;
 mod link;
 mod ping;
 
@@ -91,7 +94,10 @@ impl Scenario {
 pub fn all() -> Vec<Scenario> {
     let mut all = flow::scenarios();
     all.extend(ping::scenarios());
+    all.extend(handshake::scenarios());
+    all.extend(idle::scenarios());
     all.extend(link::scenarios());
+    all.extend(fairness::scenarios());
     all
 }
 

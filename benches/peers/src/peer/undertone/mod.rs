@@ -7,7 +7,7 @@ use anyhow::Result;
 use crypto::{RsaBits, Secret, SigningKey};
 use net::{BindOptions, Driver, OsRandom, unix_time_s};
 use tls::{ClientSessions, Lifetime, NodeCertificate, ServerSessions, Trust, WallClock};
-use transport::{Accept, Config, Endpoint, OpenGate};
+use transport::{Accept, Config, CongestionControl, Endpoint, OpenGate};
 
 use super::Peer;
 use crate::child::Desk;
@@ -17,8 +17,13 @@ use crate::job::{ETHERNET_BYTES, Job, Packets, SOCKET_BUFFER_BYTES, Target, Traf
 /// The port that clients open streams to.
 const PORT: u16 = 7;
 
-/// Undertone as its users get it.
-pub struct Undertone;
+/// Undertone with one of its controllers.
+pub enum Undertone {
+    /// As its users get it.
+    Default,
+    /// With CUBIC.
+    Cubic,
+}
 
 impl Peer for Undertone {
     fn settings(&self, job: &Job) -> String {
@@ -26,7 +31,13 @@ impl Peer for Undertone {
             Packets::Ethernet => format!("packets of {ETHERNET_BYTES} bytes"),
             Packets::Discovered => "packets as discovered".to_owned(),
         };
-        format!("default Config, {packets}, one thread, hybrid key exchange")
+        let controller = match self {
+            Self::Default => "default Config",
+            Self::Cubic => "CUBIC",
+        };
+        format!(
+            "{controller}, {packets}, one thread, AES-256-GCM, X25519 and ML-KEM-768, an RSA-3072 identity over a P-256 certificate"
+        )
     }
 
     fn serve(&self, desk: &Desk) -> Result<()> {
@@ -44,13 +55,13 @@ impl Peer for Undertone {
             address: driver.local_addr(),
             identity: identity.verifying_key().fingerprint().to_string(),
         });
-        let endpoint = Endpoint::server(config(&desk.job), accept, Box::new(OsRandom));
+        let endpoint = Endpoint::server(self.config(&desk.job), accept, Box::new(OsRandom));
         talk::Talks::new(driver, endpoint, desk).serve()
     }
 
     fn connect(&self, desk: &Desk, target: &Target) -> Result<()> {
         let driver = Driver::bind(ANY_PORT, &options())?;
-        let endpoint = Endpoint::client(config(&desk.job), Box::new(OsRandom));
+        let endpoint = Endpoint::client(self.config(&desk.job), Box::new(OsRandom));
         let trust = Trust::Pinned(target.identity.parse()?);
         let sessions = ClientSessions::new(trust, &WallClock::new(unix_time_s()))?;
         let talks = talk::Talks::new(driver, endpoint, desk);
@@ -75,11 +86,16 @@ fn options() -> BindOptions {
     options
 }
 
-fn config(job: &Job) -> Config {
-    let mut config = Config::default();
-    config.ports.insert(PORT);
-    if job.packets == Packets::Ethernet {
-        config.datagram_bytes_max = usize::from(ETHERNET_BYTES);
+impl Undertone {
+    fn config(&self, job: &Job) -> Config {
+        let mut config = Config::default();
+        config.ports.insert(PORT);
+        if job.packets == Packets::Ethernet {
+            config.datagram_bytes_max = usize::from(ETHERNET_BYTES);
+        }
+        if let Self::Cubic = self {
+            config.congestion = CongestionControl::Cubic;
+        }
+        config
     }
-    config
 }

@@ -1,0 +1,74 @@
+//! Connections that are made and then say nothing.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+
+use super::{Figure, Run, Scenario};
+use crate::job::{Job, Packets, Traffic};
+use crate::run::{self, Server};
+
+/// Nobody takes longer than this for a connection on loopback, with both ends on a core.
+const PATIENCE_EACH: Duration = Duration::from_millis(10);
+
+pub(super) fn scenarios() -> [Scenario; 2] {
+    let idle = |name, about, contenders, connections| Scenario {
+        name,
+        about,
+        contenders,
+        seconds: 5,
+        traffic: Traffic::Idle { connections },
+        packets: Packets::Ethernet,
+        link: None,
+        run,
+    };
+    [
+        idle(
+            "idle-10k",
+            "10,000 connections made and left alone: memory of the server's process for each",
+            &["undertone", "quinn", "s2n-quic", "tcp-tls"],
+            10_000,
+        ),
+        idle(
+            "idle-100k",
+            "the same with 100,000, from one socket",
+            &["undertone", "quinn", "s2n-quic"],
+            100_000,
+        ),
+    ]
+}
+
+/// What is resident, and what the allocator has given out, above what was before.
+fn run(job: &Job, run: Run) -> Result<Vec<Figure>> {
+    let Traffic::Idle { connections } = job.traffic else {
+        return Ok(Vec::new());
+    };
+    let mut server = Server::start(job)?;
+    let before = server.process.snapshot()?;
+    let begun = Instant::now();
+    let _client = run::client(job, &server.target)?;
+    let patience = PATIENCE_EACH * connections as u32;
+    while server.process.snapshot()?.connections < connections as u64 {
+        ensure!(begun.elapsed() < patience, "connections are not made");
+        thread::sleep(Duration::from_millis(50));
+    }
+    let rate = connections as f64 / begun.elapsed().as_secs_f64();
+    // What handshakes leave behind for a moment is not what idleness costs.
+    thread::sleep(run.length);
+    let after = server.process.snapshot()?;
+    let each = |bytes: f64| bytes / connections as f64 / 1024.0;
+    Ok(vec![
+        Figure::less(
+            "resident",
+            "KiB",
+            each(after.rss_bytes as f64 - before.rss_bytes as f64),
+        ),
+        Figure::less(
+            "allocated",
+            "KiB",
+            each((after.allocated_bytes - before.allocated_bytes) as f64),
+        ),
+        Figure::more("made", "/s", rate),
+    ])
+}
