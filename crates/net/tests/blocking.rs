@@ -1,6 +1,7 @@
 //! Blocking handles over real sockets, with sessions that need no certificate.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::disallowed_methods,
     reason = "tests of the crate that may"
 )]
@@ -15,7 +16,9 @@ use net::blocking::{Connection, Node, Stream};
 use net::proxy::{Impairment, Proxy};
 use sim::Rng;
 use sim::null::NullSessions;
-use transport::{Accept, Config, Mode, OpenGate, Sessions};
+use transport::{
+    Accept, Admission, Attempt, Config, Gate, Instant, Load, Mode, OpenGate, Sessions, Verdict,
+};
 
 const PORT: u16 = 7;
 
@@ -24,12 +27,16 @@ fn sessions() -> Box<dyn Sessions> {
 }
 
 fn server_at(address: SocketAddr) -> Node {
+    gated_server(address, Box::new(OpenGate))
+}
+
+fn gated_server(address: SocketAddr, gate: Box<dyn Gate>) -> Node {
     let mut config = Config::default();
     config.ports.insert(PORT);
     config.message_bytes_max = 2 << 20;
     let accept = Accept {
         sessions: Box::new(NullSessions::server(Rng::new(2)).with_identity(b"server".to_vec())),
-        gate: Box::new(OpenGate),
+        gate,
         secret: crypto::Secret::from([7; 32]),
     };
     Node::server(address, config, accept).unwrap()
@@ -267,4 +274,49 @@ fn many_threads_share_a_node() {
     let _streams: Vec<Stream> = senders.into_iter().map(|s| s.join().unwrap()).collect();
     let expected: Vec<Vec<u8>> = (0..20u8).map(|index| vec![index; 1000]).collect();
     assert_eq!(receiver.join().unwrap(), expected);
+}
+
+/// Lets in who repeats the hash of its first message behind the riddle.
+struct Riddle;
+
+const RIDDLE: &[u8] = b"\x09what is your hello?";
+
+impl Gate for Riddle {
+    fn judge(&mut self, _: Instant, attempt: &Attempt<'_>, challenge: &mut Vec<u8>) -> Verdict {
+        let answer = attempt.token.strip_prefix(RIDDLE);
+        match answer.and_then(|answer| <[u8; 32]>::try_from(answer).ok()) {
+            Some(hello) => Verdict::Admit(Admission {
+                hello: Some(hello),
+                challenge: Some(crypto::sha256(RIDDLE)),
+            }),
+            None => {
+                challenge.extend_from_slice(RIDDLE);
+                Verdict::Challenge
+            }
+        }
+    }
+
+    fn observe(&mut self, _: Instant, _: Load) {}
+}
+
+#[test]
+fn a_server_that_wants_proof_is_reached_by_who_can_solve() {
+    let server = gated_server((Ipv4Addr::LOCALHOST, 0).into(), Box::new(Riddle));
+    let address = server.local_addr();
+    let node = Node::client_solving(Config::default(), |challenge, hello| {
+        Ok([challenge, hello].concat())
+    });
+    let node = node.unwrap();
+    let near = node.connect(address, sessions()).unwrap();
+    assert!(near.peer_identity().unwrap().is_some());
+
+    let refused = |node: Node| match node.connect(address, sessions()) {
+        Ok(_) => String::new(),
+        Err(error) => error.to_string(),
+    };
+    let stubborn = Node::client_solving(Config::default(), |_, _| Err("too hard".to_owned()));
+    assert!(refused(stubborn.unwrap()).contains("too hard"));
+    let dead = Node::client_solving(Config::default(), |_, _| panic!("on purpose"));
+    assert!(refused(dead.unwrap()).contains("panicked"));
+    assert!(refused(client()).contains("proof of work"));
 }

@@ -27,6 +27,7 @@ mod error;
 mod node;
 mod parked;
 mod service;
+mod solver;
 mod stream;
 
 pub use connection::Connection;

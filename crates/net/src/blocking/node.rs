@@ -8,6 +8,7 @@ use transport::{Accept, Config, Endpoint, Sessions};
 use super::command::{Command, Remote};
 use super::connection::Connection;
 use super::service::Service;
+use super::solver::Solver;
 use crate::{BindOptions, Driver, OsRandom};
 
 /// An endpoint with a thread of its own.
@@ -26,12 +27,33 @@ impl Node {
     /// # Errors
     /// The operating system's, when there is no socket or thread to be had.
     pub fn client(config: Config) -> io::Result<Self> {
+        let driver = Self::client_driver()?;
+        let endpoint = Endpoint::client(config, Box::new(OsRandom));
+        Self::start(driver, endpoint, None)
+    }
+
+    /// As [`Node::client`], for servers that want a proof of work: `solve` is given a challenge's body
+    /// and the SHA-256 of our first handshake message, and returns the token that answers it, or
+    /// why it does not. It runs in a thread of its own.
+    ///
+    /// # Errors
+    /// The operating system's, when there is no socket or thread to be had.
+    pub fn client_solving(
+        config: Config,
+        solve: impl Fn(&[u8], &[u8; 32]) -> Result<Vec<u8>, String> + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let driver = Self::client_driver()?;
+        let solver = Solver::start(solve, driver.waker())?;
+        let endpoint = Endpoint::client(config, Box::new(OsRandom));
+        Self::start(driver, endpoint, Some(solver))
+    }
+
+    fn client_driver() -> io::Result<Driver> {
         let options = BindOptions::client();
         let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
         // A machine without IPv6 has IPv4.
-        let driver = Driver::bind(any, &options)
-            .or_else(|_| Driver::bind((Ipv4Addr::UNSPECIFIED, 0).into(), &options))?;
-        Self::start(driver, Endpoint::client(config, Box::new(OsRandom)))
+        Driver::bind(any, &options)
+            .or_else(|_| Driver::bind((Ipv4Addr::UNSPECIFIED, 0).into(), &options))
     }
 
     /// A node that accepts connections at `address`, and may connect as well. Port 0 lets the system
@@ -41,13 +63,14 @@ impl Node {
     /// The operating system's, for instance that the address is in use.
     pub fn server(address: SocketAddr, config: Config, accept: Accept) -> io::Result<Self> {
         let driver = Driver::bind(address, &BindOptions::default())?;
-        Self::start(driver, Endpoint::server(config, accept, Box::new(OsRandom)))
+        let endpoint = Endpoint::server(config, accept, Box::new(OsRandom));
+        Self::start(driver, endpoint, None)
     }
 
-    fn start(driver: Driver, endpoint: Endpoint) -> io::Result<Self> {
+    fn start(driver: Driver, endpoint: Endpoint, solver: Option<Solver>) -> io::Result<Self> {
         let (remote, commands) = Remote::new(driver.waker());
         let local = driver.local_addr();
-        let service = Service::new(driver, endpoint, commands);
+        let service = Service::new(driver, endpoint, commands, solver);
         let thread = std::thread::Builder::new()
             .name("undertone-node".to_owned())
             .spawn(move || service.run())?;

@@ -12,6 +12,7 @@ use transport::{
 use super::command::{Command, OnConnection, Peer, Reply};
 use super::error;
 use super::parked::{Streams, fail};
+use super::solver::Solver;
 use crate::{Driver, PathError};
 
 /// Connections that wait to be accepted; one more is closed again.
@@ -34,6 +35,7 @@ pub(super) struct Service {
     driver: Driver,
     endpoint: Endpoint,
     commands: Receiver<Command>,
+    solver: Option<Solver>,
     peers: BTreeMap<ConnectionHandle, Held>,
     /// Opened by a peer, and nobody has asked for them yet.
     backlog: VecDeque<Peer>,
@@ -60,11 +62,17 @@ struct Held {
 }
 
 impl Service {
-    pub(super) fn new(driver: Driver, endpoint: Endpoint, commands: Receiver<Command>) -> Self {
+    pub(super) fn new(
+        driver: Driver,
+        endpoint: Endpoint,
+        commands: Receiver<Command>,
+        solver: Option<Solver>,
+    ) -> Self {
         Self {
             driver,
             endpoint,
             commands,
+            solver,
             peers: BTreeMap::new(),
             backlog: VecDeque::new(),
             accepting: Vec::new(),
@@ -88,6 +96,10 @@ impl Service {
             }
             while let Ok(command) = self.commands.try_recv() {
                 self.obey(command);
+            }
+            while let Some((handle, completion)) = self.solver.as_ref().and_then(Solver::poll) {
+                let now = self.driver.now();
+                self.endpoint.handle_completion(now, handle, completion);
             }
             self.drain();
             let now = self.driver.now();
@@ -241,12 +253,19 @@ impl Service {
                 return;
             };
             // Challenges that only validate the address are the transport's own business.
-            let Request::Solve { .. } = request else {
+            let Request::Solve { challenge, hello } = request else {
                 continue;
             };
-            let refused = Completion::Refused("the server wants a proof of work".to_owned());
-            let now = self.driver.now();
-            self.endpoint.handle_completion(now, handle, refused);
+            let completion = match &self.solver {
+                Some(solver) => solver.begin(handle, challenge, hello),
+                None => Some(Completion::Refused(
+                    "the server wants a proof of work".to_owned(),
+                )),
+            };
+            if let Some(completion) = completion {
+                let now = self.driver.now();
+                self.endpoint.handle_completion(now, handle, completion);
+            }
         }
     }
 
