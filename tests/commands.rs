@@ -408,3 +408,59 @@ fn who_stops_reading_ends_the_client() {
     drop(bob.stdout.take());
     assert!(common::wait(&mut bob).code().is_some());
 }
+
+#[test]
+fn a_doctor_tells_what_the_path_to_a_server_gives() {
+    let home = Home::new();
+    let server = Server::start(&home);
+    let port = server.port.to_string();
+    let (code, out, err) = ended(home.client().args(["doctor", "-sp", &port, "--json"]));
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    let found: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(found["event"], "doctor");
+    assert_eq!(found["reachable"], true);
+    assert_eq!(found["family"], "IPv4");
+    assert_eq!(found["fingerprint"], server.fingerprint());
+    assert_eq!(
+        (found["probes"].as_u64(), found["probes_lost"].as_u64()),
+        (Some(20), Some(0))
+    );
+    let number = |name: &str| found[name].as_f64().unwrap();
+    assert!(number("rtt_min_ms") > 0.0 && number("handshake_ms") > number("rtt_min_ms"));
+    assert!(number("rtt_median_ms") >= number("rtt_min_ms"));
+    assert!(number("datagram_bytes") >= 1200.0);
+    assert!(number("gso_segments") >= 1.0 && number("gro_segments") >= 1.0);
+    let (code, out, _) =
+        ended(
+            home.client()
+                .args(["doctor", "--server", &server.url, "--probes=2"]),
+        );
+    assert_eq!(code, Some(0));
+    for words in [
+        "127.0.0.1:",
+        "IPv4",
+        "0 of 2 probes",
+        " bytes",
+        "round trip",
+    ] {
+        assert!(out.contains(words), "{words} in {out}");
+    }
+    let data = home.path().join("data/undertone/client");
+    assert!(!data.join("servers").exists(), "it makes no installation");
+}
+
+#[test]
+fn a_doctor_tells_why_there_is_no_path() {
+    let home = Home::new();
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port().to_string();
+    let (code, _, err) = ended(home.client().args(["doctor", "-sp", &port]));
+    assert_eq!(code, Some(3), "{err}");
+    let server = Server::start(&home);
+    let port = server.port.to_string();
+    let other = format!("undertone://127.0.0.1:{port}#{}", "ab".repeat(32));
+    let (code, out, _) = ended(home.client().args(["doctor", "--server", &other, "--json"]));
+    assert_eq!(code, Some(5), "{out}");
+    assert!(out.contains("server_key_changed"), "{out}");
+    assert!(out.contains(server.fingerprint()), "{out}");
+}

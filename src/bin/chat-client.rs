@@ -1,24 +1,27 @@
 //! `chat-client`: see `chat-client --help`.
-#![allow(clippy::print_stderr, reason = "a program")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 
 use std::process::ExitCode;
 
-use client::Registration;
+use ::client::Registration;
 use crypto::RsaBits;
-use undertone::cli::client::{ClientOptions, client_options};
+use undertone::cli::client::{ClientOptions, ClientTask, DoctorOptions, client_task};
 use undertone::cli::exit::Exit;
 use undertone::cli::folders::{Program, data_folder};
 use undertone::cli::password::Purpose;
 use undertone::cli::pins::{KnownServers, PinError};
 use undertone::cli::slot::InstallationSlot;
 use undertone::cli::trust::TrustError;
-use undertone::run::client::{Settings, run};
+use undertone::run::client::{self, run};
+use undertone::run::doctor::{Findings, Settings, examine};
 use undertone::run::front::{LineFront, Pins};
 use undertone::run::problem::Problem;
+use undertone::run::report::{to_json, to_table};
 
 fn main() -> ExitCode {
-    let options = match client_options(std::env::args_os()) {
-        Ok(options) => options,
+    let options = match client_task(std::env::args_os()) {
+        Ok(ClientTask::Chat(options)) => *options,
+        Ok(ClientTask::Doctor(options)) => return doctor(options),
         Err(stop) => return stop.print().into(),
     };
     let mut front = LineFront::new(options.json, None);
@@ -35,9 +38,39 @@ fn main() -> ExitCode {
     }
 }
 
+/// Looks at the path to a server and prints what it found.
+fn doctor(options: DoctorOptions) -> ExitCode {
+    let mut front = LineFront::new(options.json, None);
+    let json = options.json;
+    match diagnose(options) {
+        Ok(findings) if json => println!("{}", to_json(&findings)),
+        Ok(findings) => println!("{}", to_table(&findings)),
+        Err(problem) => {
+            front.tell(&problem);
+            return problem.exit.into();
+        }
+    }
+    Exit::Done.into()
+}
+
+fn diagnose(options: DoctorOptions) -> Result<Findings, Problem> {
+    let folder = data_folder(Program::Client, options.data_dir.as_deref())?;
+    let known = KnownServers::in_folder(&folder);
+    let trust = options
+        .trust
+        .resolve(&options.server, &known)
+        .map_err(|error| untrusted(&error, &known))?;
+    examine(Settings {
+        host: options.server.host.as_str().to_owned(),
+        port: options.server.port,
+        trust,
+        probes: options.probes,
+    })
+}
+
 /// Everything that a client needs before it begins: whom to trust, a folder of its own, the password.
 /// The slot is held as long as the client runs.
-fn prepare(options: ClientOptions) -> Result<(Settings, Pins, InstallationSlot), Problem> {
+fn prepare(options: ClientOptions) -> Result<(client::Settings, Pins, InstallationSlot), Problem> {
     let folder = data_folder(Program::Client, options.data_dir.as_deref())?;
     let known = KnownServers::in_folder(&folder);
     let trust = options
@@ -57,7 +90,7 @@ fn prepare(options: ClientOptions) -> Result<(Settings, Pins, InstallationSlot),
             bits: RsaBits::B3072,
         }),
     };
-    let settings = Settings {
+    let settings = client::Settings {
         host: server.host.as_str().to_owned(),
         port: server.port,
         trust,

@@ -18,6 +18,28 @@ use super::usage::{About, Stop, parse};
 const FORMS: Forms = &ONE_DASH;
 
 /// What `chat-client` is to do.
+pub enum ClientTask {
+    /// Log in, and chat.
+    Chat(Box<ClientOptions>),
+    /// Look at the path to a server.
+    Doctor(DoctorOptions),
+}
+
+/// What to find out about the path to a server. No account is needed.
+pub struct DoctorOptions {
+    /// Where the server is. Default 127.0.0.1:5000.
+    pub server: ServerAddress,
+    /// How the server's key is known.
+    pub trust: TrustOptions,
+    /// Where the keys of known servers are, instead of the default folder.
+    pub data_dir: Option<PathBuf>,
+    /// How many probes to send.
+    pub probes: u32,
+    /// A JSON object instead of a table.
+    pub json: bool,
+}
+
+/// How to chat.
 pub struct ClientOptions {
     /// Whether an account is to be made first ([`Purpose::NewAccount`]).
     pub purpose: Purpose,
@@ -50,6 +72,7 @@ pub struct ClientOptions {
     subcommand_help_heading = "Commands",
     override_usage = "chat-client -u NAME [-sip HOST] [-sp PORT] [OPTIONS]\n       \
         chat-client register -u NAME [OPTIONS]\n       \
+        chat-client doctor [-sip HOST] [-sp PORT] [--json]\n       \
         chat-client man | completions SHELL",
     after_help = "Examples:\n  chat-client -u Bob                                asks for the password\n  \
         chat-client -u Bob -p Bob -sip 127.0.0.1 -sp 5000\n  \
@@ -71,6 +94,15 @@ enum ClientCommand {
         /// Invitation, where the server asks for one
         #[arg(long, value_name = "CODE", value_parser = invitation)]
         invite: Option<String>,
+    },
+    /// Tell what the path to the server gives: round trips, loss, datagram size
+    ///
+    /// Needs no account: it shakes hands and sends probes. Takes about a second.
+    Doctor {
+        /// How many probes to send
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+        probes: u32,
     },
     #[command(flatten)]
     About(About),
@@ -139,10 +171,11 @@ const PASSWORD: &str = "Password, asked for if none is given";
 const TRUST: &str = "Trust in the server";
 
 /// Reads the command line of `chat-client`, the program's name first.
-pub fn client_options(args: impl IntoIterator<Item = OsString>) -> Result<ClientOptions, Stop> {
+pub fn client_task(args: impl IntoIterator<Item = OsString>) -> Result<ClientTask, Stop> {
     let ClientArgs { common, command } = parse(args, FORMS)?;
     let (purpose, invite) = match command {
         Some(ClientCommand::About(about)) => return Err(about.print::<ClientArgs>(FORMS)),
+        Some(ClientCommand::Doctor { probes }) => return doctor(common, probes),
         Some(ClientCommand::Register { invite }) => (Purpose::NewAccount, invite),
         None => (Purpose::Login, None),
     };
@@ -151,7 +184,7 @@ pub fn client_options(args: impl IntoIterator<Item = OsString>) -> Result<Client
     };
     let server = server(&common)?;
     let trust = trust(&common, &server)?;
-    Ok(ClientOptions {
+    Ok(ClientTask::Chat(Box::new(ClientOptions {
         purpose,
         invite,
         user,
@@ -160,7 +193,18 @@ pub fn client_options(args: impl IntoIterator<Item = OsString>) -> Result<Client
         data_dir: common.data_dir.clone(),
         json: common.json,
         password: password(common)?,
-    })
+    })))
+}
+
+fn doctor(common: CommonArgs, probes: u32) -> Result<ClientTask, Stop> {
+    let server = server(&common)?;
+    Ok(ClientTask::Doctor(DoctorOptions {
+        trust: trust(&common, &server)?,
+        server,
+        data_dir: common.data_dir,
+        probes,
+        json: common.json,
+    }))
 }
 
 fn server(args: &CommonArgs) -> Result<ServerAddress, Stop> {
@@ -241,12 +285,34 @@ mod tests {
 
     const DIGITS: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
-    fn options(line: &str) -> Result<ClientOptions, Stop> {
-        client_options(
+    fn task(line: &str) -> Result<ClientTask, Stop> {
+        client_task(
             format!("chat-client {line}")
                 .split_whitespace()
                 .map(OsString::from),
         )
+    }
+
+    fn options(line: &str) -> Result<ClientOptions, Stop> {
+        task(line).map(|task| match task {
+            ClientTask::Chat(options) => *options,
+            ClientTask::Doctor(_) => panic!("{line}"),
+        })
+    }
+
+    #[test]
+    fn a_doctor_needs_a_server_and_no_name() {
+        let doctor = |line: &str| match task(line) {
+            Ok(ClientTask::Doctor(options)) => options,
+            _ => panic!("{line}"),
+        };
+        let options = doctor("doctor");
+        assert_eq!(options.server.host_port(), "127.0.0.1:5000");
+        assert_eq!((options.probes, options.json), (20, false));
+        let options = doctor("doctor --probes 3 -sip ::1 -sp 7 --json");
+        assert_eq!(options.server.host_port(), "[::1]:7");
+        assert_eq!((options.probes, options.json), (3, true));
+        assert_eq!(stop("doctor --probes 0").exit, Exit::Usage);
     }
 
     fn stop(line: &str) -> Stop {

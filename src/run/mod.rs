@@ -4,11 +4,13 @@
 pub mod client;
 mod crew;
 pub mod demo;
+pub mod doctor;
 pub mod front;
 mod keys;
 pub mod log;
 mod metrics;
 pub mod problem;
+pub mod report;
 mod resolve;
 mod seed;
 pub mod server;

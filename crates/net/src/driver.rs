@@ -11,7 +11,7 @@ use transport::{Instant, Machine};
 use crate::socket::Progress;
 #[cfg(target_os = "linux")]
 use crate::timer::Timer;
-use crate::{BindOptions, Clock, PathError, Socket, SocketStats};
+use crate::{BindOptions, Clock, Offload, PathError, Socket, SocketStats};
 
 /// Tokens from here on belong to the driver; others are free for sources of the caller's own.
 pub const FIRST_RESERVED_TOKEN: Token = Token(usize::MAX - 2);
@@ -118,6 +118,28 @@ impl Driver {
     /// The address that the socket is bound to.
     pub fn local_addr(&self) -> SocketAddr {
         self.socket.local_addr()
+    }
+
+    /// Goes on with another socket, as if the address had changed: what was on its way to the old
+    /// one is lost.
+    ///
+    /// # Errors
+    /// The operating system's; the old socket stays then.
+    pub fn rebind(&mut self, address: SocketAddr, options: &BindOptions) -> io::Result<()> {
+        let mut socket = Socket::bind(address, options)?;
+        let registry = self.poll.registry();
+        registry.register(&mut socket, SOCKET, Interest::READABLE)?;
+        let mut old = core::mem::replace(&mut self.socket, socket);
+        // Closing it takes it out of the poll in any case.
+        let _ = self.poll.registry().deregister(&mut old);
+        (self.receive, self.send) = (Progress::More, Progress::More);
+        self.writable = false;
+        Ok(())
+    }
+
+    /// What the kernel takes off the program.
+    pub fn offload(&self) -> Offload {
+        self.socket.offload()
     }
 
     /// The time as the machine is told it.

@@ -31,7 +31,7 @@ pub use clock::{Clock, unix_time_ms, unix_time_s};
 pub use driver::{Driver, FIRST_RESERVED_TOKEN, Turn, Waker};
 pub use outward::outward_address;
 pub use random::OsRandom;
-pub use socket::{BindOptions, PathError, Progress, Socket, SocketStats};
+pub use socket::{BindOptions, Offload, PathError, Progress, Socket, SocketStats};
 pub use worker::{WORKERS_MAX, Worker, WorkerStats, bind_workers};
 
 /// What a loop of one's own waits with.

@@ -96,6 +96,15 @@ impl PathError {
     }
 }
 
+/// How many datagrams pass between the kernel and the program at once; 1 where it cannot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offload {
+    /// With segmentation offload (GSO), as far as the kernel has not refused it yet.
+    pub send_segments: usize,
+    /// With receive offload (GRO).
+    pub receive_segments: usize,
+}
+
 /// Counters of a socket. They only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -200,6 +209,14 @@ impl Socket {
     /// The address that it is bound to.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// What the kernel takes off the program.
+    pub fn offload(&self) -> Offload {
+        Offload {
+            send_segments: self.state.max_gso_segments(),
+            receive_segments: self.state.gro_segments(),
+        }
     }
 
     /// Its counters.

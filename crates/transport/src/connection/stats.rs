@@ -132,6 +132,11 @@ impl Notes {
 }
 
 impl Connection {
+    /// Has something sent that the peer has to acknowledge, to see whether it is there, and how far.
+    pub fn ping(&mut self) {
+        self.ping_due = self.is_open();
+    }
+
     /// How the connection stands, and what it has done so far.
     pub fn stats(&self) -> Stats {
         let srtt = self.rtt.smoothed();
