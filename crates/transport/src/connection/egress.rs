@@ -62,10 +62,11 @@ impl Connection {
             State::Closing(_) => return self.transmit_close(now, out),
             State::Handshaking | State::Open => {}
         }
-        let srtt = self.rtt.smoothed();
-        self.streams.on_clock(now, srtt, self.wanted_in_flight());
         let start = out.len();
         let mut full = self.datagram_len();
+        let (srtt, wanted) = (self.rtt.smoothed(), self.wanted_in_flight());
+        let room = full.saturating_sub(internet::DATA_OVERHEAD_MAX);
+        self.streams.on_clock(now, srtt, wanted, room);
         if self.pacer.on_mtu(full as u64) {
             self.congestion.on_mtu(full as u64);
         }

@@ -241,6 +241,8 @@ impl Connection {
             )
             .into()),
             Frame::Stream(frame) => self.streams.on_stream(frame),
+            Frame::Skip(frame) => self.streams.on_skip(frame),
+            Frame::Datagram(frame) => self.streams.on_datagram(frame),
             Frame::ResetStream(frame) => self.streams.on_reset(*frame),
             Frame::StopSending(frame) => self.streams.on_stop(*frame),
             Frame::MaxData(max) => {

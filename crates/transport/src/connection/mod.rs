@@ -26,7 +26,7 @@ use crate::event::{Completion, Event, Request};
 use crate::parameters::Parameters;
 use crate::recovery::{Rtt, Skips, Totals};
 use crate::session::{Keys, Session, SessionError};
-use crate::stream::{Mode, Repeats, StreamError, StreamId, Streams};
+use crate::stream::{Mode, NEVER, Repeats, StreamError, StreamId, Streams};
 use crate::{Config, Epoch, Instant, Side};
 
 use close::State;
@@ -265,14 +265,45 @@ impl Connection {
         self.streams.write(stream, data)
     }
 
-    /// Message mode: takes in the whole message, or nothing.
+    /// All modes but bytes: takes in the whole message, or nothing.
     ///
     /// # Errors
     /// [`StreamError::Blocked`] when the buffer is full; `Writable` follows when there is room.
-    /// [`StreamError::TooLong`] when the peer would not take it.
+    /// [`StreamError::TooLong`] when the peer would not take it, [`StreamError::DoesNotFit`] when
+    /// it is a datagram and longer than [`Connection::datagram_bytes_max`].
     pub fn send(&mut self, stream: StreamId, message: &[u8]) -> Result<(), StreamError> {
         self.check_open()?;
-        self.streams.send(stream, message)
+        self.streams.send(stream, message, NEVER)
+    }
+
+    /// As [`Connection::send`], but when `deadline` has passed, what the peer has not acknowledged of
+    /// the message is not sent any more, and the peer is told to do without. It arrives
+    /// whole or not at all, and may arrive late. Dropped messages are counted in [`Stats`].
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub fn send_until(
+        &mut self,
+        stream: StreamId,
+        message: &[u8],
+        deadline: Instant,
+    ) -> Result<(), StreamError> {
+        self.check_open()?;
+        self.streams.send(stream, message, deadline)
+    }
+
+    /// How long a datagram may be on this stream, in bytes. It changes with what the path takes.
+    pub fn datagram_bytes_max(&self, stream: StreamId) -> usize {
+        self.streams.datagram_max(stream)
+    }
+
+    /// Of streams with data to send those of the highest priority go first, and those of one
+    /// priority in turn. All begin at 0.
+    ///
+    /// # Errors
+    /// [`StreamError::Unknown`] when the stream is over.
+    pub fn set_priority(&mut self, stream: StreamId, priority: i8) -> Result<(), StreamError> {
+        self.streams.set_priority(stream, priority)
     }
 
     /// Byte mode: reads what is next. `Ok(0)` is the stream's end (or `out` is empty). What arrived
@@ -284,7 +315,7 @@ impl Connection {
         self.streams.read(stream, out)
     }
 
-    /// Message mode: the next whole message; `Ok(None)` is the stream's end.
+    /// All modes but bytes: the next whole message; `Ok(None)` is the stream's end.
     ///
     /// # Errors
     /// [`StreamError::Blocked`] when none is complete; `Readable` follows when one is.

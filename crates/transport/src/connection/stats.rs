@@ -70,6 +70,11 @@ pub struct Counters {
     pub probe_timeouts: u64,
     /// Updates of the data keys, by either end (RFC 9001 §6).
     pub key_updates: u64,
+    /// Messages and datagrams that were not sent, or not again, because their deadline had passed or
+    /// they no longer fit in a packet.
+    pub messages_dropped: u64,
+    /// Datagrams that arrived while too many waited to be received.
+    pub datagram_frames_dropped: u64,
 }
 
 impl Counters {
@@ -97,6 +102,8 @@ impl AddAssign for Counters {
         self.stream_bytes_resent += other.stream_bytes_resent;
         self.probe_timeouts += other.probe_timeouts;
         self.key_updates += other.key_updates;
+        self.messages_dropped += other.messages_dropped;
+        self.datagram_frames_dropped += other.datagram_frames_dropped;
     }
 }
 
@@ -168,6 +175,8 @@ impl Connection {
                 .stream_bytes_sent
                 .saturating_sub(self.streams.data_sent()),
             key_updates,
+            messages_dropped: self.streams.dropped().unsent,
+            datagram_frames_dropped: self.streams.dropped().no_room,
             ..noted
         }
     }

@@ -3,6 +3,7 @@
 mod ack;
 mod close;
 mod control;
+mod delivery;
 mod stream;
 
 use codec::{DecodeError, Reader, Writer};
@@ -10,6 +11,7 @@ use codec::{DecodeError, Reader, Writer};
 pub(crate) use ack::{Ack, RANGES_MAX, encode as encode_ack};
 pub(crate) use close::{Close, REASON_BYTES_MAX};
 pub(crate) use control::{MaxStreamData, ResetStream, StopSending};
+pub(crate) use delivery::{Datagram, Skip};
 pub(crate) use stream::{Crypto, CryptoHeader, Stream, StreamHeader};
 
 pub(crate) const PADDING: u8 = 0x00;
@@ -26,6 +28,10 @@ pub(crate) const MAX_STREAMS: u8 = 0x12;
 pub(crate) const CLOSE: u8 = 0x1c;
 pub(crate) const CLOSE_APPLICATION: u8 = 0x1d;
 pub(crate) const HANDSHAKE_DONE: u8 = 0x1e;
+/// 0x20 to 0x27; the low bits as those of [`STREAM`].
+pub(crate) const MESSAGES: u8 = 0x20;
+pub(crate) const SKIP: u8 = 0x28;
+pub(crate) const DATAGRAM: u8 = 0x30;
 
 /// One frame, borrowing from the packet that it stands in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +53,8 @@ pub(crate) enum Frame<'a> {
     Close(Close<'a>),
     /// The server's handshake is complete and confirmed (RFC 9001 §4.1.2).
     HandshakeDone,
+    Skip(Skip),
+    Datagram(Datagram<'a>),
 }
 
 impl<'a> Frame<'a> {
@@ -60,12 +68,14 @@ impl<'a> Frame<'a> {
             RESET_STREAM => Self::ResetStream(ResetStream::decode(reader)?),
             STOP_SENDING => Self::StopSending(StopSending::decode(reader)?),
             CRYPTO => Self::Crypto(Crypto::decode(reader)?),
-            STREAM..=0x0f => Self::Stream(Stream::decode(kind, reader)?),
+            STREAM..=0x0f | MESSAGES..=0x27 => Self::Stream(Stream::decode(kind, reader)?),
             MAX_DATA => Self::MaxData(reader.varint()?),
             MAX_STREAM_DATA => Self::MaxStreamData(MaxStreamData::decode(reader)?),
             MAX_STREAMS => Self::MaxStreams(reader.varint()?),
             CLOSE | CLOSE_APPLICATION => Self::Close(Close::decode(kind, reader)?),
             HANDSHAKE_DONE => Self::HandshakeDone,
+            SKIP => Self::Skip(Skip::decode(reader)?),
+            DATAGRAM => Self::Datagram(Datagram::decode(reader)?),
             _ => return Err(DecodeError::Unknown),
         })
     }
@@ -104,6 +114,11 @@ impl<'a> Frame<'a> {
             Self::Close(frame) => frame.encode(writer),
             Self::HandshakeDone => {
                 writer.u8(HANDSHAKE_DONE);
+            }
+            Self::Skip(frame) => frame.encode(writer),
+            Self::Datagram(frame) => {
+                Datagram::encode_header(frame.id, frame.data.len(), writer);
+                writer.bytes(frame.data);
             }
         }
     }

@@ -52,12 +52,15 @@ impl CryptoHeader {
 /// 0b00001OLF | stream varint | offset varint, if O | length varint, if L | data, to the packet's end without L
 /// ```
 ///
-/// O: there is an offset, otherwise it is 0. L: there is a length. F: the data ends the stream.
+/// O: there is an offset, otherwise it is 0. L: there is a length. F: the data ends the stream. With
+/// `0b00100OLF` instead a message begins where the data does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stream<'a> {
     pub(crate) id: u64,
     pub(crate) offset: u64,
     pub(crate) fin: bool,
+    /// A message begins at `offset`; there is data then.
+    pub(crate) begins: bool,
     pub(crate) data: &'a [u8],
 }
 
@@ -83,10 +86,15 @@ impl<'a> Stream<'a> {
         };
         check_end(offset, data)?;
         let fin = kind & FIN != 0;
+        let begins = kind & super::MESSAGES != 0;
+        if begins && data.is_empty() {
+            return Err(DecodeError::Invalid);
+        }
         Ok(Self {
             id,
             offset,
             fin,
+            begins,
             data,
         })
     }
@@ -98,6 +106,7 @@ impl<'a> Stream<'a> {
             offset: self.offset,
             len: with_len.then_some(self.data.len()),
             fin: self.fin,
+            begins: self.begins,
         }
     }
 }
@@ -109,6 +118,8 @@ pub(crate) struct StreamHeader {
     /// `None`: the data goes to the end of the packet.
     pub(crate) len: Option<usize>,
     pub(crate) fin: bool,
+    /// A message begins at `offset`.
+    pub(crate) begins: bool,
 }
 
 impl StreamHeader {
@@ -123,7 +134,11 @@ impl StreamHeader {
     }
 
     pub(crate) fn encode(&self, writer: &mut Writer<'_>) {
-        let mut kind = super::STREAM;
+        let mut kind = if self.begins {
+            super::MESSAGES
+        } else {
+            super::STREAM
+        };
         if self.offset > 0 {
             kind |= OFFSET;
         }

@@ -3,7 +3,9 @@ use core::time::Duration;
 use codec::{DecodeError, Reader, Writer};
 use proptest::prelude::*;
 
-use super::{Close, Crypto, Frame, MaxStreamData, ResetStream, StopSending, Stream, ack};
+use super::{
+    Close, Crypto, Datagram, Frame, MaxStreamData, ResetStream, Skip, StopSending, Stream, ack,
+};
 use crate::ranges::RangeSet;
 
 fn hex(text: &str) -> Vec<u8> {
@@ -18,6 +20,46 @@ fn hex(text: &str) -> Vec<u8> {
 }
 
 /// The test vectors of docs/PROTOCOL.md §4.3.
+fn check(vectors: &[(&str, Frame<'_>)]) {
+    for (text, frame) in vectors {
+        let bytes = hex(text);
+        let mut reader = Reader::new(&bytes);
+        assert_eq!(Frame::decode(&mut reader).as_ref(), Ok(frame));
+        assert_eq!(reader.finish(), Ok(()));
+        let mut out = Vec::new();
+        frame.encode(&mut Writer::new(&mut out));
+        assert_eq!(out, bytes);
+    }
+}
+
+#[test]
+fn vectors_of_delivery() {
+    check(&[
+        (
+            "26 04 44b0 03 026869",
+            Frame::Stream(Stream {
+                id: 4,
+                offset: 1200,
+                fin: false,
+                begins: true,
+                data: b"\x02hi",
+            }),
+        ),
+        (
+            "28 04 44b0 40c8",
+            Frame::Skip(Skip {
+                id: 4,
+                offset: 1200,
+                len: 200,
+            }),
+        ),
+        (
+            "30 04 02 6869",
+            Frame::Datagram(Datagram { id: 4, data: b"hi" }),
+        ),
+    ]);
+}
+
 #[test]
 fn vectors() {
     let vectors: &[(&str, Frame<'_>)] = &[
@@ -48,6 +90,7 @@ fn vectors() {
                 id: 4,
                 offset: 0,
                 fin: false,
+                begins: false,
                 data: b"abc",
             }),
         ),
@@ -57,6 +100,7 @@ fn vectors() {
                 id: 4,
                 offset: 1200,
                 fin: true,
+                begins: false,
                 data: b"abc",
             }),
         ),
@@ -84,15 +128,7 @@ fn vectors() {
         ),
         ("1e", Frame::HandshakeDone),
     ];
-    for (text, frame) in vectors {
-        let bytes = hex(text);
-        let mut reader = Reader::new(&bytes);
-        assert_eq!(Frame::decode(&mut reader).as_ref(), Ok(frame));
-        assert_eq!(reader.finish(), Ok(()));
-        let mut out = Vec::new();
-        frame.encode(&mut Writer::new(&mut out));
-        assert_eq!(out, bytes);
-    }
+    check(vectors);
     // Numbers 0-2, 5 and 8-10 have arrived, the last 25 microseconds ago.
     let mut received = RangeSet::default();
     received.insert(0..3);
@@ -155,7 +191,7 @@ fn h08_no_second_spelling() {
 
 #[test]
 fn h04_unknown_frames_are_refused() {
-    for kind in [0x03, 0x07, 0x13, 0x1b, 0x1f, 0x20, 0x3f, 0xff] {
+    for kind in [0x03, 0x07, 0x13, 0x1b, 0x1f, 0x29, 0x2f, 0x31, 0x3f, 0xff] {
         let bytes = [kind, 0, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(
             Frame::decode(&mut Reader::new(&bytes)),
@@ -208,5 +244,18 @@ proptest! {
             prop_assert_eq!(decoded, expected);
             prop_assert_eq!(Some(ack.largest()), received.max());
         }
+    }
+}
+
+#[test]
+fn h10_frames_of_messages_that_say_nothing_are_rejected() {
+    for text in [
+        "22 04 00",
+        "20 04",
+        "28 04 44b0 00",
+        "28 04 ffffffffffffffff 01",
+    ] {
+        let decoded = Frame::decode(&mut Reader::new(&hex(text))).map(|_| ());
+        assert_eq!(decoded, Err(DecodeError::Invalid), "{text}");
     }
 }

@@ -1,3 +1,5 @@
+use core::ops::Range;
+
 use super::ring::Ring;
 use crate::ranges::RangeSet;
 
@@ -68,6 +70,42 @@ impl Assembler {
             self.ready = end;
             return Ok(());
         }
+        self.make_room(start, end)?;
+        for gap in self.pieces.missing(start..end) {
+            let piece = &data[(gap.start - start) as usize..(gap.end - start) as usize];
+            self.ring.put((gap.start - self.base) as usize, piece);
+        }
+        self.add(start..end);
+        Ok(())
+    }
+
+    /// As if bytes had arrived at `start..end`; whichever.
+    pub(crate) fn skip(&mut self, start: u64, end: u64) -> Result<(), TooManyGaps> {
+        let start = start.max(self.ready);
+        if start < end {
+            self.make_room(start, end)?;
+            self.add(start..end);
+        }
+        Ok(())
+    }
+
+    /// Where the bytes end that have arrived from `offset` on, without a gap.
+    pub(crate) fn arrived_from(&self, offset: u64) -> u64 {
+        if offset < self.ready {
+            return self.ready;
+        }
+        let next = self.pieces.missing(offset..u64::MAX).next();
+        next.map_or(offset, |gap| gap.start)
+    }
+
+    /// The bytes of a range that has arrived and was not read, in two halves.
+    pub(crate) fn slices(&self, range: Range<u64>) -> (&[u8], &[u8]) {
+        let (start, end) = (range.start - self.base, range.end - self.base);
+        self.ring.slices(start as usize..end as usize)
+    }
+
+    /// Makes the ring hold everything up to `end`.
+    fn make_room(&mut self, start: u64, end: u64) -> Result<(), TooManyGaps> {
         if start > self.ready && self.pieces.len() >= GAPS_MAX && self.is_apart(start, end) {
             return Err(TooManyGaps);
         }
@@ -75,18 +113,17 @@ impl Assembler {
         if end > held {
             self.ring.extend((end - held) as usize);
         }
-        for gap in self.pieces.missing(start..end) {
-            let piece = &data[(gap.start - start) as usize..(gap.end - start) as usize];
-            self.ring.put((gap.start - self.base) as usize, piece);
-        }
-        self.pieces.insert(start..end);
+        Ok(())
+    }
+
+    fn add(&mut self, range: Range<u64>) {
+        self.pieces.insert(range);
         if let Some(first) = self.pieces.first()
             && first.start == self.ready
         {
             self.ready = first.end;
             self.pieces.pop_first();
         }
-        Ok(())
     }
 
     /// Whether bytes at `start..end` touch no piece, so that there is one more gap.

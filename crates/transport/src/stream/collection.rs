@@ -3,14 +3,17 @@ use std::collections::{BTreeSet, VecDeque};
 use codec::VarInt;
 
 use super::credit::{Clock, Window};
+use super::datagrams::Dropped;
+use super::marks::NEVER;
 use super::message::{MessageError, MessageLimits};
 use super::receive::{ReadOutcome, ReceiveStream};
 use super::send::SendStream;
 use super::table::Table;
+use super::turns::Turns;
 use super::{Mode, Preamble, StreamError, StreamId};
 use crate::event::Event;
 use crate::violation::{Violation, code};
-use crate::{Config, MESSAGE_TOO_LONG, Side};
+use crate::{Config, Instant, MESSAGE_TOO_LONG, Side};
 
 /// One stream: both directions, as long as something is to come of either.
 #[derive(Debug)]
@@ -129,8 +132,14 @@ pub(crate) struct Streams {
     /// Buffers have changed since memory was given back.
     pub(super) stirred: bool,
 
+    /// What datagrams that wait to be received cost.
+    pub(super) datagram_bytes: usize,
+    pub(super) dropped: Dropped,
+    /// How many bytes of frames fit in a packet, as last told.
+    pub(super) packet_room: usize,
+
     /// Streams with data to send, in turn.
-    pub(super) send_queue: VecDeque<StreamId>,
+    pub(super) send_queue: Turns,
     /// Streams with control frames to send.
     pub(super) control_queue: VecDeque<StreamId>,
     pub(super) events: VecDeque<Event>,
@@ -168,7 +177,10 @@ impl Streams {
             data_read: 0,
             held: 0,
             stirred: false,
-            send_queue: VecDeque::new(),
+            datagram_bytes: 0,
+            dropped: Dropped::default(),
+            packet_room: 0,
+            send_queue: Turns::default(),
             control_queue: VecDeque::new(),
             events: VecDeque::new(),
             violation: None,
@@ -265,9 +277,20 @@ impl Streams {
         Ok(taken)
     }
 
-    pub(crate) fn send(&mut self, id: StreamId, message: &[u8]) -> Result<(), StreamError> {
+    /// Takes in a message that is worth nothing after `deadline`.
+    pub(crate) fn send(
+        &mut self,
+        id: StreamId,
+        message: &[u8],
+        deadline: Instant,
+    ) -> Result<(), StreamError> {
         let (limit, peer_max) = (self.send_limit, self.peer.message);
-        let send = self.writer(id, Mode::Messages)?;
+        let mode = match self.streams.get(id).and_then(|stream| stream.mode) {
+            Some(Mode::Datagrams) => return self.send_datagram(id, message, deadline),
+            Some(Mode::Unordered) => Mode::Unordered,
+            _ => Mode::Messages,
+        };
+        let send = self.writer(id, mode)?;
         if message.len() as u64 > peer_max {
             return Err(StreamError::TooLong);
         }
@@ -275,16 +298,35 @@ impl Streams {
             send.wants_room = true;
             return Err(StreamError::Blocked);
         }
+        let start = send.buffer.end();
         let (field, len) = VarInt::encode(message.len() as u64);
         send.buffer.write(&field[..len]);
         send.buffer.write(message);
+        if mode == Mode::Unordered || deadline != NEVER {
+            let marks = send.marks.get_or_insert_default();
+            marks.push(start..send.buffer.end(), deadline);
+        }
         if !send.queued {
             self.queue_data(id);
         }
         Ok(())
     }
 
-    fn writer(&mut self, id: StreamId, mode: Mode) -> Result<&mut SendStream, StreamError> {
+    /// Streams with data to send of a higher priority go first.
+    pub(crate) fn set_priority(&mut self, id: StreamId, priority: i8) -> Result<(), StreamError> {
+        let stream = self.streams.get_mut(id).ok_or(StreamError::Unknown)?;
+        stream.send.priority = priority;
+        if stream.send.queued {
+            self.send_queue.change(priority, id);
+        }
+        Ok(())
+    }
+
+    pub(super) fn writer(
+        &mut self,
+        id: StreamId,
+        mode: Mode,
+    ) -> Result<&mut SendStream, StreamError> {
         let stream = self.streams.get_mut(id).ok_or(StreamError::Unknown)?;
         if let Some(reset) = stream.send.reset {
             return Err(StreamError::Ended(reset.code));
@@ -323,6 +365,8 @@ impl Streams {
             return Err(StreamError::Unknown);
         }
         let unread = stream.receive.stop();
+        self.forget_datagrams(id);
+        let stream = self.streams.get_mut(id).ok_or(StreamError::Unknown)?;
         stream.due.stop = Some(code);
         stream.due.stop_code = code;
         self.on_read(unread);
@@ -347,8 +391,13 @@ impl Streams {
         id: StreamId,
         out: &mut Vec<u8>,
     ) -> Result<Option<usize>, StreamError> {
+        let mode = match self.streams.get(id).and_then(|stream| stream.mode) {
+            Some(Mode::Datagrams) => return self.receive_datagram(id, out),
+            Some(Mode::Unordered) => Mode::Unordered,
+            _ => Mode::Messages,
+        };
         let limits = self.message_limits();
-        self.reading(id, Mode::Messages, |receive| receive.receive(limits, out))
+        self.reading(id, mode, |receive| receive.receive(limits, out))
     }
 
     /// Which messages are taken in, and which wait in their stream until they are complete: not
@@ -366,7 +415,7 @@ impl Streams {
         }
     }
 
-    fn reading<T>(
+    pub(super) fn reading<T>(
         &mut self,
         id: StreamId,
         mode: Mode,
@@ -418,7 +467,7 @@ impl Streams {
             && !stream.send.queued
         {
             stream.send.queued = true;
-            self.send_queue.push_back(id);
+            self.send_queue.push(stream.send.priority, id);
         }
     }
 
@@ -440,6 +489,7 @@ impl Streams {
         if !done {
             return;
         }
+        self.forget_datagrams(id);
         if let Some(stream) = self.streams.remove(id) {
             self.held -= stream.held;
         }
@@ -465,6 +515,6 @@ impl Streams {
 
     /// Whether the user's buffer of a stream has room again.
     pub(super) fn has_room(&self, send: &SendStream) -> bool {
-        send.wants_room && send.is_open() && send.buffer.len() < self.send_limit
+        send.wants_room && send.is_open() && send.has_room(self.send_limit)
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Window {
 /// Virtual time and the path's round trip, as the connection last told.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Clock {
-    now: Instant,
+    pub(super) now: Instant,
     srtt: Duration,
 }
 
@@ -55,8 +55,10 @@ impl Window {
 }
 
 impl Streams {
-    /// Tells what time it is, how long a round trip takes, and how much may be in flight.
-    pub(crate) fn on_clock(&mut self, now: Instant, srtt: Duration, cwnd: u64) {
+    /// Tells what time it is, how long a round trip takes, how much may be in flight, and how many
+    /// bytes of frames fit in a packet.
+    pub(crate) fn on_clock(&mut self, now: Instant, srtt: Duration, cwnd: u64, room: usize) {
+        self.packet_room = room;
         self.clock = Clock { now, srtt };
         // What is in flight stays in the buffer until it is acknowledged, and lost bytes hold up
         // those behind them for another round trip or two.

@@ -1,15 +1,98 @@
 //! What streams have to send, and what became of it.
 
+use core::ops::Range;
+
 use codec::{VarInt, Writer};
 
-use super::StreamId;
-use super::collection::Streams;
+use super::collection::{Stream, Streams};
+use super::marks::Piece;
+use super::{Mode, StreamId};
 use crate::event::Event;
 use crate::frame::{self, MaxStreamData, ResetStream, StopSending};
 use crate::recovery::SentFrame;
 
 /// A stream frame with less data than this is not worth its header, unless it is all there is.
 const DATA_MIN: usize = 16;
+
+/// With less room than this left in a packet, the next one is another stream's.
+const TURN_MIN: usize = 1 + 8 + 8 + 2 + DATA_MIN;
+
+impl Stream {
+    /// Tells the peer that a range of messages will not come. `false` when the packet is full.
+    fn write_skip(
+        &mut self,
+        id: StreamId,
+        range: Range<u64>,
+        credit: u64,
+        end: usize,
+        out: &mut Vec<u8>,
+        sent: &mut impl FnMut(SentFrame),
+    ) -> bool {
+        if end.saturating_sub(out.len()) < frame::Skip::LEN_MAX {
+            return false;
+        }
+        let Some(range) = self.send.take_skipped(range, credit) else {
+            return false;
+        };
+        let skip = frame::Skip {
+            id: id.0,
+            offset: range.start,
+            len: range.end - range.start,
+        };
+        skip.encode(&mut Writer::new(out));
+        let fin = false;
+        sent(SentFrame::Stream {
+            id: id.0,
+            range,
+            fin,
+        });
+        true
+    }
+
+    /// One stream frame, with bytes up to offset `until`, which perhaps begin with a message. `false`
+    /// when the packet is full.
+    fn write_bytes(
+        &mut self,
+        id: StreamId,
+        (until, begins): (u64, bool),
+        credit: u64,
+        end: usize,
+        out: &mut Vec<u8>,
+        sent: &mut impl FnMut(SentFrame),
+    ) -> bool {
+        let available = self.send.available(credit, until);
+        let mut header = frame::StreamHeader {
+            id: id.0,
+            offset: self.send.buffer.next_offset(),
+            len: None,
+            fin: false,
+            begins: begins && available > 0,
+        };
+        let room = end.saturating_sub(out.len() + header.size());
+        let least = self.send.buffer.len().min(DATA_MIN);
+        if room < least.max(1) {
+            return false;
+        }
+        // Data to the packet's end needs no length, and then every packet is filled to the last
+        // byte: segmentation offload wants them all equally long.
+        let fills = available >= room as u64;
+        let len_len = if fills { 0 } else { VarInt::size(room as u64) };
+        let taken = self.send.take(room.saturating_sub(len_len), credit, until);
+        let Some((range, fin)) = taken else {
+            return false;
+        };
+        header.fin = fin;
+        header.len = (!fills).then_some((range.end - range.start) as usize);
+        header.encode(&mut Writer::new(out));
+        self.send.buffer.copy(&range, out);
+        sent(SentFrame::Stream {
+            id: id.0,
+            range,
+            fin,
+        });
+        true
+    }
+}
 
 impl Streams {
     /// Whether there are control frames or stream data to send.
@@ -20,39 +103,32 @@ impl Streams {
             || self.has_data()
     }
 
-    /// Whether there is stream data to send. Streams that cannot send leave the queue.
+    /// Whether there is stream data to send.
     fn has_data(&mut self) -> bool {
-        let credit = self.peer.data.saturating_sub(self.data_sent);
-        while let Some(&id) = self.send_queue.front() {
-            let Some(stream) = self.streams.get_mut(id) else {
-                self.send_queue.pop_front();
-                continue;
-            };
-            if stream.send.is_sendable(credit) {
-                return true;
-            }
-            // Blocked by the connection's credit alone: it keeps its place.
-            if stream.send.is_sendable(u64::MAX) {
-                return self.rotate_to_sendable();
-            }
-            stream.send.queued = false;
-            self.send_queue.pop_front();
-        }
-        false
+        self.next_sender().is_some()
     }
 
-    /// Without connection credit, only what was lost or ends a stream can be sent: looks for such a
-    /// stream.
-    fn rotate_to_sendable(&mut self) -> bool {
-        let found = self.send_queue.iter().position(|id| {
-            self.streams
-                .get(*id)
-                .is_some_and(|stream| stream.send.is_sendable(0))
-        });
-        if let Some(index) = found {
-            self.send_queue.rotate_left(index);
+    /// Where the stream stands that sends next. Streams that cannot send leave the queue.
+    fn next_sender(&mut self) -> Option<usize> {
+        let credit = self.peer.data.saturating_sub(self.data_sent);
+        while let Some(id) = self.send_queue.front() {
+            if let Some(stream) = self.streams.get_mut(id) {
+                if stream.send.is_sendable(credit) {
+                    return Some(0);
+                }
+                // Blocked by the connection's credit alone: it keeps its place. Then only what was
+                // lost or ends a stream can be sent.
+                if stream.send.is_sendable(u64::MAX) {
+                    return self.send_queue.iter().position(|id| {
+                        let stream = self.streams.get(id);
+                        stream.is_some_and(|stream| stream.send.is_sendable(0))
+                    });
+                }
+                stream.send.queued = false;
+            }
+            self.send_queue.remove(0);
         }
-        found.is_some()
+        None
     }
 
     /// Appends control frames, then stream frames, to a packet that may grow up to `end` bytes.
@@ -69,7 +145,9 @@ impl Streams {
             }
             self.control_queue.pop_front();
         }
-        while self.has_data() && self.write_data(end, out, sent) {}
+        while let Some(index) = self.next_sender()
+            && self.write_data(index, end, out, sent)
+        {}
     }
 
     /// Limits of the whole connection.
@@ -134,56 +212,47 @@ impl Streams {
         true
     }
 
-    /// One stream frame of the first stream in the queue. `false` when the packet is full.
+    /// One frame of a stream in the queue, or datagrams. `false` when the packet is full.
     fn write_data(
         &mut self,
+        index: usize,
         end: usize,
         out: &mut Vec<u8>,
         sent: &mut impl FnMut(SentFrame),
     ) -> bool {
         let credit = self.peer.data.saturating_sub(self.data_sent);
-        let Some(id) = self.send_queue.front().copied() else {
+        let now = self.clock.now;
+        let Some(id) = self.send_queue.get(index) else {
             return false;
         };
         let Some(stream) = self.streams.get_mut(id) else {
-            self.send_queue.pop_front();
+            self.send_queue.remove(index);
             return true;
         };
-        let mut header = frame::StreamHeader {
-            id: id.0,
-            offset: stream.send.buffer.next_offset(),
-            len: None,
-            fin: false,
-        };
-        let room = end.saturating_sub(out.len() + header.size());
-        let before = stream.send.buffer.unsent();
-        let least = stream.send.buffer.len().min(DATA_MIN);
-        if room < least.max(1) {
-            return false;
+        if !stream.send.has_bytes(credit) {
+            return self.write_datagrams(id, end, out);
         }
-        // Data to the packet's end needs no length, and then every packet is filled to the last
-        // byte: segmentation offload wants them all equally long.
-        let fills = stream.send.available(credit) >= room as u64;
-        let len_len = if fills { 0 } else { VarInt::size(room as u64) };
-        let Some((range, fin)) = stream.send.take(room.saturating_sub(len_len), credit) else {
-            return false;
+        let cuts = stream.mode == Some(Mode::Unordered);
+        let before = stream.send.buffer.unsent();
+        let room = end.saturating_sub(out.len());
+        let piece = stream.send.next_piece(now, room, cuts);
+        self.dropped.unsent += stream.send.take_late();
+        let written = match piece {
+            Piece::Skip(range) => stream.write_skip(id, range, credit, end, out, sent),
+            Piece::Data { end: until, begins } => {
+                stream.write_bytes(id, (until, begins), credit, end, out, sent)
+            }
         };
         self.data_sent += stream.send.buffer.unsent() - before;
-        header.fin = fin;
-        header.len = (!fills).then_some((range.end - range.start) as usize);
-        header.encode(&mut Writer::new(out));
-        stream.send.buffer.copy(&range, out);
-        sent(SentFrame::Stream {
-            id: id.0,
-            range,
-            fin,
-        });
+        if !written {
+            return false;
+        }
         // Streams take turns, a packet each; one that is done leaves when its turn comes again.
-        if end.saturating_sub(out.len()) < header.size() + 2 + DATA_MIN {
-            self.send_queue.rotate_left(1);
+        if end.saturating_sub(out.len()) < TURN_MIN {
+            self.send_queue.rotate(index);
         } else if !stream.send.is_sendable(u64::MAX) {
             stream.send.queued = false;
-            self.send_queue.pop_front();
+            self.send_queue.remove(index);
         }
         true
     }
@@ -222,7 +291,7 @@ impl Streams {
         }
     }
 
-    fn tell_writable(&mut self, id: StreamId) {
+    pub(super) fn tell_writable(&mut self, id: StreamId) {
         let room = self
             .streams
             .get(id)

@@ -7,6 +7,20 @@ use crate::event::Event;
 use crate::frame;
 use crate::violation::{Refused, Violation, code};
 
+impl Stream {
+    /// Refuses a frame that a stream of another mode cannot have.
+    pub(super) fn check_mode(&self, allows: impl Fn(Mode) -> bool) -> Result<(), Violation> {
+        match self.mode {
+            Some(mode) if !allows(mode) => Err(other_mode()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn other_mode() -> Violation {
+    Violation::new(code::STREAM_STATE, "a frame for a stream of another mode")
+}
+
 impl Streams {
     pub(crate) fn on_stream(&mut self, frame: &frame::Stream<'_>) -> Result<(), Refused> {
         let id = StreamId(frame.id);
@@ -24,6 +38,10 @@ impl Streams {
         let Some(stream) = self.streams.get_mut(id) else {
             return Ok(());
         };
+        if frame.begins {
+            stream.check_mode(|mode| mode == Mode::Unordered)?;
+            stream.receive.begin(frame.offset)?;
+        }
         stream.receive.insert(frame.offset, frame.data)?;
         stream.receive.record(end, frame.fin);
         stream.count_memory(&mut self.held, self.window.bytes);
@@ -31,6 +49,45 @@ impl Streams {
         self.data_received = received;
         if stream.receive.stopped {
             // Thrown away: the credit goes back at once.
+            self.on_read(new);
+        }
+        self.on_progress(id)?;
+        self.retire_if_done(id);
+        Ok(())
+    }
+
+    /// Messages of the peer are too late, and will not come.
+    pub(crate) fn on_skip(&mut self, frame: &frame::Skip) -> Result<(), Refused> {
+        let id = StreamId(frame.id);
+        let is_local = id.initiator() == self.side;
+        let Some(stream) = self.incoming(id)? else {
+            return Ok(());
+        };
+        let preamble = if is_local {
+            0
+        } else {
+            super::Preamble::LEN as u64
+        };
+        if frame.offset < preamble {
+            return Err(Violation::new(code::STREAM_STATE, "a preamble is skipped").into());
+        }
+        stream.check_mode(|mode| matches!(mode, Mode::Messages | Mode::Unordered))?;
+        let new = stream.receive.check(frame.end(), false)?;
+        let received = self.data_received + new;
+        if received > self.max_data {
+            return Err(
+                Violation::new(code::FLOW_CONTROL, "more data than the connection allows").into(),
+            );
+        }
+        let Some(stream) = self.streams.get_mut(id) else {
+            return Ok(());
+        };
+        stream.receive.skip(frame.offset, frame.end())?;
+        stream.receive.record(frame.end(), false);
+        stream.count_memory(&mut self.held, self.window.bytes);
+        self.stirred = true;
+        self.data_received = received;
+        if stream.receive.stopped {
             self.on_read(new);
         }
         self.on_progress(id)?;
@@ -67,6 +124,7 @@ impl Streams {
                 self.queue_control(id);
             }
             self.on_read(unread);
+            self.forget_datagrams(id);
         }
         self.retire_if_done(id);
         Ok(())
@@ -113,7 +171,7 @@ impl Streams {
     }
 
     /// The stream that a frame is for, made if the peer opens it; `None` if it is over.
-    fn incoming(&mut self, id: StreamId) -> Result<Option<&mut Stream>, Violation> {
+    pub(super) fn incoming(&mut self, id: StreamId) -> Result<Option<&mut Stream>, Violation> {
         if id.initiator() == self.side {
             if !self.is_local_opened(id) {
                 return Err(Violation::new(
@@ -176,7 +234,10 @@ impl Streams {
             return Ok(());
         };
         stream.mode = Some(mode);
-        if mode == Mode::Messages {
+        if stream.receive.contradicts(mode) {
+            return Err(other_mode());
+        }
+        if matches!(mode, Mode::Messages | Mode::Unordered) {
             match stream.receive.pull(limits) {
                 Ok(consumed) => self.on_read(consumed as u64),
                 Err(broken) => {
@@ -193,7 +254,8 @@ impl Streams {
         let Some(stream) = self.streams.get_mut(id) else {
             return Ok(());
         };
-        if mode == Mode::Messages && stream.receive.is_cut_off() {
+        let has_messages = matches!(mode, Mode::Messages | Mode::Unordered);
+        if has_messages && stream.receive.is_cut_off() {
             return Err(Violation::new(
                 code::MESSAGE,
                 "a stream ends inside a message",

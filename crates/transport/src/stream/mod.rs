@@ -1,10 +1,13 @@
 //! Streams, as their user sees them, and their machinery.
 
+mod ahead;
 mod assembler;
 mod collection;
 mod credit;
+mod datagrams;
 mod egress;
 mod ingress;
+mod marks;
 mod message;
 mod receive;
 mod repeat;
@@ -13,11 +16,13 @@ mod send;
 mod send_buffer;
 mod stats;
 mod table;
+mod turns;
 
 pub(crate) use assembler::Assembler;
 #[cfg(feature = "danger-fuzzing")]
 pub(crate) use assembler::GAPS_MAX;
 pub(crate) use collection::{Limits, Streams};
+pub(crate) use marks::NEVER;
 pub(crate) use repeat::Repeats;
 pub(crate) use send_buffer::SendBuffer;
 
@@ -61,6 +66,10 @@ pub enum Mode {
     Bytes,
     /// Whole messages, in order, boundaries kept.
     Messages,
+    /// Whole messages of any length, each delivered when it is complete, whatever is missing before it.
+    Unordered,
+    /// Messages that fit into a packet. Each is sent once, and arrives with it or not at all.
+    Datagrams,
 }
 
 /// Why a stream operation was not done. Nothing was changed.
@@ -83,6 +92,9 @@ pub enum StreamError {
     /// The message is longer than what the peer takes.
     #[error("the message is too long")]
     TooLong,
+    /// The datagram is longer than the path takes: at most so many bytes fit now.
+    #[error("the datagram does not fit: {0} bytes do")]
+    DoesNotFit(usize),
     /// As many streams are open as the peer allows.
     #[error("too many streams")]
     TooMany,
@@ -95,7 +107,7 @@ pub enum StreamError {
 /// (docs/PROTOCOL.md §4.4).
 ///
 /// ```text
-/// port 16 | mode 8 (0 bytes, 1 messages)
+/// port 16 | mode 8 (0 bytes, 1 messages, 2 unordered messages, 3 datagrams)
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Preamble {
@@ -111,6 +123,8 @@ impl Preamble {
         let mode = match self.mode {
             Mode::Bytes => 0,
             Mode::Messages => 1,
+            Mode::Unordered => 2,
+            Mode::Datagrams => 3,
         };
         [high, low, mode]
     }
@@ -120,6 +134,8 @@ impl Preamble {
         let mode = match mode {
             0 => Mode::Bytes,
             1 => Mode::Messages,
+            2 => Mode::Unordered,
+            3 => Mode::Datagrams,
             _ => return None,
         };
         let port = u16::from_be_bytes([high, low]);
@@ -127,5 +143,7 @@ impl Preamble {
     }
 }
 
+#[cfg(test)]
+mod delivery_tests;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,6 @@
+use super::ahead::Ahead;
 use super::credit::Window;
+use super::datagrams::Incoming;
 use super::message::{MessageError, MessageLimits, MessageReader};
 use super::{Assembler, Mode, Preamble, StreamError};
 use crate::violation::{Refused, Violation, code};
@@ -8,6 +10,10 @@ use crate::violation::{Refused, Violation, code};
 pub(super) struct ReceiveStream {
     pub(super) assembler: Assembler,
     messages: MessageReader,
+    /// What is known beyond the position, where messages need not come in order or at all.
+    ahead: Option<Box<Ahead>>,
+    /// What came in frames of its own, in that mode.
+    pub(super) datagrams: Option<Box<Incoming>>,
     /// The largest offset behind any byte that has arrived: what flow control counts.
     pub(super) highest: u64,
     /// How far the peer may send.
@@ -49,6 +55,8 @@ impl ReceiveStream {
         Self {
             assembler: Assembler::default(),
             messages: MessageReader::default(),
+            ahead: None,
+            datagrams: None,
             highest: 0,
             max_data,
             window: Window::new(window),
@@ -85,7 +93,52 @@ impl ReceiveStream {
         }
         self.assembler
             .insert(offset, data)
-            .map_err(|_| Refused::NoRoom)
+            .map_err(|_| Refused::NoRoom)?;
+        if let Some(ahead) = &mut self.ahead {
+            ahead.stir();
+        }
+        Ok(())
+    }
+
+    /// A message begins at `offset`, and is delivered when it is whole.
+    pub(super) fn begin(&mut self, offset: u64) -> Result<(), Refused> {
+        if self.over || self.stopped {
+            return Ok(());
+        }
+        let ahead = self.ahead.get_or_insert_default();
+        ahead.begin(offset, &self.assembler)
+    }
+
+    /// The messages at `start..end` will not come. The caller has checked the limits.
+    pub(super) fn skip(&mut self, start: u64, end: u64) -> Result<(), Refused> {
+        if self.over || self.stopped {
+            return Ok(());
+        }
+        self.assembler
+            .skip(start, end)
+            .map_err(|_| Refused::NoRoom)?;
+        let position = self.assembler.position();
+        // A message that has begun has its length before the position; one that begins at the
+        // position is not the one that is read.
+        if start < position && position < end {
+            self.messages = MessageReader::default();
+        }
+        if position < end {
+            let ahead = self.ahead.get_or_insert_default();
+            ahead.skip(start.max(position)..end);
+        }
+        Ok(())
+    }
+
+    /// Whether the peer has said on this stream what `mode` does not allow.
+    pub(super) fn contradicts(&self, mode: Mode) -> bool {
+        let ahead = self.ahead.as_deref();
+        match mode {
+            Mode::Bytes => ahead.is_some() || self.datagrams.is_some(),
+            Mode::Messages => ahead.is_some_and(Ahead::has_starts) || self.datagrams.is_some(),
+            Mode::Unordered => self.datagrams.is_some(),
+            Mode::Datagrams => ahead.is_some() || self.assembler.readable() > 0,
+        }
     }
 
     /// Checks a frame that ends at `end` against the stream's limit and end (RFC 9000 §4.5), and
@@ -130,6 +183,7 @@ impl ReceiveStream {
         self.reset = Some(code);
         self.assembler.discard();
         self.messages = MessageReader::default();
+        self.ahead = None;
         self.over = true;
         Some(unread)
     }
@@ -139,6 +193,7 @@ impl ReceiveStream {
         let unread = self.highest - self.assembler.position();
         self.assembler.discard();
         self.messages = MessageReader::default();
+        self.ahead = None;
         self.stopped = true;
         if self.final_size.is_some() {
             self.over = true;
@@ -165,7 +220,23 @@ impl ReceiveStream {
         if self.stopped {
             return Ok(0);
         }
-        self.messages.pull(&mut self.assembler, limits)
+        let mut consumed = 0;
+        if let Some(ahead) = &mut self.ahead
+            && !self.messages.has_begun()
+        {
+            consumed += ahead.advance(&mut self.assembler);
+        }
+        consumed += self.messages.pull(&mut self.assembler, limits)?;
+        if let Some(ahead) = &mut self.ahead {
+            ahead.find(&self.assembler, limits.max)?;
+        }
+        Ok(consumed)
+    }
+
+    /// Whether a message can be had.
+    fn has_message(&self) -> bool {
+        let ahead = self.ahead.as_ref();
+        self.messages.is_complete(&self.assembler) || ahead.is_some_and(|ahead| ahead.has_found())
     }
 
     /// Whether a read would give something, and the user has not been told yet. Records that it is.
@@ -174,7 +245,8 @@ impl ReceiveStream {
             && !self.stopped
             && match mode {
                 Mode::Bytes => self.assembler.readable() > 0,
-                Mode::Messages => self.messages.is_complete(&self.assembler),
+                Mode::Messages | Mode::Unordered => self.has_message(),
+                Mode::Datagrams => self.datagrams.as_ref().is_some_and(|held| !held.is_empty()),
             };
         let tells = (readable || self.is_at_end()) && !self.told;
         self.told |= tells;
@@ -222,7 +294,12 @@ impl ReceiveStream {
         if let Some(ended) = self.ended() {
             return ReadOutcome::new(Err(ended), 0);
         }
-        let Some((len, consumed)) = self.messages.take(&mut self.assembler, out) else {
+        let taken = self.messages.take(&mut self.assembler, out);
+        let taken = taken.or_else(|| {
+            let ahead = self.ahead.as_mut()?;
+            Some((ahead.take(&self.assembler, out)?, 0))
+        });
+        let Some((len, consumed)) = taken else {
             return ReadOutcome::new(self.bottom().map(|()| None), 0);
         };
         let mut outcome = ReadOutcome::new(Ok(Some(len)), consumed);

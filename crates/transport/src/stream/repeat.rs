@@ -4,8 +4,8 @@ use core::ops::Range;
 
 use codec::Writer;
 
-use super::StreamId;
 use super::collection::Streams;
+use super::{Mode, StreamId};
 use crate::frame;
 use crate::recovery::SentFrame;
 
@@ -190,11 +190,13 @@ impl Streams {
             return;
         };
         let Run { id, range, fin } = run;
+        let unordered = stream.mode == Some(Mode::Unordered);
         frame::StreamHeader {
             id,
             offset: range.start,
             len: Some((range.end - range.start) as usize),
             fin,
+            begins: unordered && !range.is_empty() && stream.send.begins_at(range.start),
         }
         .encode(&mut Writer::new(out));
         stream.send.buffer.copy(&range, out);

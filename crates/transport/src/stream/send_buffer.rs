@@ -26,6 +26,11 @@ impl SendBuffer {
         self.base + self.ring.len() as u64
     }
 
+    /// Offset of the first byte that is held.
+    pub(crate) fn base(&self) -> u64 {
+        self.base
+    }
+
     /// Bytes that are held.
     pub(crate) fn len(&self) -> usize {
         self.ring.len()
@@ -100,6 +105,12 @@ impl SendBuffer {
         }
         self.unsent = range.end;
         Some(range)
+    }
+
+    /// As if all of `range` had been taken.
+    pub(crate) fn take_all(&mut self, range: &Range<u64>) {
+        self.lost.remove(range.clone());
+        self.unsent = self.unsent.max(range.end);
     }
 
     /// Appends the bytes of a range that [`SendBuffer::take`] gave to `out`.

@@ -36,6 +36,7 @@ fn data(id: u64, offset: u64, data: &[u8], fin: bool) -> frame::Stream<'_> {
         id,
         offset,
         fin,
+        begins: false,
         data,
     }
 }
@@ -447,7 +448,7 @@ fn windows_grow_while_they_hold_the_peer_back() {
         offset += per_round;
         let mut read = vec![0; bytes.len()];
         assert_eq!(streams.read(StreamId(0), &mut read), Ok(bytes.len()));
-        streams.on_clock(now, rtt, 10_000);
+        streams.on_clock(now, rtt, 10_000, 1000);
         streams.write_frames(1000, &mut Vec::new(), &mut |_| {});
     }
     assert_eq!(per_round, 50_000, "the connection's maximum");
@@ -455,7 +456,7 @@ fn windows_grow_while_they_hold_the_peer_back() {
     let bytes = vec![7; 50_000];
     streams.on_stream(&data(0, offset, &bytes, false)).unwrap();
     now += rtt;
-    streams.on_clock(now, rtt, 10_000);
+    streams.on_clock(now, rtt, 10_000, 1000);
     assert!(!streams.wants_to_send());
 }
 
@@ -472,8 +473,8 @@ fn a_sender_takes_in_what_the_path_takes() {
     let id = streams.open(PORT, Mode::Bytes).unwrap();
     assert_eq!(streams.write(id, &[0; 5000]), Ok(97));
     let rtt = core::time::Duration::from_millis(10);
-    streams.on_clock(crate::Instant::ZERO, rtt, 125);
+    streams.on_clock(crate::Instant::ZERO, rtt, 125, 1000);
     assert_eq!(streams.write(id, &[0; 5000]), Ok(400), "four windows");
-    streams.on_clock(crate::Instant::ZERO, rtt, 10_000);
+    streams.on_clock(crate::Instant::ZERO, rtt, 10_000, 1000);
     assert_eq!(streams.write(id, &[0; 5000]), Ok(500), "at most");
 }
