@@ -98,6 +98,7 @@ fn prepare(options: ClientOptions) -> Result<(client::Settings, Pins, Installati
         password,
         registration,
         database: slot.folder().join("client.sqlite"),
+        qlog: options.qlog,
     };
     let pins = Pins {
         first_use: matches!(settings.trust, tls::Trust::FirstUse),

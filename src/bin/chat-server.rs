@@ -11,6 +11,7 @@ use undertone::run::demo::{self, Demo};
 use undertone::run::front::is_terminal;
 use undertone::run::log::Log;
 use undertone::run::problem::Problem;
+use undertone::run::qlog::log_into;
 use undertone::run::server::{
     Host, Seeded, Settings, Stop, identity, invite, renew_and_seed, seed,
 };
@@ -75,6 +76,7 @@ fn serve(options: &ServerOptions, folder: PathBuf) -> Result<(), Problem> {
         RegistrationPolicy::Invite => server::Registration::Invited,
         RegistrationPolicy::Closed => server::Registration::Closed,
     };
+    log_into(&mut config.transport, options.qlog.as_deref())?;
     let settings = Settings {
         folder,
         bind: (options.bind, options.port).into(),

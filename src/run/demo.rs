@@ -143,6 +143,7 @@ fn settings(folder: &Path, name: &str, listening: &Listening) -> Result<Settings
         password: SecretBytes::new(name.as_bytes().to_vec()),
         registration: None,
         database: own.join("client.sqlite"),
+        qlog: None,
     })
 }
 

@@ -10,6 +10,7 @@ mod keys;
 pub mod log;
 mod metrics;
 pub mod problem;
+pub mod qlog;
 pub mod report;
 mod resolve;
 mod seed;
