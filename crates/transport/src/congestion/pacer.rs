@@ -4,15 +4,22 @@ use crate::Instant;
 
 /// A burst may last so long at the pacing rate: long enough for one send call to be worth it,
 /// short enough for any queue.
-const BURST: Duration = Duration::from_millis(2);
+const BURST: Duration = Duration::from_millis(1);
 
 /// The smallest burst, in packets (RFC 9002 §7.7).
 const BURST_PACKETS: u64 = 10;
+
+/// What was not sent because a timer fired late, or the process did not run, is made up for as far
+/// back as this.
+const LATE_MAX: Duration = Duration::from_millis(10);
 
 /// No timer is set to less.
 const WAIT_MIN: Duration = Duration::from_micros(1);
 
 /// Spreads packets over time: a bucket that fills at the pacing rate.
+///
+/// Timers fire a millisecond late, or more. Whoever was told to wait finds what has come together
+/// since, beyond the size of a burst, and the rate is kept.
 #[derive(Debug)]
 pub(crate) struct Pacer {
     /// Bytes that may be sent now.
@@ -20,6 +27,8 @@ pub(crate) struct Pacer {
     /// When the bucket was last filled.
     at: Instant,
     datagram: u64,
+    /// Until when somebody was told to wait.
+    waiting: Option<Instant>,
 }
 
 impl Pacer {
@@ -28,6 +37,7 @@ impl Pacer {
             tokens: datagram * BURST_PACKETS,
             at: Instant::ZERO,
             datagram,
+            waiting: None,
         }
     }
 
@@ -50,35 +60,46 @@ impl Pacer {
         let nanos = u128::from(missing) * 1_000_000_000 / u128::from(rate.max(1));
         let wait = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         // Never now: whoever waits is to be let go when it comes back.
-        Err(now + wait.max(WAIT_MIN))
+        let until = now + wait.max(WAIT_MIN);
+        self.waiting = Some(until);
+        Err(until)
     }
 
     pub(crate) fn on_sent(&mut self, bytes: u64) {
         self.tokens = self.tokens.saturating_sub(bytes);
+        self.waiting = None;
     }
 
     fn capacity(&self, rate: u64) -> u64 {
-        let burst = u128::from(rate) * BURST.as_nanos() / 1_000_000_000;
-        u64::try_from(burst)
-            .unwrap_or(u64::MAX)
-            .max(self.datagram * BURST_PACKETS)
+        bytes(rate, BURST).max(self.datagram * BURST_PACKETS)
     }
 
     fn fill(&mut self, now: Instant, rate: u64) {
         // A clock that was set back must not stop the flow until it has caught up.
         self.at = self.at.min(now);
-        let elapsed = now.since(self.at).as_nanos();
-        let gained = u128::from(rate) * elapsed / 1_000_000_000;
+        let gained = bytes(rate, now.since(self.at));
         if gained == 0 {
             // Too early to tell: keep the time, so that small steps add up.
             return;
         }
         self.at = now;
-        let tokens = u128::from(self.tokens) + gained;
-        self.tokens = u64::try_from(tokens)
-            .unwrap_or(u64::MAX)
-            .min(self.capacity(rate));
+        // Long after that, it is the application that had nothing to send.
+        let late = (self.waiting)
+            .map(|until| now.since(until))
+            .filter(|late| *late < LATE_MAX * 10)
+            .unwrap_or_default();
+        let capacity = self.capacity(rate) + bytes(rate, late.min(LATE_MAX));
+        self.tokens = self
+            .tokens
+            .saturating_add(gained)
+            .min(capacity.max(self.tokens));
     }
+}
+
+/// What passes at `rate` in so much time.
+fn bytes(rate: u64, time: Duration) -> u64 {
+    let bytes = u128::from(rate) * time.as_nanos() / 1_000_000_000;
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -103,6 +124,35 @@ mod tests {
             }
         }
         assert!((1_000_000..1_030_000).contains(&sent), "{sent}");
+    }
+
+    #[test]
+    fn a_late_timer_costs_nothing_and_an_idle_time_gains_nothing() {
+        let rate = 1_000_000_000;
+        let drain = |pacer: &mut Pacer, now| {
+            let mut sent = 0;
+            while pacer.check(now, rate).is_ok() {
+                pacer.on_sent(1200);
+                sent += 1200;
+            }
+            sent
+        };
+        let mut pacer = Pacer::new(1200);
+        let mut now = Instant::from_nanos(1);
+        drain(&mut pacer, now);
+        // Woken seven milliseconds after it asked to be, each time.
+        let (mut sent, begin) = (0, now);
+        for _ in 0..100 {
+            now = pacer.check(now, rate).unwrap_err() + Duration::from_millis(7);
+            sent += drain(&mut pacer, now);
+        }
+        let due = bytes(rate, now.since(begin));
+        assert!(
+            (due - due / 50..=due + 1_000_000).contains(&sent),
+            "{sent} of {due}"
+        );
+        now += Duration::from_secs(2);
+        assert!(drain(&mut pacer, now) <= 2_000_000, "a burst, after idling");
     }
 
     #[test]
