@@ -27,7 +27,7 @@ const DRAIN_GAIN: f64 = 0.5;
 const UP_GAIN: f64 = 1.25;
 const DOWN_GAIN: f64 = 0.9;
 /// While there is a queue of our own, for so many rounds at a time.
-const TRIM_GAIN: f64 = 0.96;
+const TRIM_GAIN: f64 = 0.93;
 const TRIM_ROUNDS: u8 = 4;
 
 /// Products of bandwidth and round trip that may be in flight, beside what aggregation takes.
@@ -47,6 +47,9 @@ const CRUISE_MIN: Duration = Duration::from_millis(1500);
 const CRUISE_MORE: Duration = Duration::from_millis(1000);
 /// Or as many rounds as a loss-based flow takes to get its window back, if that is less.
 const CRUISE_ROUNDS: u64 = 63;
+
+/// Only so many rounds after startup.
+const FRESH_ROUNDS: u64 = 3;
 
 /// The estimate of the empty path's round trip is renewed when it is so old.
 const MIN_RTT_AGE: Duration = Duration::from_secs(10);
@@ -91,6 +94,8 @@ pub(crate) struct Bbr {
     full_rounds: u8,
     /// Startup has found the bandwidth.
     full: bool,
+    /// It has not probed since.
+    is_fresh: bool,
     /// The last round found a queue.
     queued: bool,
     /// For so many rounds of the cruise it has sent slower, because of a queue; with this round trip
@@ -123,6 +128,7 @@ impl Bbr {
             full_bandwidth: 0,
             full_rounds: 0,
             full: false,
+            is_fresh: false,
             queued: false,
             trimmed: 0,
             trimmed_rtt: Duration::ZERO,
@@ -151,7 +157,11 @@ impl Bbr {
                 self.trimmed = 0;
             }
             Phase::ProbeRtt => self.cwnd_before = self.cwnd,
-            Phase::Startup | Phase::Up => {}
+            Phase::Up => self.is_fresh = false,
+            Phase::Startup => {}
+        }
+        if phase == Phase::Drain {
+            self.is_fresh = true;
         }
         if matches!(self.phase, Phase::Down | Phase::Drain) {
             self.model.end_quiet(now);
@@ -263,6 +273,8 @@ impl Bbr {
     fn on_congested_round(&mut self, bandwidth: u64) {
         let (before, product) = (self.round.inflight_before(), self.model.product(1.0));
         match self.phase {
+            // What was lost when it sent slower again was sent before that.
+            Phase::Cruise if self.rounds < 3 => {}
             Phase::Up | Phase::Startup => {
                 self.inflight_high = ((before as f64 * 0.85) as u64).max(product);
                 self.rounds = u64::MAX;
@@ -303,6 +315,10 @@ impl Bbr {
         // Flows that share a queue should not probe in step: whatever was delivered spreads them.
         let spread = CRUISE_MORE / 256 * (self.round.began_at() / self.mss % 256) as u32;
         let packets = self.model.product(1.0) / self.mss;
+        // What startup found was found in a hurry.
+        if self.is_fresh && self.rounds > FRESH_ROUNDS {
+            return true;
+        }
         now.since(self.since) >= CRUISE_MIN + spread || self.rounds > packets.min(CRUISE_ROUNDS)
     }
 
