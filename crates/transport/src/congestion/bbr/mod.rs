@@ -60,6 +60,11 @@ const PROBE_RTT_TIME: Duration = Duration::from_millis(200);
 /// What a congested round leaves of the window.
 const BETA: f64 = 0.7;
 
+/// Beside others who keep up the queue, as much is in flight as keeps the rate while the round trip
+/// is no longer than this share of what it is when the queue is full.
+const CONTESTED_SHARE: f64 = 0.87;
+const CONTESTED_GAIN_MAX: f64 = 6.0;
+
 /// What it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -104,6 +109,10 @@ pub(crate) struct Bbr {
     trimmed_rtt: Duration,
     /// That did not help: the queue is others'.
     contested: bool,
+    /// That was found out in this cruise.
+    tried: bool,
+    /// The round trip when the queue was full.
+    full_rtt: Duration,
     /// More than this in flight has led to congestion; probes may raise it.
     inflight_high: u64,
     /// The same, until the next probe.
@@ -133,6 +142,8 @@ impl Bbr {
             trimmed: 0,
             trimmed_rtt: Duration::ZERO,
             contested: false,
+            tried: false,
+            full_rtt: Duration::ZERO,
             inflight_high: u64::MAX,
             inflight_low: u64::MAX,
             bandwidth_low: u64::MAX,
@@ -153,7 +164,7 @@ impl Bbr {
             // What the probe has shown is in: the cycle before the last is forgotten.
             Phase::Cruise => {
                 self.model.advance_bandwidth();
-                self.contested = false;
+                self.tried = false;
                 self.trimmed = 0;
             }
             Phase::ProbeRtt => self.cwnd_before = self.cwnd,
@@ -185,8 +196,12 @@ impl Bbr {
     fn window_gain(&self) -> f64 {
         match self.phase {
             Phase::Startup | Phase::Drain => STARTUP_GAIN,
-            Phase::Up => WINDOW_GAIN + UP_GAIN - 1.0,
             Phase::ProbeRtt => PROBE_RTT_GAIN,
+            _ if self.contested && self.full_rtt > Duration::ZERO => {
+                let full = self.full_rtt.as_secs_f64() / self.model.min_rtt().as_secs_f64();
+                (full * CONTESTED_SHARE).clamp(UP_GAIN, CONTESTED_GAIN_MAX)
+            }
+            Phase::Up => WINDOW_GAIN + UP_GAIN - 1.0,
             Phase::Down | Phase::Cruise | Phase::Refill => WINDOW_GAIN,
         }
     }
@@ -256,7 +271,10 @@ impl Bbr {
     /// all that is left to them.
     fn trim(&mut self) {
         let rtt = self.round.min_rtt_before();
-        if !self.queued || self.contested {
+        if !self.queued {
+            self.trimmed = 0;
+            self.contested = false;
+        } else if self.tried {
             self.trimmed = 0;
         } else if self.trimmed == 0 {
             self.trimmed = 1;
@@ -265,6 +283,7 @@ impl Bbr {
             self.trimmed += 1;
             if self.trimmed > TRIM_ROUNDS {
                 self.contested = rtt.saturating_add(self.model.min_rtt() / 50) > self.trimmed_rtt;
+                self.tried = self.contested;
                 self.trimmed = 0;
             }
         }
@@ -272,6 +291,9 @@ impl Bbr {
 
     fn on_congested_round(&mut self, bandwidth: u64) {
         let (before, product) = (self.round.inflight_before(), self.model.product(1.0));
+        if self.queued {
+            self.full_rtt = self.round.min_rtt_before();
+        }
         match self.phase {
             // What was lost when it sent slower again was sent before that.
             Phase::Cruise if self.rounds < 3 => {}
