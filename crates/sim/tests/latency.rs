@@ -67,6 +67,34 @@ fn pair(seed: u64, link: &Link) -> (Pair, StreamId) {
     (pair, stream)
 }
 
+/// Repeats of messages that go in any order bring each of them once.
+#[test]
+fn repeats_keep_unordered_messages_whole() {
+    for seed in 0..10 {
+        let (mut pair, _) = pair(seed, &lossy(50 * MS, 0.05));
+        let stream = pair.open(PORT, Mode::Unordered);
+        for index in 0..500u64 {
+            pair.send(stream, &index.to_be_bytes().repeat(8));
+            pass_for(&mut pair, INTERVAL);
+        }
+        pass_for(&mut pair, 5000 * MS);
+        let mut heard: Vec<Vec<u8>> = (pair.logs[1].messages.iter())
+            .map(|(_, message)| message.clone())
+            .collect();
+        heard.sort();
+        let said: Vec<Vec<u8>> = (0..500u64)
+            .map(|index| index.to_be_bytes().repeat(8))
+            .collect();
+        assert!(
+            heard == said,
+            "seed {seed}: {} of {}",
+            heard.len(),
+            said.len()
+        );
+        assert!(counters(&mut pair).stream_bytes_resent > 10_000);
+    }
+}
+
 fn counters(pair: &mut Pair) -> Counters {
     let handle = pair.handle;
     pair.on_client(|endpoint, _| endpoint.connection(handle).unwrap().stats().counters)
