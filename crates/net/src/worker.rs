@@ -256,3 +256,74 @@ impl<M> Sorting<'_, M> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    /// Everything that it hears is the other worker's.
+    #[derive(Default)]
+    struct Lost {
+        heard: usize,
+    }
+
+    impl Machine for Lost {
+        fn handle_datagram(&mut self, _: Instant, _: Meta, _: &mut [u8]) {
+            self.heard += 1;
+        }
+
+        fn handle_timeout(&mut self, _: Instant) {}
+
+        fn poll_transmit(&mut self, _: Instant, _: usize, _: &mut Vec<u8>) -> Option<Transmit> {
+            None
+        }
+
+        fn poll_timeout(&mut self) -> Option<Instant> {
+            None
+        }
+
+        fn take_stray(&mut self) -> Option<u8> {
+            Some(1)
+        }
+    }
+
+    #[test]
+    fn what_a_worker_is_behind_with_is_dropped() {
+        let any = (Ipv4Addr::LOCALHOST, 0).into();
+        let mut workers = bind_workers(any, &BindOptions::default(), 2).unwrap();
+        let sender = mio::net::UdpSocket::bind(any).unwrap();
+        let address = workers[0].driver().local_addr();
+        let mut lost = Lost::default();
+        let mut sent = 0;
+        while sent < PARCELS_MAX + 100 {
+            sender.send_to(&[7; 64], address).unwrap();
+            sent += 1;
+            // The kernel has dealt the sender out to one of both: whichever it is hands over.
+            for worker in &mut workers {
+                let mut sorting = Sorting {
+                    machine: &mut lost,
+                    peers: &worker.peers,
+                    owed: &mut worker.owed,
+                    stats: &mut worker.stats,
+                };
+                let now = Some(Duration::ZERO);
+                worker.driver.turn(&mut sorting, now).unwrap();
+            }
+        }
+        let [first, second] = &mut workers[..] else {
+            panic!("two were asked for");
+        };
+        let handed_over = first.stats.handed_over + second.stats.handed_over;
+        let dropped = first.stats.dropped + second.stats.dropped;
+        assert_eq!((handed_over, dropped), (PARCELS_MAX as u64, 100));
+        // The owner takes them over in its own time, and hands nothing on.
+        let mut owner = Lost::default();
+        while second.take_over(&mut owner) {}
+        assert_eq!(owner.heard, PARCELS_MAX);
+        assert_eq!(second.stats.taken_over, PARCELS_MAX as u64);
+        let after = first.stats.handed_over + second.stats.handed_over;
+        assert_eq!(after, handed_over);
+    }
+}
