@@ -48,7 +48,29 @@ struct Written {
 struct Read {
     bytes: usize,
     messages: usize,
+    /// Messages that were read in another order than they were written.
+    out_of_order: BTreeSet<usize>,
     ended: bool,
+}
+
+impl Read {
+    /// A message of an unordered stream: one that was written, and only once.
+    fn take(&mut self, peer: &End, stream: StreamId, message: &[u8]) {
+        let mut start = 0;
+        let mut ends = peer.written[&stream].ends.iter().enumerate();
+        let found = ends.find_map(|(index, &end)| {
+            let range = core::mem::replace(&mut start, end)..end;
+            let is_it = range.len() == message.len()
+                && !self.out_of_order.contains(&index)
+                && range
+                    .zip(message)
+                    .all(|(at, &got)| got == byte(peer.side, stream, at));
+            is_it.then_some(index)
+        });
+        self.out_of_order
+            .insert(found.expect("a message that was written"));
+        self.bytes += message.len();
+    }
 }
 
 struct End {
@@ -61,6 +83,8 @@ struct End {
     written: BTreeMap<StreamId, Written>,
     read: BTreeMap<StreamId, Read>,
     given_up: BTreeSet<StreamId>,
+    /// Streams whose messages come in any order. Both ends know.
+    unordered: BTreeSet<StreamId>,
 }
 
 impl End {
@@ -75,6 +99,7 @@ impl End {
             written: BTreeMap::new(),
             read: BTreeMap::new(),
             given_up: BTreeSet::new(),
+            unordered: BTreeSet::new(),
         }
     }
 
@@ -113,6 +138,9 @@ impl End {
             && let Ok(stream) = connection.open(port, mode)
         {
             self.streams.push(stream);
+            if mode == Mode::Unordered {
+                self.unordered.insert(stream);
+            }
             // Nobody reads what goes to a port on which nobody listens.
             self.written.entry(stream).or_default().given_up = port == CLOSED;
         }
@@ -148,6 +176,11 @@ impl End {
         loop {
             let data = match connection.receive(stream) {
                 Ok(None) => return read.ended = true,
+                Ok(Some(message)) if peer.unordered.contains(&stream) => {
+                    assert!(!read.ended, "a message behind the end");
+                    read.take(peer, stream, &message);
+                    continue;
+                }
                 Ok(Some(message)) => {
                     let end = peer.written[&stream].ends.get(read.messages);
                     assert_eq!(end, Some(&(read.bytes + message.len())));
@@ -339,8 +372,10 @@ impl Pair {
         match (what, stream) {
             (11, _) => {
                 let port = if amount < 240 { LISTENED } else { CLOSED };
-                let mode = [Mode::Bytes, Mode::Messages][usize::from(amount & 1)];
-                end.open(port, mode);
+                let modes = [Mode::Bytes, Mode::Messages, Mode::Unordered];
+                end.open(port, modes[usize::from(amount % 3)]);
+                let unordered = end.unordered.clone();
+                self.ends[1 - side].unordered.extend(unordered);
             }
             (12, Some(stream)) => end.write(stream, usize::from(amount).pow(2) / 4),
             (13, Some(stream)) => self.read(side, stream),

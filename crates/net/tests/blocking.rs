@@ -64,8 +64,8 @@ fn streams(near: &Connection, far: &Connection, mode: Mode) -> (Stream, Stream) 
     let stream = near.open(PORT, mode).unwrap();
     // A stream exists for the peer once something is on it.
     match mode {
-        Mode::Messages => stream.send(b"first").unwrap(),
-        _ => (&stream).write_all(b"first").unwrap(),
+        Mode::Bytes => (&stream).write_all(b"first").unwrap(),
+        _ => stream.send(b"first").unwrap(),
     }
     let (port, other) = far.accept_stream().unwrap();
     assert_eq!(port, PORT);
@@ -164,6 +164,24 @@ fn messages_keep_their_boundaries() {
     assert_eq!(theirs.receive().unwrap(), None);
     let error = (&theirs).write(b"bytes").unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn messages_in_any_order_and_datagrams_are_sent_and_received_alike() {
+    let (_server, _client, near, far) = pair();
+    for mode in [Mode::Unordered, Mode::Datagrams] {
+        let (ours, theirs) = streams(&near, &far, mode);
+        ours.set_priority(1).unwrap();
+        assert_eq!(theirs.receive().unwrap().unwrap(), b"first");
+        let long = ours.send(&[7; 100_000]).map_err(|error| error.kind());
+        if mode == Mode::Datagrams {
+            assert_eq!(long, Err(io::ErrorKind::FileTooLarge));
+        } else {
+            assert_eq!(theirs.receive().unwrap().unwrap(), [7; 100_000]);
+        }
+        ours.finish().unwrap();
+        assert_eq!(theirs.receive().unwrap(), None);
+    }
 }
 
 #[test]

@@ -70,6 +70,11 @@ pub(super) enum OnConnection {
         code: u32,
         reply: Reply<()>,
     },
+    SetPriority {
+        stream: StreamId,
+        priority: i8,
+        reply: Reply<()>,
+    },
     /// The stream's handle is dropped.
     ReleaseStream(StreamId),
     /// Something that may take a while.

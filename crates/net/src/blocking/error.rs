@@ -19,7 +19,7 @@ pub(super) fn of_stream(error: StreamError) -> io::Error {
     let kind = match error {
         StreamError::Blocked => io::ErrorKind::WouldBlock,
         StreamError::WrongMode => io::ErrorKind::InvalidInput,
-        StreamError::TooLong => io::ErrorKind::FileTooLarge,
+        StreamError::TooLong | StreamError::DoesNotFit(_) => io::ErrorKind::FileTooLarge,
         StreamError::TooMany => io::ErrorKind::QuotaExceeded,
         StreamError::Ended(_) => io::ErrorKind::ConnectionReset,
         // Unknown, NotOpen and what is yet to come.

@@ -189,6 +189,11 @@ impl Service {
                 connection.close(now, code, &reason);
                 held.closing.push(reply);
             }
+            OnConnection::SetPriority {
+                stream,
+                priority,
+                reply,
+            } => answer(&reply, connection.set_priority(stream, priority)),
             OnConnection::Finish { stream, reply } => {
                 answer(&reply, held.streams.finish(connection, stream));
             }
@@ -410,6 +415,7 @@ fn refuse(command: OnConnection, error: impl Fn() -> io::Error) {
         OnConnection::Listen { reply, .. }
         | OnConnection::Close { reply, .. }
         | OnConnection::Finish { reply, .. }
+        | OnConnection::SetPriority { reply, .. }
         | OnConnection::Reset { reply, .. } => drop(reply.send(Err(error()))),
         OnConnection::Wait { what, .. } => fail(what, error()),
         OnConnection::Release | OnConnection::ReleaseStream(_) => {}

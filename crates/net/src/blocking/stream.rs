@@ -11,7 +11,7 @@ use super::connection::Shared;
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// A stream of a connection. In byte mode it reads and writes as a socket does, by itself and by
-/// reference, so that one thread can read while another writes; in message mode it is
+/// reference, so that one thread can read while another writes; in the others it is
 /// [`Stream::send`] and [`Stream::receive`].
 ///
 /// Dropping it finishes our direction and asks the peer to send no more.
@@ -67,10 +67,24 @@ impl Stream {
         lock(&self.timeouts).write = timeout;
     }
 
-    /// Message mode: hands over a whole message, when there is room for it.
+    /// Of streams with data to send those of the highest priority go first, and those of one
+    /// priority in turn. All begin at 0.
     ///
     /// # Errors
-    /// `TimedOut`; `FileTooLarge`; `ConnectionReset`, when the peer reads no more; `InvalidInput`, in
+    /// The stream or the connection is over.
+    pub fn set_priority(&self, priority: i8) -> io::Result<()> {
+        let stream = self.id;
+        (self.shared).ask(|reply| OnConnection::SetPriority {
+            stream,
+            priority,
+            reply,
+        })
+    }
+
+    /// All modes but bytes: hands over a whole message, when there is room for it.
+    ///
+    /// # Errors
+    /// `TimedOut`; `FileTooLarge`, also when a datagram does not fit into a packet; `ConnectionReset`, when the peer reads no more; `InvalidInput`, in
     /// byte mode; the connection is over.
     pub fn send(&self, message: &[u8]) -> io::Result<()> {
         let (stream, message) = (self.id, message.to_vec());
@@ -81,7 +95,7 @@ impl Stream {
         })
     }
 
-    /// Message mode: the next whole message, when it has come. `None`: the peer has finished.
+    /// All modes but bytes: the next whole message, when it has come. `None`: the peer has finished.
     ///
     /// # Errors
     /// `TimedOut`; `ConnectionReset`, when the peer broke the stream off; `InvalidInput`, in byte mode;

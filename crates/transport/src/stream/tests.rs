@@ -478,3 +478,12 @@ fn a_sender_takes_in_what_the_path_takes() {
     streams.on_clock(crate::Instant::ZERO, rtt, 10_000, 1000);
     assert_eq!(streams.write(id, &[0; 5000]), Ok(500), "at most");
 }
+
+#[test]
+fn h20_by_default_a_peer_has_1024_streams_open() {
+    let mut streams = Streams::new(Side::Server, &Config::default());
+    streams.on_stream(&data(1023 * 2, 0, b"", false)).unwrap();
+    assert_eq!(streams.open_count(), 1024);
+    let beyond = streams.on_stream(&data(1024 * 2, 0, b"", false));
+    assert_eq!(code_of(beyond), code::STREAM_LIMIT);
+}
