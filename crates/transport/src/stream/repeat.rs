@@ -158,7 +158,7 @@ impl Streams {
             repeats.credit = repeats.credit.saturating_sub(cost as u32);
             recent.left = recent.left.saturating_sub(1);
             match &mut run {
-                Some(run) if run.id == recent.id && run.range.start == range.end => {
+                Some(run) if run.start() == (recent.id, range.end) && self.may_join(run.id) => {
                     run.range.start = range.start;
                 }
                 _ => {
@@ -183,6 +183,13 @@ impl Streams {
         self.streams
             .get(StreamId(id))
             .is_some_and(|stream| stream.send.may_repeat(range, fin))
+    }
+
+    /// Whether frames of this stream may be joined. Where messages go in any order, a frame ends with
+    /// the message that it began inside of (docs/PROTOCOL.md §4.4).
+    fn may_join(&self, id: u64) -> bool {
+        let stream = self.streams.get(StreamId(id));
+        stream.is_some_and(|stream| stream.mode != Some(Mode::Unordered))
     }
 
     fn write_run(&self, run: Run, out: &mut Vec<u8>, sent: &mut impl FnMut(SentFrame)) {
@@ -212,6 +219,10 @@ struct Run {
 }
 
 impl Run {
+    fn start(&self) -> (u64, u64) {
+        (self.id, self.range.start)
+    }
+
     fn cost(&self) -> usize {
         (self.range.end - self.range.start) as usize + 2 * HEADER
     }
