@@ -56,7 +56,7 @@ fn draw(area: &Area<'_>, about: &str, outcomes: &[&Outcome], panel: u32) -> Draw
         &title,
         &format!("{scenario}: {about}"),
         (10, 17),
-        15,
+        18,
         HPos::Left,
     )?;
     for index in 0..PANELS {
@@ -77,7 +77,7 @@ fn draw_panel(area: &Area<'_>, figures: &[(&str, &Summary)]) -> Drawn {
     };
     let better = if first.more_is_better { "more" } else { "less" };
     let caption = format!("{}, {} ({better} is better)", first.name, first.unit);
-    write(area, &caption, (BARS.0, 14), 13, HPos::Left)?;
+    write(area, &caption, (BARS.0, 14), 16, HPos::Left)?;
     let most = figures.iter().map(|(_, figure)| figure.max);
     let most = most.fold(f64::MIN_POSITIVE, f64::max);
     let x = |value: f64| BARS.0 + (value / most * f64::from(BARS.1 - BARS.0)) as i32;
@@ -93,9 +93,9 @@ fn draw_panel(area: &Area<'_>, figures: &[(&str, &Summary)]) -> Drawn {
         area.draw(&Rectangle::new(bar, color.filled()))?;
         let ends = [(x(figure.min), middle), (x(figure.max), middle)];
         area.draw(&PathElement::new(ends, INK))?;
-        write(area, peer, (BARS.0 - 8, middle), 13, HPos::Right)?;
+        write(area, peer, (BARS.0 - 8, middle), 16, HPos::Right)?;
         let value = number(figure.median);
-        write(area, &value, (x(figure.max) + 6, middle), 13, HPos::Left)?;
+        write(area, &value, (x(figure.max) + 6, middle), 16, HPos::Left)?;
     }
     Ok(())
 }

@@ -75,9 +75,9 @@ fn goodputs() -> [Scenario; 4] {
         ),
         goodput(
             "goodput-200ms-jitter",
-            "200 ms RTT, each way up to 20 ms more or less per packet, 2 % loss each way, 20 Mbit/s, a queue of 100 ms",
+            "200 ms RTT, each way up to 10 ms more or less per packet, 2 % loss each way, 20 Mbit/s, a queue of 100 ms",
             Link {
-                jitter_us: 20_000,
+                jitter_us: 10_000,
                 ..link(200, 0.02, 20, 100)
             },
         ),
