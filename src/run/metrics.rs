@@ -256,6 +256,26 @@ fn packets(registry: &mut Registry, counters: &transport::Counters) {
         "UDP payloads received on connections",
         counters.datagrams_received,
     );
+    number(
+        "packets_late",
+        "Packets declared lost that were acknowledged after all",
+        counters.packets_late,
+    );
+    number(
+        "frames_repeated",
+        "Stream frames that went along a second time before they were missed",
+        counters.frames_repeated,
+    );
+    number(
+        "messages_dropped",
+        "Messages and datagrams of streams that were not sent, as they were late or too long",
+        counters.messages_dropped,
+    );
+    number(
+        "datagram_frames_dropped",
+        "Datagrams of streams that arrived while there was no room",
+        counters.datagram_frames_dropped,
+    );
     number("probe_timeouts", "Probe timeouts", counters.probe_timeouts);
     number("key_updates", "Updates of data keys", counters.key_updates);
     let mut bytes = |name, help, value| count_bytes(registry, name, help, value);

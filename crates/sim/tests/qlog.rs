@@ -115,6 +115,9 @@ fn both_logs_agree_with_the_counters_and_with_each_other() {
         assert_eq!(bytes(&sent), counters.bytes_sent);
         let dropped = named(events, "transport:packet_dropped");
         assert_eq!(dropped.len() as u64, counters.packets_dropped);
+        let lost = named(events, "recovery:packet_lost");
+        assert_eq!(lost.len() as u64, counters.packets_lost);
+        assert!(numbers(&lost).is_subset(&numbers(&sent)));
         assert_eq!(named(events, "connectivity:connection_closed").len(), 1);
         let times = events.iter().map(|event| event["time"].as_f64().unwrap());
         assert!(times.is_sorted(), "time goes on");

@@ -31,6 +31,7 @@ impl Connection {
             let counters = &mut self.notes.counters;
             let note = |frame| {
                 counters.note_frame(&frame);
+                counters.frames_repeated += 1;
                 sent.note(frame);
                 *frames += 1;
             };

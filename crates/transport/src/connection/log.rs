@@ -4,6 +4,7 @@ use internet::{ConnectionId, DropReason};
 
 use crate::event::CloseReason;
 use crate::qlog::{Phase, Recorder, Seen};
+use crate::recovery::LossOutcome;
 use crate::{Config, Epoch, Instant, Side};
 
 use super::Connection;
@@ -54,6 +55,14 @@ impl Log {
     pub(super) fn packet_dropped(&mut self, reason: DropReason) {
         if let Some(recorder) = &mut self.0 {
             recorder.packet_dropped(reason);
+        }
+    }
+
+    pub(super) fn losses(&mut self, epoch: Epoch, outcome: &LossOutcome) {
+        if let Some(recorder) = &mut self.0 {
+            for number in &outcome.numbers {
+                recorder.packet_lost(epoch, *number);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use internet::{ConnectionId, DropReason};
 
 use crate::event::CloseReason;
+use crate::recovery::LossOutcome;
 use crate::{Config, Epoch, Instant, Side};
 
 use super::Connection;
@@ -24,6 +25,8 @@ impl Log {
     pub(super) const fn packet_received(&mut self, _: Epoch, _: u64, _: usize, _: &[u8]) {}
 
     pub(super) const fn packet_dropped(&mut self, _: DropReason) {}
+
+    pub(super) const fn losses(&mut self, _: Epoch, _: &LossOutcome) {}
 
     pub(super) const fn closed(&mut self, _: &CloseReason) {}
 }

@@ -107,6 +107,7 @@ impl Connection {
             other => streams.on_frame_lost(other),
         };
         let outcome = find(&mut space.sent, &self.rtt, &mut self.totals, &mut lost);
+        self.log.losses(epoch, &outcome);
         self.on_losses(now, &outcome);
     }
 

@@ -66,6 +66,8 @@ pub struct Counters {
     pub stream_bytes_sent: u64,
     /// Those of them that had been sent before.
     pub stream_bytes_resent: u64,
+    /// Stream frames that went along a second time before they were missed (docs/PROTOCOL.md §4.5).
+    pub frames_repeated: u64,
     /// Probe timeouts that passed (RFC 9002 §6.2): nothing was heard for so long.
     pub probe_timeouts: u64,
     /// Updates of the data keys, by either end (RFC 9001 §6).
@@ -100,6 +102,7 @@ impl AddAssign for Counters {
         self.bytes_lost += other.bytes_lost;
         self.stream_bytes_sent += other.stream_bytes_sent;
         self.stream_bytes_resent += other.stream_bytes_resent;
+        self.frames_repeated += other.frames_repeated;
         self.probe_timeouts += other.probe_timeouts;
         self.key_updates += other.key_updates;
         self.messages_dropped += other.messages_dropped;

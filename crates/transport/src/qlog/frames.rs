@@ -69,6 +69,17 @@ fn describe(frame: &Frame<'_>, kind: u8, len: usize) -> Value {
         }),
         Frame::Close(frame) => close(frame),
         Frame::HandshakeDone => json!({ "frame_type": "handshake_done" }),
+        Frame::Skip(frame) => json!({
+            "frame_type": "skip",
+            "stream_id": frame.id,
+            "offset": frame.offset,
+            "length": frame.len,
+        }),
+        Frame::Datagram(frame) => json!({
+            "frame_type": "datagram",
+            "stream_id": frame.id,
+            "length": frame.data.len(),
+        }),
         // What is not named here yet.
         #[allow(unreachable_patterns, reason = "frames are added")]
         _ => json!({

@@ -132,6 +132,11 @@ impl Recorder {
         );
     }
 
+    pub(crate) fn packet_lost(&mut self, epoch: Epoch, number: u64) {
+        let header = json!({ "packet_type": packet_type(epoch), "packet_number": number });
+        self.event("recovery:packet_lost", json!({ "header": header }));
+    }
+
     pub(crate) fn closed(&mut self, reason: &CloseReason) {
         let (ours, code, trigger) = match reason {
             CloseReason::Local => (true, None, "clean"),

@@ -110,6 +110,9 @@ pub(crate) struct LossOutcome {
     /// packets, none between them acknowledged, and all sent after the first round-trip time sample
     /// (RFC 9002 §7.6.2).
     pub(crate) silence: Duration,
+    /// Their numbers, for the event log.
+    #[cfg(feature = "qlog")]
+    pub(crate) numbers: Vec<u64>,
 }
 
 impl AckOutcome {
@@ -445,6 +448,8 @@ impl SentPackets {
         let packet = self.settle(0, totals, lost);
         let number = self.base;
         outcome.note(&packet);
+        #[cfg(feature = "qlog")]
+        outcome.numbers.push(number);
         totals.lost += 1;
         self.lost.push(number, packet.at, packet.size);
         let silence = packet.at.since(*self.silent_since.get_or_insert(packet.at));
