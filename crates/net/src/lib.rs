@@ -9,7 +9,7 @@
 //! - [`blocking`]: handles for programs that want no loop at all.
 //! - [`workers`]: threads for what would block the loop.
 //! - [`OsRandom`]: the operating system's randomness, to inject into machines.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod blocking;
 mod clock;
@@ -24,6 +24,8 @@ mod random;
 mod socket;
 #[cfg(target_os = "linux")]
 mod timer;
+#[cfg(target_os = "linux")]
+mod timestamps;
 mod worker;
 pub mod workers;
 

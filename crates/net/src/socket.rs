@@ -187,6 +187,8 @@ impl Socket {
         socket.bind(&address.into())?;
         let io = mio::net::UdpSocket::from_std(socket.into());
         let state = UdpSocketState::new(UdpSockRef::from(&io))?;
+        #[cfg(target_os = "linux")]
+        crate::timestamps::disable(&io);
         // A kernel that grants less has its reasons, and we live with it.
         let _ = state.set_recv_buffer_size(UdpSockRef::from(&io), options.buffer_bytes);
         let _ = state.set_send_buffer_size(UdpSockRef::from(&io), options.buffer_bytes);

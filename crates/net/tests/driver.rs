@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use common::Scripted;
 use net::{BindOptions, Driver, PathError};
+use transport::Ecn;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -248,5 +249,27 @@ fn timers_that_are_put_off_or_brought_forward_are_due_when_they_say() {
             driver.now().since(begin) >= wait,
             "the caller's wait is cut short"
         );
+    }
+}
+
+#[test]
+fn ecn_bits_are_set_and_heard() {
+    for ip in ["127.0.0.1", "::1"] {
+        let bind = || {
+            let any = SocketAddr::new(ip.parse().unwrap(), 0);
+            Driver::bind(any, &BindOptions::default()).unwrap()
+        };
+        let (mut sender, mut receiver) = (bind(), bind());
+        let (mut from, mut to) = (Scripted::default(), Scripted::default());
+        let marks = [Some(Ecn::Ect1), Some(Ecn::Ect0), Some(Ecn::Ce), None];
+        for (mark, trains) in marks.into_iter().zip([false, true, false, true]) {
+            let segment_len = trains.then_some(100);
+            from.say(receiver.local_addr(), vec![1; 300], segment_len);
+            from.say.back_mut().unwrap().0.ecn = mark;
+        }
+        sender.flush(&mut from);
+        turn_until(&mut receiver, &mut to, |to| to.heard.len() == 8);
+        let [ect0, ect1, ce, none] = marks;
+        assert_eq!(to.marks, [ect0, ect1, ect1, ect1, ce, none, none, none]);
     }
 }

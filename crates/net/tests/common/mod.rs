@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use transport::{Instant, Machine, Meta, Transmit};
+use transport::{Ecn, Instant, Machine, Meta, Transmit};
 
 /// A machine that keeps what it hears and says what it is told.
 #[derive(Default)]
 pub struct Scripted {
     pub heard: Vec<(SocketAddr, Vec<u8>)>,
+    /// The ECN bits of what was heard.
+    pub marks: Vec<Option<Ecn>>,
     pub say: VecDeque<(Transmit, Vec<u8>)>,
     pub due: Option<Instant>,
     pub timeouts: usize,
@@ -30,6 +32,7 @@ impl Scripted {
 impl Machine for Scripted {
     fn handle_datagram(&mut self, _: Instant, meta: Meta, datagram: &mut [u8]) {
         self.heard.push((meta.remote, datagram.to_vec()));
+        self.marks.push(meta.ecn);
         if self.echo {
             self.say(meta.remote, datagram.to_vec(), None);
         }
