@@ -475,22 +475,23 @@ impl<'a> Swarm<'a> {
 
     /// What is not there yet.
     fn waits_for(&mut self) -> Option<String> {
+        let mut all = Vec::new();
         for (index, client) in self.clients.iter().enumerate() {
             let handle = client.handle?;
-            let open = |endpoint: &mut Endpoint, _| {
+            let look = |endpoint: &mut Endpoint, _| {
                 let connection = endpoint.connection(handle)?;
-                let stats = connection.stats();
-                Some((connection.is_open(), stats))
+                Some((connection.is_open(), connection.stats()))
             };
-            match self.world.with(client.node, open).flatten() {
-                Some((true, stats)) if stats.bytes_in_flight == 0 => {}
+            match self.world.with(client.node, look).flatten() {
+                Some((true, stats)) if stats.bytes_in_flight == 0 => all.push(stats),
                 Some((true, stats)) => {
                     return Some(format!("client {index} has bytes in flight: {stats:?}"));
                 }
                 _ => return Some(format!("client {index} is not connected")),
             }
         }
-        self.ledger.missing()
+        let missing = self.ledger.missing()?;
+        Some(format!("{missing}; {all:#?}"))
     }
 
     /// Everybody leaves, and is forgotten.

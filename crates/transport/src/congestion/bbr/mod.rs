@@ -392,7 +392,11 @@ impl Bbr {
     fn set_rate(&mut self, acked: &Acked) {
         let rate = (self.bandwidth() as f64 * self.pacing_gain()) as u64;
         if self.full {
-            self.rate = rate;
+            // The smallest window may always go out within a round trip: a path that let nearly
+            // nothing through would otherwise be tried too rarely to notice that it has healed.
+            let nanos = acked.srtt.as_nanos().max(1);
+            let least = u128::from(self.min_window()) * 1_000_000_000 / nanos;
+            self.rate = rate.max(u64::try_from(least).unwrap_or(u64::MAX));
             return;
         }
         if self.rate == 0 {

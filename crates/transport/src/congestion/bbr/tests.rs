@@ -123,3 +123,37 @@ fn nothing_getting_through_leaves_the_smallest_window() {
 fn an_idle_connection_holds_little() {
     assert!(size_of::<Bbr>() <= 448, "{}", size_of::<Bbr>());
 }
+
+/// A path that takes no full datagrams for minutes delivers a handful of bytes a second.
+#[test]
+fn a_path_that_let_nearly_nothing_through_is_still_tried() {
+    let mut path = Path::new(10_000_000);
+    path.rounds(20);
+    for _ in 0..500 {
+        let sent = path.now;
+        path.now += Duration::from_secs(2);
+        path.delivered += 40;
+        path.bbr.on_ack(&Acked {
+            now: path.now,
+            bytes: 40,
+            newest_sent: sent,
+            rtt: Some(RTT),
+            srtt: RTT,
+            in_flight: 0,
+            delivered: path.delivered,
+            limited: true,
+            rate: RateSample {
+                delivered: 40,
+                interval: Duration::from_secs(2),
+                prior_delivered: path.delivered - 40,
+                app_limited: false,
+            },
+        });
+    }
+    let (rate, window) = (path.bbr.pacing_rate(RTT), path.bbr.window());
+    assert!(window >= PACKETS_MIN * MSS, "{window}");
+    assert!(
+        rate >= PACKETS_MIN * MSS * 10,
+        "{rate}: a window a round trip"
+    );
+}
