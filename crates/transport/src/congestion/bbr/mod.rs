@@ -244,7 +244,7 @@ impl Bbr {
             return;
         }
         let bandwidth = self.model.bandwidth();
-        if bandwidth >= self.full_bandwidth + self.full_bandwidth / 4 {
+        if bandwidth >= self.full_bandwidth.saturating_add(self.full_bandwidth / 4) {
             self.full_bandwidth = bandwidth;
             self.full_rounds = 0;
         } else {
