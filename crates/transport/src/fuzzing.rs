@@ -62,7 +62,7 @@ pub fn ack_ranges(steps: &[u8]) {
     let expected = runs(&model);
     assert!(set.iter().eq(expected.iter().cloned()));
     let mut out = Vec::new();
-    let written = encode_ack(&set, Duration::ZERO, room, &mut Writer::new(&mut out));
+    let written = encode_ack(&set, Duration::ZERO, None, room, &mut Writer::new(&mut out));
     assert!(out.len() <= room);
     let decoded = Frame::decode(&mut Reader::new(&out));
     let Ok(Frame::Ack(ack)) = decoded else {

@@ -30,7 +30,7 @@ impl Arrived {
 
     /// Appends an ACK frame of at most `room` bytes.
     pub fn encode(&self, room: usize, out: &mut Vec<u8>) -> bool {
-        encode_ack(&self.0, Duration::ZERO, room, &mut Writer::new(out))
+        encode_ack(&self.0, Duration::ZERO, None, room, &mut Writer::new(out))
     }
 }
 

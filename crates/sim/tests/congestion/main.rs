@@ -108,6 +108,34 @@ fn two_of_a_kind_share() {
 }
 
 #[test]
+fn marks_keep_a_queue_short_without_losing_anything() {
+    let path = Path::new(40, 0.0, 50, 100);
+    for congestion in CONTROLLERS {
+        let outcome = run(1, path, &alone(congestion), 100, |link| {
+            link.mark_bytes = Some(path.rate() / 50);
+        });
+        let flow = &outcome.flows[0];
+        assert!(
+            flow.packets_lost < 20,
+            "{congestion:?}: {}",
+            flow.packets_lost
+        );
+        let share = flow.goodput(10, 100) as f64 / path.rate() as f64;
+        assert!(share > 0.85, "{congestion:?}: {share}");
+    }
+}
+
+#[test]
+fn a_path_that_clears_marks_is_used_as_well() {
+    let share = |ecn| {
+        let senders = alone(CongestionControl::Bbr);
+        let outcome = run(1, CLEAN, &senders, 50, |link| link.ecn = ecn);
+        outcome.flows[0].goodput(0, 50)
+    };
+    assert!(share(false).abs_diff(share(true)) < CLEAN.rate() / 100);
+}
+
+#[test]
 fn the_same_seed_is_the_same_flow() {
     let trace = |seed| run(seed, BAD, &alone(CongestionControl::Bbr), 20, |_| {}).trace;
     assert_eq!(trace(3), trace(3));

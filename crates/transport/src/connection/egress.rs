@@ -92,7 +92,7 @@ impl Connection {
             remote: self.remote,
             len: out.len() - start,
             segment_len: segment_len.filter(|_| segments > 1),
-            ecn: None,
+            ecn: self.ecn.mark(self.pto_count),
         })
     }
 
@@ -350,8 +350,18 @@ impl Connection {
         }
         let delay = space.received.delay(now);
         let room = limit.saturating_sub(out.len());
-        let written =
-            frame::encode_ack(space.received.ranges(), delay, room, &mut Writer::new(out));
+        let written = {
+            let ecn = (plan.epoch == Epoch::Data)
+                .then(|| self.ecn.counts())
+                .flatten();
+            frame::encode_ack(
+                space.received.ranges(),
+                delay,
+                ecn,
+                room,
+                &mut Writer::new(out),
+            )
+        };
         if written {
             let largest = space.received.on_ack_sent(now);
             space.sent.note(SentFrame::Ack { largest });

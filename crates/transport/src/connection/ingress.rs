@@ -9,7 +9,7 @@ use internet::{
 use crate::frame::{Ack, Frame};
 use crate::recovery::Arrival;
 use crate::violation::{Refused, Violation, code};
-use crate::{Epoch, Instant, Side};
+use crate::{Ecn, Epoch, Instant, Side};
 
 use super::close::State;
 use super::keys::{KeyError, SpaceKeys};
@@ -18,7 +18,14 @@ use super::{Connection, DATAGRAM_MIN, EARLY_BYTES_MAX, EARLY_DATAGRAMS_MAX};
 
 impl Connection {
     /// Takes in a datagram that is for this connection. Its packets are opened in place.
-    pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: &mut [u8], drops: &mut Drops) {
+    pub(crate) fn handle_datagram(
+        &mut self,
+        now: Instant,
+        ecn: Option<Ecn>,
+        datagram: &mut [u8],
+        drops: &mut Drops,
+    ) {
+        self.ecn.on_datagram(ecn);
         self.log.at(now);
         self.notes.on_datagram_received(datagram.len());
         if !self.validated {
@@ -109,6 +116,9 @@ impl Connection {
             .packet_received(epoch, number, bytes.len(), payload);
         match self.handle_payload(now, epoch, payload) {
             Ok(eliciting) => {
+                if epoch == Epoch::Data {
+                    self.ecn.on_packet();
+                }
                 let arrival = Arrival {
                     eliciting,
                     ends: bytes.len() < DATAGRAM_MIN,

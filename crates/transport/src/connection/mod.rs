@@ -3,6 +3,7 @@
 
 mod bundle;
 mod close;
+mod ecn;
 mod egress;
 mod handshake;
 mod ingress;
@@ -30,6 +31,7 @@ use crate::stream::{Mode, NEVER, Repeats, StreamError, StreamId, Streams};
 use crate::{Config, Epoch, Instant, Side};
 
 use close::State;
+use ecn::EcnState;
 use handshake::Admitted;
 pub(crate) use handshake::ChallengeState;
 use keys::SpaceKeys;
@@ -70,6 +72,7 @@ pub struct Connection {
     rtt: Rtt,
     congestion: Box<dyn Controller>,
     pacer: Pacer,
+    ecn: EcnState,
     totals: Totals,
     pto_count: u32,
     /// The congestion window, not a lack of data, ended the last transmission.
@@ -150,6 +153,7 @@ impl Connection {
             rtt: Rtt::default(),
             congestion: config.congestion.controller(mss),
             pacer: Pacer::new(mss),
+            ecn: EcnState::default(),
             totals: Totals::default(),
             pto_count: 0,
             window_limited: false,

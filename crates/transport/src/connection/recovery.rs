@@ -56,6 +56,13 @@ impl Connection {
             self.congestion.on_spurious_loss(now, newest, bytes);
         }
         self.detect_losses(now, epoch);
+        if epoch == Epoch::Data && outcome.advances {
+            let sent = self.spaces[index(epoch)].sent.next();
+            let marked = self.ecn.on_ack(ack.ecn, outcome.packets, sent);
+            if let (true, Some(newest)) = (marked, outcome.newest_sent) {
+                self.congestion.on_congestion_experienced(now, newest);
+            }
+        }
         if let (Some(newest_sent), Some(rate)) = (outcome.newest_sent, outcome.rate) {
             self.congestion.on_ack(&Acked {
                 now,

@@ -180,7 +180,7 @@ impl Endpoint {
                 return;
             };
             let half_open = connection.side() == Side::Server && connection.is_handshaking();
-            connection.handle_datagram(now, datagram, &mut self.stats.drops);
+            connection.handle_datagram(now, meta.ecn, datagram, &mut self.stats.drops);
             let ended = half_open && !connection.is_handshaking();
             let (remote, reset) = (connection.remote(), connection.reset_token());
             if let Some(token) = reset {

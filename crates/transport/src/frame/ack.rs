@@ -8,11 +8,20 @@ use crate::ranges::RangeSet;
 /// More ranges than this are not sent and not accepted (docs/PROTOCOL.md §9).
 pub(crate) const RANGES_MAX: usize = 256;
 
-/// What has arrived (RFC 9000 §19.3), without the ECN counts.
+/// How many packets have arrived with which ECN bits (RFC 9000 §19.3.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EcnCounts {
+    pub(crate) ect0: u64,
+    pub(crate) ect1: u64,
+    pub(crate) ce: u64,
+}
+
+/// What has arrived (RFC 9000 §19.3).
 ///
 /// ```text
-/// 0x02 | largest varint | delay in microseconds varint | range count varint (further ranges)
+/// 0x02 or 0x03 | largest varint | delay in microseconds varint | range count varint (further ranges)
 ///      | first range varint (numbers below largest) | { gap varint, range varint } ...
+///      | ECT(0) varint, ECT(1) varint, CE varint (0x03 only)
 /// ```
 ///
 /// Checked when decoded: ranges descend, do not touch, and do not go below zero.
@@ -24,6 +33,7 @@ pub(crate) struct Ack<'a> {
     first: u64,
     /// The encoded further ranges.
     ranges: Checked<'a>,
+    pub(crate) ecn: Option<EcnCounts>,
 }
 
 /// The bytes of the further ranges, already checked.
@@ -31,6 +41,17 @@ pub(crate) struct Ack<'a> {
 struct Checked<'a>(&'a [u8]);
 
 impl<'a> Ack<'a> {
+    /// Type 0x03.
+    pub(crate) fn decode_with_counts(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let mut ack = Self::decode(reader)?;
+        ack.ecn = Some(EcnCounts {
+            ect0: reader.varint()?,
+            ect1: reader.varint()?,
+            ce: reader.varint()?,
+        });
+        Ok(ack)
+    }
+
     pub(crate) fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let largest = reader.varint()?;
         let delay = Duration::from_micros(reader.varint()?);
@@ -53,6 +74,7 @@ impl<'a> Ack<'a> {
             largest,
             first,
             ranges,
+            ecn: None,
         })
     }
 
@@ -80,7 +102,7 @@ impl<'a> Ack<'a> {
         for range in self.ranges() {
             set.insert(*range.start()..*range.end() + 1);
         }
-        encode(&set, self.delay, usize::MAX, writer);
+        encode(&set, self.delay, self.ecn, usize::MAX, writer);
     }
 }
 
@@ -89,10 +111,11 @@ impl<'a> Ack<'a> {
 pub(crate) fn encode(
     received: &RangeSet,
     delay: Duration,
+    ecn: Option<EcnCounts>,
     room: usize,
     writer: &mut Writer<'_>,
 ) -> bool {
-    const FIXED: usize = 1 + 8 + 8 + 2 + 8;
+    const FIXED: usize = 1 + 8 + 8 + 2 + 8 + 3 * 8;
     const RANGE: usize = 16;
     let Some(newest) = received.iter().next_back() else {
         return false;
@@ -105,7 +128,11 @@ pub(crate) fn encode(
         .min(RANGES_MAX - 1);
     let delay = u64::try_from(delay.as_micros()).unwrap_or(0).min(1 << 30);
     writer
-        .u8(super::ACK)
+        .u8(if ecn.is_some() {
+            super::ACK_ECN
+        } else {
+            super::ACK
+        })
         .varint(newest.end - 1)
         .varint(delay)
         .varint(further as u64)
@@ -116,6 +143,9 @@ pub(crate) fn encode(
             .varint(lowest - range.end - 1)
             .varint(range.end - 1 - range.start);
         lowest = range.start;
+    }
+    if let Some(EcnCounts { ect0, ect1, ce }) = ecn {
+        writer.varint(ect0).varint(ect1).varint(ce);
     }
     true
 }

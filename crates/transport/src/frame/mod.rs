@@ -8,7 +8,7 @@ mod stream;
 
 use codec::{DecodeError, Reader, Writer};
 
-pub(crate) use ack::{Ack, RANGES_MAX, encode as encode_ack};
+pub(crate) use ack::{Ack, EcnCounts, RANGES_MAX, encode as encode_ack};
 pub(crate) use close::{Close, REASON_BYTES_MAX};
 pub(crate) use control::{MaxStreamData, ResetStream, StopSending};
 pub(crate) use delivery::{Datagram, Skip};
@@ -17,6 +17,7 @@ pub(crate) use stream::{Crypto, CryptoHeader, Stream, StreamHeader};
 pub(crate) const PADDING: u8 = 0x00;
 pub(crate) const PING: u8 = 0x01;
 pub(crate) const ACK: u8 = 0x02;
+pub(crate) const ACK_ECN: u8 = 0x03;
 pub(crate) const RESET_STREAM: u8 = 0x04;
 pub(crate) const STOP_SENDING: u8 = 0x05;
 pub(crate) const CRYPTO: u8 = 0x06;
@@ -65,6 +66,7 @@ impl<'a> Frame<'a> {
             PADDING => Self::Padding(1 + skip_padding(reader)),
             PING => Self::Ping,
             ACK => Self::Ack(Ack::decode(reader)?),
+            ACK_ECN => Self::Ack(Ack::decode_with_counts(reader)?),
             RESET_STREAM => Self::ResetStream(ResetStream::decode(reader)?),
             STOP_SENDING => Self::StopSending(StopSending::decode(reader)?),
             CRYPTO => Self::Crypto(Crypto::decode(reader)?),

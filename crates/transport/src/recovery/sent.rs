@@ -83,8 +83,11 @@ pub(crate) struct Totals {
 /// What an acknowledgement brought.
 #[derive(Debug, Default)]
 pub(crate) struct AckOutcome {
-    /// Bytes that are newly acknowledged.
+    /// Packets and bytes that are newly acknowledged.
+    pub(crate) packets: u64,
     pub(crate) bytes: u64,
+    /// A number is acknowledged that is larger than all before.
+    pub(crate) advances: bool,
     /// When the newest of the newly acknowledged packets was sent, if any of them elicits
     /// acknowledgements.
     pub(crate) newest_sent: Option<Instant>,
@@ -117,6 +120,7 @@ pub(crate) struct LossOutcome {
 
 impl AckOutcome {
     fn note(&mut self, packet: &SentPacket) {
+        self.packets += 1;
         self.bytes += u64::from(packet.size);
         if self.newest_sent.is_none_or(|newest| newest < packet.at) {
             self.newest_sent = Some(packet.at);
@@ -296,6 +300,7 @@ impl SentPackets {
                 packet.skip = packet.skip.max((last - first + 1) as u32);
             }
         }
+        outcome.advances = largest_is_new;
         self.largest_acked = old_largest.max(Some(ack.largest()));
         if let Some(number) = outcome.spurious.lowest {
             self.reordering.on_spurious(number, self.next());

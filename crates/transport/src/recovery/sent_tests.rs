@@ -30,7 +30,7 @@ fn ack(numbers: &[u64]) -> Vec<u8> {
         set.insert(number..number + 1);
     }
     let mut out = Vec::new();
-    frame::encode_ack(&set, Duration::ZERO, 1000, &mut Writer::new(&mut out));
+    frame::encode_ack(&set, Duration::ZERO, None, 1000, &mut Writer::new(&mut out));
     out
 }
 

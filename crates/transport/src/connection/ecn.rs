@@ -1,0 +1,119 @@
+//! Explicit congestion notification (RFC 9000 §13.4): marks instead of losses.
+
+use crate::Ecn;
+use crate::frame::EcnCounts;
+
+/// After so many probe timeouts in a row, before anything was confirmed, it may be the marks that a
+/// path does not let through.
+const TIMEOUTS_MAX: u32 = 2;
+
+/// Both directions of it.
+#[derive(Debug, Default)]
+pub(super) struct EcnState {
+    /// The bits of the datagram that is being taken in.
+    arriving: Option<Ecn>,
+    /// What has arrived in data packets.
+    received: EcnCounts,
+    /// What the peer has told of ours.
+    told: EcnCounts,
+    /// The peer's counts have been right so far.
+    confirmed: bool,
+    /// They were not, or there were none: nothing is marked any more.
+    failed: bool,
+}
+
+impl EcnState {
+    /// The bits of what is sent.
+    pub(super) fn mark(&self, timeouts: u32) -> Option<Ecn> {
+        let blocked = !self.confirmed && timeouts >= TIMEOUTS_MAX;
+        (!self.failed && !blocked).then_some(Ecn::Ect0)
+    }
+
+    pub(super) fn on_datagram(&mut self, ecn: Option<Ecn>) {
+        self.arriving = ecn;
+    }
+
+    /// A data packet of the datagram was taken in.
+    pub(super) fn on_packet(&mut self) {
+        match self.arriving {
+            None => {}
+            Some(Ecn::Ect0) => self.received.ect0 += 1,
+            Some(Ecn::Ect1) => self.received.ect1 += 1,
+            Some(Ecn::Ce) => self.received.ce += 1,
+        }
+    }
+
+    /// What to tell the peer; `None` if nothing was ever marked.
+    pub(super) fn counts(&self) -> Option<EcnCounts> {
+        Some(self.received).filter(|counts| *counts != EcnCounts::default())
+    }
+
+    /// An acknowledgement that goes further than those before tells `counts`, and `packets` anew; so
+    /// many were sent in all. Tells whether more packets have met congestion.
+    pub(super) fn on_ack(&mut self, counts: Option<EcnCounts>, packets: u64, sent: u64) -> bool {
+        if self.failed {
+            return false;
+        }
+        // RFC 9000 §13.4.2.1: every packet that arrived was marked, so each must have been counted,
+        // and none as something else.
+        let Some(counts) = counts else {
+            self.failed = packets > 0;
+            return false;
+        };
+        let arrived =
+            (counts.ect0.saturating_add(counts.ce)).checked_sub(self.told.ect0 + self.told.ce);
+        let plausible = counts.ect1 == 0
+            && counts.ce >= self.told.ce
+            && arrived.is_some_and(|arrived| arrived >= packets)
+            && counts.ect0.saturating_add(counts.ce) <= sent;
+        if !plausible {
+            self.failed = true;
+            return false;
+        }
+        let marked = counts.ce > self.told.ce;
+        self.told = counts;
+        self.confirmed = true;
+        marked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(ect0: u64, ect1: u64, ce: u64) -> Option<EcnCounts> {
+        Some(EcnCounts { ect0, ect1, ce })
+    }
+
+    #[test]
+    fn marks_are_told_once() {
+        let mut ecn = EcnState::default();
+        assert!(!ecn.on_ack(counts(10, 0, 0), 10, 20));
+        assert!(ecn.on_ack(counts(12, 0, 1), 3, 20));
+        assert!(!ecn.on_ack(counts(14, 0, 1), 2, 20));
+        assert_eq!(ecn.mark(5), Some(Ecn::Ect0));
+    }
+
+    #[test]
+    fn wrong_counts_end_it() {
+        for (told, packets) in [
+            (None, 1),
+            (counts(0, 0, 0), 1),
+            (counts(4, 1, 0), 4),
+            (counts(21, 0, 0), 5),
+            (counts(u64::MAX, 0, u64::MAX), 5),
+        ] {
+            let mut ecn = EcnState::default();
+            assert!(!ecn.on_ack(told, packets, 20));
+            assert_eq!(ecn.mark(0), None, "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_may_drop_what_is_marked_gets_it_without() {
+        let mut ecn = EcnState::default();
+        assert_eq!(ecn.mark(2), None);
+        ecn.on_ack(counts(1, 0, 0), 1, 2);
+        assert_eq!(ecn.mark(2), Some(Ecn::Ect0));
+    }
+}
