@@ -248,7 +248,7 @@ impl Bbr {
             self.full_bandwidth = bandwidth;
             self.full_rounds = 0;
         } else {
-            self.full_rounds += 1;
+            self.full_rounds = self.full_rounds.saturating_add(1);
         }
         let enough = if queued { 1 } else { FULL_ROUNDS };
         self.full = self.full_rounds >= enough || verdict == Verdict::Congested;
@@ -257,7 +257,7 @@ impl Bbr {
     /// A probe that found a fifth more, and no queue, has not found the end.
     fn check_growth(&mut self, acked: &Acked) {
         let bandwidth = self.model.bandwidth();
-        if bandwidth > self.full_bandwidth + self.full_bandwidth / 5 {
+        if bandwidth > self.full_bandwidth.saturating_add(self.full_bandwidth / 5) {
             self.full = false;
             self.full_bandwidth = bandwidth;
             self.full_rounds = 0;
