@@ -75,6 +75,17 @@ impl ReplayWindow {
         true
     }
 
+    /// Forgets all but the newest numbers, 64 at least: whatever did not arrive of those before
+    /// counts as seen from now on. For a connection on which nothing has moved for long enough that
+    /// nothing is still under way.
+    pub fn narrow(&mut self) {
+        while self.words.len() > 2 {
+            self.words.pop_front();
+            self.base += 1;
+        }
+        self.words.shrink_to_fit();
+    }
+
     /// Moves the base up so far that `word` fits into the window.
     fn slide_to(&mut self, word: u64) {
         let base = word.saturating_sub(WORDS_MAX - 1);
@@ -117,6 +128,21 @@ mod tests {
             assert!(window.insert(number));
             assert!(window.words.len() <= 1);
         }
+    }
+
+    #[test]
+    fn a_narrowed_window_takes_no_number_twice_and_forgets_gaps() {
+        let mut window = ReplayWindow::new();
+        for number in (0..2_000).step_by(3) {
+            window.insert(number);
+        }
+        window.narrow();
+        assert!(window.words.len() <= 2);
+        assert!((0..2_000).step_by(3).all(|number| !window.is_new(number)));
+        assert!(!window.is_new(1), "a gap that is too old");
+        assert!(window.is_new(1_997), "and one that is not");
+        assert!(window.is_new(2_000));
+        assert_eq!(window.largest(), Some(1_998));
     }
 
     #[test]

@@ -93,8 +93,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
 fn an_idle_connection_is_small_and_stays_so_for_an_hour() {
-    idle("TLS", tls(None), 1000, HOUR);
-    idle("no secrets", null(), 1000, HOUR);
+    idle("TLS", tls(None), 300, HOUR);
+    idle("no secrets", null(), 300, HOUR);
 }
 
 #[test]

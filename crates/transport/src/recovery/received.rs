@@ -19,6 +19,10 @@ const RANGES_LONG: usize = 8;
 /// So long after a packet arrived late the path counts as one that reorders, in times of a hold.
 const REORDERING_LASTS: u32 = 8;
 
+/// So many ranges are told again after a rest. Each was told when it was new; what a peer that only
+/// hears acknowledgements never confirms would pile up.
+const RESTING_RANGES_MAX: usize = 2;
+
 /// What has arrived in one packet number space, and what acknowledgement is owed for it.
 #[derive(Debug)]
 pub(crate) struct Received {
@@ -186,9 +190,14 @@ impl Received {
         self.due.is_some()
     }
 
-    /// Gives back memory that is not used.
+    /// Gives back memory: what has been on its way since before the connection went quiet counts as
+    /// lost.
     pub(crate) fn rest(&mut self) {
+        while self.ranges.len() > RESTING_RANGES_MAX {
+            self.ranges.pop_first();
+        }
         self.ranges.shrink();
+        self.window.narrow();
     }
 
     /// Whether acknowledgements have become so long that the peer should tell which it has, so that
