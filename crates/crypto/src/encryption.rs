@@ -102,7 +102,7 @@ impl EncryptionKey {
     /// [`KeyError::Malformed`]; [`KeyError::Size`] for other than 3072 or 4096 bits;
     /// [`KeyError::Exponent`] for other than 65537.
     pub fn from_spki_der(spki: &[u8]) -> Result<Self, KeyError> {
-        PublicPart::parse(spki).map(|(part, key)| Self { part, key })
+        PublicPart::parse_key(spki).map(|(part, key)| Self { part, key })
     }
 
     /// The key as SubjectPublicKeyInfo, in DER: 422 or 550 bytes.

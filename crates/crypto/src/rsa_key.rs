@@ -4,9 +4,10 @@ use std::convert::Infallible;
 
 use rsa::pkcs1::{self, RsaPrivateKeyRef, RsaPublicKeyRef};
 use rsa::pkcs8::der::Decode;
+use rsa::pkcs8::der::asn1::AnyRef;
 use rsa::pkcs8::{
-    DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, PrivateKeyInfoRef,
-    SubjectPublicKeyInfoRef,
+    AlgorithmIdentifierRef, DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey,
+    PrivateKeyInfoRef, SubjectPublicKeyInfoRef,
 };
 use rsa::rand_core::{TryCryptoRng, TryRng};
 use rsa::{RsaPrivateKey, RsaPublicKey};
@@ -66,12 +67,18 @@ pub(crate) struct PublicPart {
 
 impl PublicPart {
     /// Parses a DER SubjectPublicKeyInfo with the OID rsaEncryption (RFC 3279 §2.3.1).
-    pub(crate) fn parse(spki: &[u8]) -> Result<(Self, RsaPublicKey), KeyError> {
+    pub(crate) fn parse(spki: &[u8]) -> Result<Self, KeyError> {
         if spki.len() > ENCODING_LEN_MAX {
             return Err(KeyError::Malformed);
         }
         let info = SubjectPublicKeyInfoRef::from_der(spki).map_err(|_| KeyError::Malformed)?;
-        if info.algorithm.oid != pkcs1::ALGORITHM_OID {
+        // A second encoding of one key would have a fingerprint of its own. DER has one for all but
+        // the parameters, which are NULL.
+        let expected = AlgorithmIdentifierRef {
+            oid: pkcs1::ALGORITHM_OID,
+            parameters: Some(AnyRef::NULL),
+        };
+        if info.algorithm != expected {
             return Err(KeyError::Malformed);
         }
         let key = info
@@ -79,15 +86,23 @@ impl PublicPart {
             .as_bytes()
             .ok_or(KeyError::Malformed)?;
         let key = RsaPublicKeyRef::from_der(key).map_err(|_| KeyError::Malformed)?;
-        checked_size(&key)?;
-        let key = RsaPublicKey::from_public_key_der(spki).map_err(|_| KeyError::Malformed)?;
-        let part = Self::of(&key)?;
-        // A second encoding of one key would have a fingerprint of its own.
-        if *part.spki == *spki {
-            Ok((part, key))
-        } else {
-            Err(KeyError::Malformed)
+        let bits = checked_size(&key)?;
+        let modulus = key.modulus.as_bytes();
+        if modulus.last().is_none_or(|last| last % 2 == 0) {
+            return Err(KeyError::Malformed);
         }
+        Ok(Self {
+            bits,
+            modulus: modulus.into(),
+            spki: spki.into(),
+        })
+    }
+
+    /// The same, and the key to compute with, which takes much longer to make.
+    pub(crate) fn parse_key(spki: &[u8]) -> Result<(Self, RsaPublicKey), KeyError> {
+        let part = Self::parse(spki)?;
+        let key = RsaPublicKey::from_public_key_der(spki).map_err(|_| KeyError::Malformed)?;
+        Ok((part, key))
     }
 
     /// The encoding of a checked key.

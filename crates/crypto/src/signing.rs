@@ -103,7 +103,7 @@ impl VerifyingKey {
     /// [`KeyError::Malformed`]; [`KeyError::Size`] for other than 3072 or 4096 bits;
     /// [`KeyError::Exponent`] for other than 65537.
     pub fn from_spki_der(spki: &[u8]) -> Result<Self, KeyError> {
-        PublicPart::parse(spki).map(|(part, _)| Self { part })
+        PublicPart::parse(spki).map(|part| Self { part })
     }
 
     /// The key as SubjectPublicKeyInfo, in DER: 422 or 550 bytes.
