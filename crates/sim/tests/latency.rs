@@ -1,5 +1,10 @@
 //! How long small messages take on links that lose, in virtual time.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests; --nocapture shows the figures"
+)]
 
 mod common;
 
