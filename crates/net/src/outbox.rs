@@ -12,16 +12,12 @@ use crate::socket::SocketStats;
 /// just below that.
 const SEND_BYTES_MAX: usize = 65_000;
 
-/// What a datagram is expected to take before one was seen.
-const SEGMENT_LEN_GUESS: usize = 1452;
-
 /// At most one [`Transmit`] of the machine, and how much of it is sent.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     buffer: Vec<u8>,
     pending: Option<Transmit>,
     sent: usize,
-    segment_len: usize,
 }
 
 impl Default for Outbox {
@@ -30,7 +26,6 @@ impl Default for Outbox {
             buffer: Vec::with_capacity(SEND_BYTES_MAX),
             pending: None,
             sent: 0,
-            segment_len: SEGMENT_LEN_GUESS,
         }
     }
 }
@@ -48,17 +43,13 @@ impl Outbox {
         machine: &mut impl Machine,
         segments_max: usize,
     ) -> bool {
-        let segments = (SEND_BYTES_MAX / self.segment_len).clamp(1, segments_max.max(1));
         self.buffer.clear();
         self.sent = 0;
-        self.pending = machine.poll_transmit(now, segments, &mut self.buffer);
+        self.pending = machine.poll_transmit(now, segments_max, &mut self.buffer);
         let Some(transmit) = &mut self.pending else {
             return false;
         };
         transmit.len = transmit.len.min(self.buffer.len());
-        if let Some(segment_len) = transmit.segment_len {
-            self.segment_len = segment_len.max(1);
-        }
         true
     }
 

@@ -92,6 +92,9 @@ fn stage() -> (World<Endpoint>, NodeId, NodeId, Vec<Vec<u8>>) {
     let done = world.run(after(5), talk(client, &heard), |_| heard.get() == 20);
     assert!(done.unwrap(), "no conversation to overhear");
     let captured = world.take_capture();
+    // Until nobody has anything left to say or to give back.
+    let quiet = world.run(after(10), talk(client, &heard), |_| false);
+    assert_eq!(quiet, Ok(false));
     let overheard: Vec<Vec<u8>> = captured
         .into_iter()
         .map(|datagram| datagram.bytes)

@@ -38,7 +38,8 @@ pub struct Link {
     pub mark_bytes: Option<u64>,
     /// Whether ECN bits get through; otherwise they are cleared.
     pub ecn: bool,
-    /// The longest UDP payload that fits through; longer ones are lost.
+    /// The longest UDP payload that fits through; longer ones are lost. By default that of Ethernet
+    /// over IPv4.
     pub mtu: usize,
     /// Whether anything gets through at all.
     pub up: bool,
@@ -60,7 +61,7 @@ impl Default for Link {
             bottleneck: None,
             mark_bytes: None,
             ecn: true,
-            mtu: 65_507,
+            mtu: 1472,
             up: true,
         }
     }

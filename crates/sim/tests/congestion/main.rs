@@ -49,7 +49,7 @@ fn random_loss_costs_what_was_lost_and_little_more() {
         let lossy = share(seed, LOSSY, CongestionControl::Bbr);
         assert!(lossy > 0.91, "seed {seed}: {lossy}");
         let bad = share(seed, BAD, CongestionControl::Bbr);
-        assert!(bad > 0.84, "seed {seed}: {bad}");
+        assert!(bad > 0.83, "seed {seed}: {bad}");
     }
 }
 

@@ -186,9 +186,11 @@ fn h31_a_clock_that_jumps_breaks_nothing() {
 
 #[test]
 fn h32_a_peer_that_never_reads_is_sent_no_more_than_its_window() {
-    let mut theirs = config();
+    let (mut ours, mut theirs) = (config(), config());
+    // No probes of the path, which are no data.
+    ours.datagram_bytes_max = 1200;
     theirs.stream_window_bytes = 100_000;
-    let mut pair = Pair::with(32, config(), theirs, Box::new(OpenGate));
+    let mut pair = Pair::with(32, ours, theirs, Box::new(OpenGate));
     pair.until_connected();
     let stream = pair.open(PORT, Mode::Bytes);
     let handle = pair.handle;

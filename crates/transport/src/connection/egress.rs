@@ -20,6 +20,10 @@ const PACKET_ROOM_MIN: usize = 128;
 /// A datagram that lacks fewer bytes than this is as good as full.
 const SEGMENT_SLACK: usize = 64;
 
+/// Bytes in one [`Transmit`] of several datagrams: the kernel takes no more than 65,507 less a
+/// little in one call.
+const BATCH_BYTES_MAX: usize = 65_000;
+
 /// What a packet that is being built may hold.
 #[derive(Clone, Copy)]
 struct Plan {
@@ -62,17 +66,23 @@ impl Connection {
             State::Closing(_) => return self.transmit_close(now, out),
             State::Handshaking | State::Open => {}
         }
-        let start = out.len();
-        let mut full = self.datagram_len();
+        let mtu = self.mtu.current();
         let (srtt, wanted) = (self.rtt.smoothed(), self.wanted_in_flight());
-        let room = full.saturating_sub(internet::DATA_OVERHEAD_MAX);
+        let room = mtu.saturating_sub(internet::DATA_OVERHEAD_MAX);
         self.streams.on_clock(now, srtt, wanted, room);
-        if self.pacer.on_mtu(full as u64) {
-            self.congestion.on_mtu(full as u64);
+        if self.pacer.on_mtu(mtu as u64) {
+            self.congestion.on_mtu(mtu as u64);
         }
+        if let Some(probe) = self.transmit_mtu_probe(now, out) {
+            return Some(probe);
+        }
+        let start = out.len();
+        let mut full = self.mtu.datagram_len(self.pto_count);
+        // As much as one call of segmentation offload sends.
+        let most = (BATCH_BYTES_MAX / full).clamp(1, max_segments);
         let mut segment_len = None;
         let mut segments = 0;
-        while segments < max_segments {
+        while segments < most {
             let len = self.build_datagram(now, full, out);
             if len == 0 {
                 break;
@@ -107,19 +117,6 @@ impl Connection {
         let rate = self.congestion.pacing_rate(self.rtt.smoothed());
         let holds = u128::from(rate) * min_rtt.as_nanos() / 1_000_000_000;
         window.min(u64::try_from(holds * 2).unwrap_or(u64::MAX))
-    }
-
-    /// Length of a full datagram. Until the handshake is confirmed its packets may go along, which
-    /// have to take every path.
-    pub(super) fn datagram_len(&self) -> usize {
-        let Some(peer) = self.peer.as_ref().filter(|_| self.confirmed) else {
-            return DATAGRAM_MIN;
-        };
-        let peer_max = usize::try_from(peer.max_datagram).unwrap_or(usize::MAX);
-        self.config
-            .datagram_bytes_max
-            .min(peer_max)
-            .max(DATAGRAM_MIN)
     }
 
     /// Whether the address has not yet earned another datagram (RFC 9000 §8.1).
@@ -167,7 +164,7 @@ impl Connection {
     }
 
     /// Whether congestion window and pacer let a full datagram go.
-    fn may_send_more(&mut self, now: Instant, len: u64) -> bool {
+    pub(super) fn may_send_more(&mut self, now: Instant, len: u64) -> bool {
         let window = self.congestion.window();
         if self.totals.in_flight + len > window {
             self.timers.pacing = None;
@@ -288,7 +285,7 @@ impl Connection {
     }
 
     /// Updates the data keys if it is time. `false`: no packet may be sealed any more.
-    fn prepare_data_keys(&mut self, now: Instant) -> bool {
+    pub(super) fn prepare_data_keys(&mut self, now: Instant) -> bool {
         let space = &mut self.spaces[index(Epoch::Data)];
         let SpaceKeys::Data(keys) = &mut space.keys else {
             return false;
@@ -303,7 +300,7 @@ impl Connection {
         may_seal
     }
 
-    fn begin_packet(&self, epoch: Epoch, out: &mut Vec<u8>) -> PacketBuilder {
+    pub(super) fn begin_packet(&self, epoch: Epoch, out: &mut Vec<u8>) -> PacketBuilder {
         let space = &self.spaces[index(epoch)];
         let (number, acked) = (space.sent.next(), space.sent.largest_acked());
         let (dcid, scid) = (self.remote_cid, self.local_cid);
@@ -322,7 +319,13 @@ impl Connection {
         }
     }
 
-    fn seal(&mut self, now: Instant, epoch: Epoch, builder: PacketBuilder, out: &mut Vec<u8>) {
+    pub(super) fn seal(
+        &mut self,
+        now: Instant,
+        epoch: Epoch,
+        builder: PacketBuilder,
+        out: &mut Vec<u8>,
+    ) {
         let (start, number) = (builder.start(), builder.packet_number());
         self.log.will_send(out.get(builder.payload_start()..));
         match &mut self.spaces[index(epoch)].keys {
@@ -425,8 +428,9 @@ impl Connection {
         });
     }
 
-    fn on_datagram_sent(&mut self, now: Instant, len: usize, eliciting: bool) {
+    pub(super) fn on_datagram_sent(&mut self, now: Instant, len: usize, eliciting: bool) {
         self.notes.on_datagram_sent(len);
+        self.mtu.on_sent(len);
         if !self.validated {
             self.unvalidated_sent += len as u64;
         }

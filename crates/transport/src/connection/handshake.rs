@@ -221,6 +221,7 @@ impl Connection {
     pub(super) fn on_confirmed(&mut self) {
         self.confirmed = true;
         self.validated = true;
+        self.allow_longer_datagrams();
         self.discard(Epoch::Initial);
         self.discard(Epoch::Handshake);
     }

@@ -10,6 +10,8 @@ mod ingress;
 mod keys;
 #[cfg_attr(not(feature = "qlog"), path = "log_off.rs")]
 mod log;
+mod path;
+mod path_mtu;
 mod recovery;
 mod rest;
 mod space;
@@ -36,6 +38,7 @@ use handshake::Admitted;
 pub(crate) use handshake::ChallengeState;
 use keys::SpaceKeys;
 use log::Log;
+use path_mtu::Mtu;
 use space::Spaces;
 use stats::Notes;
 pub use stats::{Counters, Stats};
@@ -73,6 +76,8 @@ pub struct Connection {
     congestion: Box<dyn Controller>,
     pacer: Pacer,
     ecn: EcnState,
+    /// How long datagrams may be.
+    mtu: Mtu,
     totals: Totals,
     pto_count: u32,
     /// The congestion window, not a lack of data, ended the last transmission.
@@ -154,6 +159,7 @@ impl Connection {
             congestion: config.congestion.controller(mss),
             pacer: Pacer::new(mss),
             ecn: EcnState::default(),
+            mtu: Mtu::new(),
             totals: Totals::default(),
             pto_count: 0,
             window_limited: false,

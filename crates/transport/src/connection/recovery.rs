@@ -35,12 +35,14 @@ impl Connection {
             ..
         } = &mut self.spaces[index(epoch)];
         let streams = &mut self.streams;
+        let mtu = &mut self.mtu;
         let outcome = sent.on_ack(now, ack, &mut self.totals, |frame| match frame {
             SentFrame::Crypto { range } => {
                 crypto_send.on_acked(range);
                 crypto_send.trim();
             }
             SentFrame::Ack { largest } => received.on_ack_acked(largest),
+            SentFrame::MtuProbe { len } => mtu.on_probe_acked(len),
             other => streams.on_frame_acked(other),
         })?;
         if let (Some(sample), Some(_)) = (outcome.rtt_sample, outcome.newest_sent) {
@@ -106,11 +108,12 @@ impl Connection {
     ) {
         let space = &mut self.spaces[index(epoch)];
         let streams = &mut self.streams;
-        let done_due = &mut self.done_due;
+        let (mtu, done_due) = (&mut self.mtu, &mut self.done_due);
         let crypto_send = &mut space.crypto_send;
         let mut lost = |frame| match frame {
             SentFrame::Crypto { range } => crypto_send.on_lost(range),
             SentFrame::HandshakeDone => *done_due = true,
+            SentFrame::MtuProbe { len } => mtu.on_probe_lost(len),
             other => streams.on_frame_lost(other),
         };
         let outcome = find(&mut space.sent, &self.rtt, &mut self.totals, &mut lost);
@@ -133,6 +136,7 @@ impl Connection {
             in_flight: self.totals.in_flight,
             persistent,
         });
+        self.detect_black_hole();
     }
 
     /// When the loss detection timer fires, and for which epoch (RFC 9002 §A.8).
@@ -234,6 +238,8 @@ impl Connection {
         let sent = &self.spaces[index(epoch)].sent;
         sent.probe(|frame| match frame {
             SentFrame::HandshakeDone => *done_due = true,
+            // It has not been given up yet.
+            SentFrame::MtuProbe { .. } => {}
             other => streams.on_frame_lost(other),
         });
     }

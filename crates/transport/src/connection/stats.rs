@@ -158,7 +158,7 @@ impl Connection {
             cwnd: self.congestion.window(),
             pacing_bytes_per_s: self.congestion.pacing_rate(srtt),
             bytes_in_flight: self.totals.in_flight,
-            datagram_bytes: self.datagram_len(),
+            datagram_bytes: self.mtu.current(),
             handshake: self.notes.handshake,
             streams_open: self.streams.open_count(),
             counters: self.counters(),

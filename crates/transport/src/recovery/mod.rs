@@ -1,5 +1,6 @@
 //! Loss recovery (RFC 9002).
 
+mod lengths;
 mod lost;
 mod rate;
 mod received;

@@ -2,6 +2,7 @@ use core::ops::Range;
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use super::lengths::LongPackets;
 use super::lost::{LostPackets, Spurious};
 use super::reordering::Reordering;
 use super::{Delivery, RateSample, Rtt, Snapshot};
@@ -44,6 +45,11 @@ pub(crate) enum SentFrame {
     },
     MaxStreams,
     HandshakeDone,
+    /// Nothing: the packet finds out whether the path takes so many bytes. Its loss says nothing
+    /// else.
+    MtuProbe {
+        len: u16,
+    },
 }
 
 /// A packet in the ring.
@@ -166,6 +172,7 @@ pub(crate) struct SentPackets {
     /// When the first of the packets was sent that have left the ring since one that was
     /// acknowledged: all of them lost.
     silent_since: Option<Instant>,
+    long: LongPackets,
 }
 
 impl SentPackets {
@@ -208,6 +215,16 @@ impl SentPackets {
     pub(crate) fn skip(&mut self, now: Instant, totals: &mut Totals) {
         self.skipped = Some(self.next());
         self.on_sent(now, 0, 0, false, totals);
+    }
+
+    /// What became of long packets.
+    pub(crate) fn long(&self) -> &LongPackets {
+        &self.long
+    }
+
+    /// Length is no longer what losses are blamed on.
+    pub(crate) fn forgive_long_losses(&mut self) {
+        self.long.forgive(self.next());
     }
 
     /// Notes a frame of the packet that is being built.
@@ -285,6 +302,7 @@ impl SentPackets {
                 let packet = self.settle(index, totals, &mut acked);
                 let number = self.base + index as u64;
                 outcome.note(&packet);
+                self.long.on_acked(number, packet.size);
                 if largest_is_new && number == ack.largest() {
                     outcome.rtt_sample = Some(now.since(packet.at));
                 }
@@ -450,13 +468,17 @@ impl SentPackets {
         outcome: &mut LossOutcome,
         lost: &mut impl FnMut(SentFrame),
     ) {
+        let is_probe = matches!(self.frames.front(), Some(SentFrame::MtuProbe { .. }));
         let packet = self.settle(0, totals, lost);
         let number = self.base;
-        outcome.note(&packet);
-        #[cfg(feature = "qlog")]
-        outcome.numbers.push(number);
-        totals.lost += 1;
         self.lost.push(number, packet.at, packet.size);
+        if !(is_probe && packet.frames > 0) {
+            outcome.note(&packet);
+            #[cfg(feature = "qlog")]
+            outcome.numbers.push(number);
+            totals.lost += 1;
+            self.long.on_lost(number, packet.size);
+        }
         let silence = packet.at.since(*self.silent_since.get_or_insert(packet.at));
         outcome.silence = outcome.silence.max(silence);
         self.packets.pop_front();
