@@ -9,6 +9,8 @@
 mod arrows;
 #[path = "tidy/fuzz.rs"]
 mod fuzz;
+#[path = "tidy/hostile.rs"]
+mod hostile;
 #[path = "tidy/sizes.rs"]
 mod sizes;
 #[path = "tidy/tree.rs"]
