@@ -29,12 +29,7 @@ impl Streams {
         };
         let end = frame.offset + frame.data.len() as u64;
         let new = stream.receive.check(end, frame.fin)?;
-        let received = self.data_received + new;
-        if received > self.max_data {
-            return Err(
-                Violation::new(code::FLOW_CONTROL, "more data than the connection allows").into(),
-            );
-        }
+        self.check_credit(new)?;
         let Some(stream) = self.streams.get_mut(id) else {
             return Ok(());
         };
@@ -44,9 +39,26 @@ impl Streams {
         }
         stream.receive.insert(frame.offset, frame.data)?;
         stream.receive.record(end, frame.fin);
+        self.on_taken_in(id, new)
+    }
+
+    /// Whether `new` bytes more stay within what the connection allows.
+    fn check_credit(&self, new: u64) -> Result<(), Violation> {
+        if self.data_received + new > self.max_data {
+            let reason = "more data than the connection allows";
+            return Err(Violation::new(code::FLOW_CONTROL, reason));
+        }
+        Ok(())
+    }
+
+    /// A stream has taken in a frame with `new` bytes beyond what flow control had counted.
+    fn on_taken_in(&mut self, id: StreamId, new: u64) -> Result<(), Refused> {
+        let Some(stream) = self.streams.get_mut(id) else {
+            return Ok(());
+        };
         stream.count_memory(&mut self.held, self.window.bytes);
         self.stirred = true;
-        self.data_received = received;
+        self.data_received += new;
         if stream.receive.stopped {
             // Thrown away: the credit goes back at once.
             self.on_read(new);
@@ -73,26 +85,13 @@ impl Streams {
         }
         stream.check_mode(|mode| matches!(mode, Mode::Messages | Mode::Unordered))?;
         let new = stream.receive.check(frame.end(), false)?;
-        let received = self.data_received + new;
-        if received > self.max_data {
-            return Err(
-                Violation::new(code::FLOW_CONTROL, "more data than the connection allows").into(),
-            );
-        }
+        self.check_credit(new)?;
         let Some(stream) = self.streams.get_mut(id) else {
             return Ok(());
         };
         stream.receive.skip(frame.offset, frame.end())?;
         stream.receive.record(frame.end(), false);
-        stream.count_memory(&mut self.held, self.window.bytes);
-        self.stirred = true;
-        self.data_received = received;
-        if stream.receive.stopped {
-            self.on_read(new);
-        }
-        self.on_progress(id)?;
-        self.retire_if_done(id);
-        Ok(())
+        self.on_taken_in(id, new)
     }
 
     pub(crate) fn on_reset(&mut self, frame: frame::ResetStream) -> Result<(), Refused> {
@@ -101,11 +100,7 @@ impl Streams {
             return Ok(());
         };
         let new = stream.receive.check(frame.final_size, true)?;
-        if self.data_received + new > self.max_data {
-            return Err(
-                Violation::new(code::FLOW_CONTROL, "more data than the connection allows").into(),
-            );
-        }
+        self.check_credit(new)?;
         self.data_received += new;
         let Some(stream) = self.streams.get_mut(id) else {
             return Ok(());

@@ -9,6 +9,7 @@ mod egress;
 mod ingress;
 mod marks;
 mod message;
+mod reading;
 mod receive;
 mod repeat;
 mod ring;
