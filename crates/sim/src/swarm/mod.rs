@@ -3,6 +3,7 @@
 //! checks that everything arrives.
 
 mod fault;
+mod harm;
 mod ledger;
 mod nonces;
 mod party;

@@ -2,14 +2,14 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use crypto::{Random, Secret};
+use crypto::Secret;
 use transport::{
     Accept, AddressGate, CloseReason, ConnectionHandle, Endpoint, Gate, Instant, Mode, OpenGate,
 };
 
 use super::ledger::{Flow, Ledger};
 use super::nonces::{Nonces, WatchedSessions};
-use super::party::{CODE, Party};
+use super::party::Party;
 use super::{Fault, Plan};
 use crate::null::NullSessions;
 use crate::{Captured, NodeId, Rng, World};
@@ -72,36 +72,34 @@ pub fn run(plan: &Plan) -> Result<Outcome, Box<Failure>> {
 }
 
 /// A client and its present connection.
-struct Client {
-    node: NodeId,
-    handle: Option<ConnectionHandle>,
+pub(super) struct Client {
+    pub(super) node: NodeId,
+    pub(super) handle: Option<ConnectionHandle>,
     /// Connections begun.
-    connections: u32,
+    pub(super) connections: u32,
     /// Streams opened on the present one.
-    streams: u32,
+    pub(super) streams: u32,
 }
 
-struct Swarm<'a> {
-    plan: &'a Plan,
-    world: World<Endpoint>,
-    server: NodeId,
-    clients: Vec<Client>,
-    parties: Vec<Party>,
-    ledger: Ledger,
-    nonces: Nonces,
-    workload: Rng,
-    faults: Rng,
-    captured: Vec<Captured>,
-    fired: BTreeMap<&'static str, u64>,
+pub(super) struct Swarm<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) world: World<Endpoint>,
+    pub(super) server: NodeId,
+    pub(super) clients: Vec<Client>,
+    pub(super) parties: Vec<Party>,
+    pub(super) ledger: Ledger,
+    pub(super) nonces: Nonces,
+    pub(super) workload: Rng,
+    pub(super) faults: Rng,
+    pub(super) captured: Vec<Captured>,
+    pub(super) fired: BTreeMap<&'static str, u64>,
     /// Clients that hear nothing, and until when.
-    cut: Option<(NodeId, Instant)>,
-    restarts: u64,
-    moves: u16,
-    /// Faults are over: everybody has to get through.
-    healed: bool,
+    pub(super) cut: Option<(NodeId, Instant)>,
+    pub(super) restarts: u64,
+    pub(super) moves: u16,
 }
 
-const SERVER: SocketAddr = SocketAddr::new(
+pub(super) const SERVER: SocketAddr = SocketAddr::new(
     core::net::IpAddr::V4(core::net::Ipv4Addr::new(10, 0, 0, 1)),
     5000,
 );
@@ -146,7 +144,6 @@ impl<'a> Swarm<'a> {
             cut: None,
             restarts: 0,
             moves: 0,
-            healed: false,
         }
     }
 
@@ -182,17 +179,7 @@ impl<'a> Swarm<'a> {
     /// Lets time pass.
     fn advance(&mut self, time: Duration) -> Result<(), String> {
         let until = self.world.now() + time;
-        let (parties, ledger) = (&mut self.parties, &mut self.ledger);
-        let moved = self.world.run(
-            until,
-            |node, endpoint, _| {
-                if let Some(party) = parties.get_mut(node.index()) {
-                    party.drain(endpoint, ledger);
-                }
-            },
-            |_| false,
-        );
-        moved.map_err(|violation| violation.kind.to_string())?;
+        self.pass(until)?;
         if let Some(number) = self.nonces.repeated() {
             return Err(format!("packet number {number} under one key again"));
         }
@@ -210,6 +197,23 @@ impl<'a> Swarm<'a> {
             self.world.change_links(node, |link| link.up = true);
         }
         self.tend()
+    }
+
+    /// Lets the world go on, and everybody hear what happens.
+    fn pass(&mut self, until: Instant) -> Result<(), String> {
+        let (parties, ledger) = (&mut self.parties, &mut self.ledger);
+        let moved = self.world.run(
+            until,
+            |node, endpoint, _| {
+                if let Some(party) = parties.get_mut(node.index()) {
+                    party.drain(endpoint, ledger);
+                }
+            },
+            |_| false,
+        );
+        moved
+            .map(|_| ())
+            .map_err(|violation| violation.kind.to_string())
     }
 
     /// Connections that ended begin again.
@@ -344,126 +348,8 @@ impl<'a> Swarm<'a> {
         });
     }
 
-    /// Something goes wrong, perhaps. Draws equally often whatever is active.
-    fn harm(&mut self) {
-        let rare = [
-            (Fault::Partition, 0.02),
-            (Fault::Rebinding, 0.03),
-            (Fault::Restart, 0.003),
-            (Fault::Replay, 0.3),
-            (Fault::Noise, 0.2),
-            (Fault::Resets, 0.05),
-            (Fault::Closes, 0.02),
-        ];
-        let draws = rare.map(|(fault, chance)| {
-            let (fires, draw) = (self.faults.chance(chance), self.faults.next_u64());
-            (fault, fires && self.plan.faults.has(fault), draw)
-        });
-        for (fault, fires, draw) in draws {
-            if fires {
-                *self.fired.entry(fault.name()).or_default() += 1;
-                self.strike(fault, draw);
-            }
-        }
-    }
-
-    fn strike(&mut self, fault: Fault, draw: u64) {
-        let mut draw = Rng::new(draw);
-        let index = usize::try_from(draw.below(self.clients.len() as u64)).unwrap_or(0);
-        let Some(client) = self.clients.get(index) else {
-            return;
-        };
-        let (node, handle) = (client.node, client.handle);
-        match fault {
-            Fault::Partition if self.cut.is_none() => {
-                let until = self.world.now() + Duration::from_millis(draw.below(45_000));
-                self.cut = Some((node, until));
-                self.world.change_links(node, |link| link.up = false);
-            }
-            Fault::Rebinding => {
-                self.moves += 1;
-                let last = u8::try_from(index).unwrap_or(u8::MAX);
-                // Another host each time: a token is good for all ports of one.
-                let [high, low] = self.moves.to_be_bytes();
-                let address = SocketAddr::from(([10, 2 + high, low, last], 4_000));
-                self.world.move_node(node, address);
-            }
-            Fault::Restart => {
-                self.restarts += 1;
-                let fresh = server(self.plan, self.restarts, &self.nonces);
-                self.world
-                    .with(self.server, |endpoint, _| *endpoint = fresh);
-                if let Some(party) = self.parties.first_mut() {
-                    *party = Party::server();
-                }
-            }
-            Fault::Replay => self.replay(&mut draw),
-            Fault::Noise => {
-                let len = usize::try_from(draw.below(1_300)).unwrap_or(0);
-                let mut bytes = vec![0; len];
-                draw.fill(&mut bytes);
-                let from = SocketAddr::from(([10, 9, 9, 9], 9));
-                self.world.inject(Duration::ZERO, from, SERVER, bytes);
-            }
-            Fault::Resets => {
-                let (Some(handle), Some(party)) = (handle, self.parties.get_mut(index + 1)) else {
-                    return;
-                };
-                let streams = party.streams(handle);
-                let place = draw.below(streams.len() as u64);
-                let chosen = usize::try_from(place).ok().and_then(|i| streams.get(i));
-                if let Some(&(stream, flow)) = chosen {
-                    self.ledger.void_stream(flow);
-                    self.world.with(node, |endpoint, _| {
-                        party.break_off(endpoint, handle, stream);
-                    });
-                }
-            }
-            Fault::Closes => {
-                if let Some(handle) = handle {
-                    self.close(node, handle);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn close(&mut self, node: NodeId, handle: ConnectionHandle) {
-        self.world.with(node, |endpoint, now| {
-            if let Some(connection) = endpoint.connection(handle) {
-                connection.close(now, u64::from(CODE), "enough");
-            }
-        });
-    }
-
-    /// A captured datagram comes again, in one of four ways.
-    fn replay(&mut self, draw: &mut Rng) {
-        let index = usize::try_from(draw.below(self.captured.len() as u64)).unwrap_or(0);
-        let Some(mut captured) = self.captured.get(index).cloned() else {
-            return;
-        };
-        let (from, to) = (captured.from, captured.to);
-        let elsewhere = SocketAddr::from(([10, 9, 9, 8], 8));
-        let (from, to) = match draw.below(4) {
-            0 => (from, to),
-            1 => {
-                let bit = draw.below(captured.bytes.len() as u64 * 8);
-                let place = usize::try_from(bit / 8).unwrap_or(0);
-                if let Some(byte) = captured.bytes.get_mut(place) {
-                    *byte ^= 1 << (bit % 8);
-                }
-                (from, to)
-            }
-            2 => (elsewhere, to),
-            _ => (to, from),
-        };
-        let delay = Duration::from_millis(draw.below(2_000));
-        self.world.replay(delay, from, to, captured);
-    }
-
     /// The network is what it should be from now on.
     fn heal(&mut self) {
-        self.healed = true;
         self.cut = None;
         let nodes: Vec<NodeId> = self.world.nodes().collect();
         for node in nodes {
@@ -477,7 +363,9 @@ impl<'a> Swarm<'a> {
     fn waits_for(&mut self) -> Option<String> {
         let mut all = Vec::new();
         for (index, client) in self.clients.iter().enumerate() {
-            let handle = client.handle?;
+            let Some(handle) = client.handle else {
+                return Some(format!("client {index} has not begun to connect"));
+            };
             let look = |endpoint: &mut Endpoint, _| {
                 let connection = endpoint.connection(handle)?;
                 Some((connection.is_open(), connection.stats()))
@@ -503,17 +391,7 @@ impl<'a> Swarm<'a> {
             self.close(node, handle);
         }
         let until = self.world.now() + FORGETTING;
-        let (parties, ledger) = (&mut self.parties, &mut self.ledger);
-        let moved = self.world.run(
-            until,
-            |node, endpoint, _| {
-                if let Some(party) = parties.get_mut(node.index()) {
-                    party.drain(endpoint, ledger);
-                }
-            },
-            |_| false,
-        );
-        moved.map_err(|violation| violation.kind.to_string())?;
+        self.pass(until)?;
         for node in self.world.nodes() {
             let stats = self.world.machine(node).map(Endpoint::stats);
             if let Some(stats) = stats.filter(|stats| stats.connections > 0) {
@@ -541,7 +419,7 @@ impl<'a> Swarm<'a> {
 }
 
 /// A server as it is after so many restarts: what has to persist is the same.
-fn server(plan: &Plan, restarts: u64, nonces: &Nonces) -> Endpoint {
+pub(super) fn server(plan: &Plan, restarts: u64, nonces: &Nonces) -> Endpoint {
     let [_, config] = &plan.configs;
     let gate: Box<dyn Gate> = if plan.gated {
         Box::new(AddressGate::new(Secret::from([3; 32])))

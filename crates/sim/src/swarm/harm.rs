@@ -1,0 +1,131 @@
+//! What goes wrong.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use crypto::Random;
+use transport::ConnectionHandle;
+
+use super::Fault;
+use super::party::{CODE, Party};
+use super::run::{SERVER, Swarm, server};
+use crate::{NodeId, Rng};
+
+impl Swarm<'_> {
+    /// Something goes wrong, perhaps. Draws equally often whatever is active.
+    pub(super) fn harm(&mut self) {
+        let rare = [
+            (Fault::Partition, 0.02),
+            (Fault::Rebinding, 0.03),
+            (Fault::Restart, 0.003),
+            (Fault::Replay, 0.3),
+            (Fault::Noise, 0.2),
+            (Fault::Resets, 0.05),
+            (Fault::Closes, 0.02),
+        ];
+        let draws = rare.map(|(fault, chance)| {
+            let (fires, draw) = (self.faults.chance(chance), self.faults.next_u64());
+            (fault, fires && self.plan.faults.has(fault), draw)
+        });
+        for (fault, fires, draw) in draws {
+            if fires {
+                *self.fired.entry(fault.name()).or_default() += 1;
+                self.strike(fault, draw);
+            }
+        }
+    }
+
+    fn strike(&mut self, fault: Fault, draw: u64) {
+        let mut draw = Rng::new(draw);
+        let index = usize::try_from(draw.below(self.clients.len() as u64)).unwrap_or(0);
+        let Some(client) = self.clients.get(index) else {
+            return;
+        };
+        let (node, handle) = (client.node, client.handle);
+        match fault {
+            Fault::Partition if self.cut.is_none() => {
+                let until = self.world.now() + Duration::from_millis(draw.below(45_000));
+                self.cut = Some((node, until));
+                self.world.change_links(node, |link| link.up = false);
+            }
+            Fault::Rebinding => {
+                self.moves += 1;
+                let last = u8::try_from(index).unwrap_or(u8::MAX);
+                // Another host each time: a token is good for all ports of one.
+                let [high, low] = self.moves.to_be_bytes();
+                let address = SocketAddr::from(([10, 2 + high, low, last], 4_000));
+                self.world.move_node(node, address);
+            }
+            Fault::Restart => {
+                self.restarts += 1;
+                let fresh = server(self.plan, self.restarts, &self.nonces);
+                self.world
+                    .with(self.server, |endpoint, _| *endpoint = fresh);
+                if let Some(party) = self.parties.first_mut() {
+                    *party = Party::server();
+                }
+            }
+            Fault::Replay => self.replay(&mut draw),
+            Fault::Noise => {
+                let len = usize::try_from(draw.below(1_300)).unwrap_or(0);
+                let mut bytes = vec![0; len];
+                draw.fill(&mut bytes);
+                let from = SocketAddr::from(([10, 9, 9, 9], 9));
+                self.world.inject(Duration::ZERO, from, SERVER, bytes);
+            }
+            Fault::Resets => {
+                let (Some(handle), Some(party)) = (handle, self.parties.get_mut(index + 1)) else {
+                    return;
+                };
+                let streams = party.streams(handle);
+                let place = draw.below(streams.len() as u64);
+                let chosen = usize::try_from(place).ok().and_then(|i| streams.get(i));
+                if let Some(&(stream, flow)) = chosen {
+                    self.ledger.void_stream(flow);
+                    self.world.with(node, |endpoint, _| {
+                        party.break_off(endpoint, handle, stream);
+                    });
+                }
+            }
+            Fault::Closes => {
+                if let Some(handle) = handle {
+                    self.close(node, handle);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn close(&mut self, node: NodeId, handle: ConnectionHandle) {
+        self.world.with(node, |endpoint, now| {
+            if let Some(connection) = endpoint.connection(handle) {
+                connection.close(now, u64::from(CODE), "enough");
+            }
+        });
+    }
+
+    /// A captured datagram comes again, in one of four ways.
+    fn replay(&mut self, draw: &mut Rng) {
+        let index = usize::try_from(draw.below(self.captured.len() as u64)).unwrap_or(0);
+        let Some(mut captured) = self.captured.get(index).cloned() else {
+            return;
+        };
+        let (from, to) = (captured.from, captured.to);
+        let elsewhere = SocketAddr::from(([10, 9, 9, 8], 8));
+        let (from, to) = match draw.below(4) {
+            0 => (from, to),
+            1 => {
+                let bit = draw.below(captured.bytes.len() as u64 * 8);
+                let place = usize::try_from(bit / 8).unwrap_or(0);
+                if let Some(byte) = captured.bytes.get_mut(place) {
+                    *byte ^= 1 << (bit % 8);
+                }
+                (from, to)
+            }
+            2 => (elsewhere, to),
+            _ => (to, from),
+        };
+        let delay = Duration::from_millis(draw.below(2_000));
+        self.world.replay(delay, from, to, captured);
+    }
+}
