@@ -260,7 +260,6 @@ mod tests {
             bytes: 1200,
             oldest_sent: sent,
             newest_sent: sent,
-            in_flight: 0,
             persistent,
         }
     }

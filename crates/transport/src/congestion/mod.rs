@@ -36,7 +36,6 @@ impl CongestionControl {
 }
 
 /// Decides how much may be in flight, and how fast it goes out.
-#[allow(dead_code, reason = "not everything is told yet")]
 pub(crate) trait Controller: Send {
     /// A packet that elicits an acknowledgement is sent; `in_flight` bytes were on the way before.
     fn on_sent(&mut self, now: Instant, bytes: u64, in_flight: u64);
@@ -67,7 +66,6 @@ pub(crate) trait Controller: Send {
 
 /// What an acknowledgement tells a [`Controller`]. Losses that it shows were told before.
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "a controller reads what it needs")]
 pub(crate) struct Acked {
     pub(crate) now: Instant,
     /// Bytes newly acknowledged.
@@ -90,7 +88,6 @@ pub(crate) struct Acked {
 
 /// What a loss tells a [`Controller`].
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "a controller reads what it needs")]
 pub(crate) struct Lost {
     pub(crate) now: Instant,
     /// Bytes newly lost.
@@ -98,8 +95,6 @@ pub(crate) struct Lost {
     /// When the oldest and the newest of their packets were sent.
     pub(crate) oldest_sent: Instant,
     pub(crate) newest_sent: Instant,
-    /// Bytes that remain in flight.
-    pub(crate) in_flight: u64,
     /// Nothing got through for several probe timeouts (RFC 9002 §7.6).
     pub(crate) persistent: bool,
 }

@@ -133,7 +133,6 @@ impl Connection {
             bytes: outcome.bytes,
             oldest_sent: oldest,
             newest_sent: newest,
-            in_flight: self.totals.in_flight,
             persistent,
         });
         self.detect_black_hole();

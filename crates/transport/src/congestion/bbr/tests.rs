@@ -53,7 +53,6 @@ impl Path {
                     bytes: MSS,
                     oldest_sent: sent,
                     newest_sent: sent,
-                    in_flight: sent_per_round,
                     persistent: false,
                 });
             }
@@ -113,7 +112,6 @@ fn nothing_getting_through_leaves_the_smallest_window() {
         bytes: MSS,
         oldest_sent: path.now,
         newest_sent: path.now,
-        in_flight: 0,
         persistent: true,
     });
     assert_eq!(path.bbr.window(), PACKETS_MIN * MSS);
