@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use crate::CongestionControl;
+use crate::{CongestionControl, ReceiveBudget};
 
 /// Limits and times of every connection of an endpoint.
 #[derive(Clone, Debug)]
@@ -39,6 +39,9 @@ pub struct Config {
     /// How far that window grows by itself, in bytes. Bounds what a connection makes us hold.
     /// Default 24 MiB.
     pub connection_window_bytes_max: u64,
+    /// What the windows of all connections may grow by together, in bytes, beyond those of the
+    /// first. Endpoints that get clones of one configuration share it. Default 1 GiB.
+    pub receive_budget: ReceiveBudget,
     /// How much one stream takes in for sending before it says that it is full, in bytes, while the
     /// path takes little. A message is taken in whole while there is less than this. Default 1 MiB.
     pub send_buffer_bytes: usize,
@@ -81,6 +84,7 @@ impl Default for Config {
             stream_window_bytes_max: 16 << 20,
             connection_window_bytes: 1 << 20,
             connection_window_bytes_max: 24 << 20,
+            receive_budget: ReceiveBudget::new(1 << 30),
             send_buffer_bytes: 1 << 20,
             send_buffer_bytes_max: 16 << 20,
             streams_max: 1024,

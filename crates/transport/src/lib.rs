@@ -45,7 +45,7 @@ pub use event::{CloseReason, Completion, ConnectionHandle, Event, Request};
 pub use gate::{Admission, Attempt, Gate, Load, OpenGate, Verdict};
 pub use machine::Machine;
 pub use session::{Epoch, KeyChange, Keys, Session, SessionError, Sessions, Side};
-pub use stream::{Mode, StreamError, StreamId};
+pub use stream::{Mode, ReceiveBudget, StreamError, StreamId};
 pub use time::Instant;
 pub use violation::code;
 

@@ -88,11 +88,11 @@ impl Server {
         }
     }
 
-    /// The client has room for messages from here on. Not before: a stream begins with the window
-    /// that the handshake told the client, and grows from there.
+    /// The client's windows may grow from here on, and not before: who has no account yet is not
+    /// worth much memory.
     fn session_opened(&mut self, handle: ConnectionHandle) {
         if let Some(connection) = self.endpoint.connection(handle) {
-            connection.grow_windows(SESSION_STREAM_BYTES, SESSION_WINDOW_BYTES);
+            connection.raise_windows(SESSION_STREAM_BYTES, SESSION_WINDOW_BYTES);
         }
         self.want_notices(handle);
     }

@@ -243,10 +243,11 @@ impl Connection {
         self.streams.listen(port);
     }
 
-    /// Raises how many bytes may arrive before they are read, on each stream and on all together.
-    /// Smaller values than the present ones change nothing.
-    pub fn grow_windows(&mut self, stream_bytes: u64, connection_bytes: u64) {
-        self.streams.grow_windows(stream_bytes, connection_bytes);
+    /// Raises how far the windows grow by themselves: how many bytes may arrive before they are
+    /// read, on each stream and on all together. Smaller values than those of
+    /// [`Config::stream_window_bytes_max`] and [`Config::connection_window_bytes_max`] change nothing.
+    pub fn raise_windows(&mut self, stream_max: u64, connection_max: u64) {
+        self.streams.raise_windows(stream_max, connection_max);
     }
 
     /// Takes messages of up to `max` bytes from here on, at most

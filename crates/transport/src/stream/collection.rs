@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use codec::VarInt;
 
-use super::credit::{Clock, Window};
+use super::credit::{Clock, Loan, Window};
 use super::datagrams::Dropped;
 use super::marks::NEVER;
 use super::receive::ReceiveStream;
@@ -28,13 +28,13 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// A stream on which the peer lets us send `send_max` bytes, and we let it send `receive_max`
-    /// at first, of a window of `window` bytes.
-    pub(super) fn new(mode: Option<Mode>, send_max: u64, receive_max: u64, window: u64) -> Self {
+    /// A stream on which the peer lets us send `send_max` bytes at first, and we let it send
+    /// `receive_max`.
+    pub(super) fn new(mode: Option<Mode>, send_max: u64, receive_max: u64) -> Self {
         Self {
             mode,
             send: SendStream::new(send_max),
-            receive: ReceiveStream::new(receive_max, window),
+            receive: ReceiveStream::new(receive_max),
             due: Due::default(),
             held: 0,
         }
@@ -102,10 +102,11 @@ pub(crate) struct Streams {
     /// Where a stream's window begins.
     pub(super) stream_window: u64,
     pub(super) stream_window_max: u64,
-    /// What the transport parameters said of it: where every stream begins, whatever it is by now.
-    pub(super) first_stream_window: u64,
     pub(super) window: Window,
+    /// Where the connection's window begins.
+    pub(super) first_window: u64,
     pub(super) window_max: u64,
+    pub(super) loan: Loan,
     streams_window: u64,
 
     next_local: u64,
@@ -158,10 +159,11 @@ impl Streams {
             clock: Clock::default(),
             message_bytes_max: config.message_bytes_max.min(config.message_bytes_first),
             stream_window: config.stream_window_bytes,
-            first_stream_window: config.stream_window_bytes,
             stream_window_max: config.stream_window_bytes_max,
             window: Window::new(config.connection_window_bytes),
+            first_window: config.connection_window_bytes,
             window_max: config.connection_window_bytes_max,
+            loan: Loan::new(config.receive_budget.clone()),
             streams_window: config.streams_max,
             next_local: 0,
             next_remote: 0,
@@ -194,6 +196,7 @@ impl Streams {
     /// Gives back what buffers have to spare.
     pub(crate) fn release_memory(&mut self) {
         self.stirred = false;
+        self.shrink_window();
         self.held = 0;
         self.send_queue.shrink_to_fit();
         self.control_queue.shrink_to_fit();
@@ -253,8 +256,8 @@ impl Streams {
     }
 
     pub(super) fn new_stream(&self, mode: Option<Mode>) -> Stream {
-        let (theirs, ours) = (self.peer.stream_data, self.first_stream_window);
-        Stream::new(mode, theirs, ours, self.stream_window)
+        let (theirs, ours) = (self.peer.stream_data, self.stream_window);
+        Stream::new(mode, theirs, ours)
     }
 
     /// Whether `id` is a stream of ours that was opened.

@@ -2,6 +2,8 @@
 //! (docs/PROTOCOL.md §4.4).
 
 use core::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::StreamId;
 use super::collection::{Stream, Streams};
@@ -26,6 +28,82 @@ pub(super) struct Clock {
     srtt: Duration,
 }
 
+impl Clock {
+    pub(super) fn new(now: Instant, srtt: Duration) -> Self {
+        Self { now, srtt }
+    }
+}
+
+/// What the windows of many connections may grow by, all together, beyond those that each begins
+/// with. A clone is the same budget: give it to all endpoints of a server.
+///
+/// A window that has nothing to grow from stays as it is, so its connection is slower on a long
+/// path, and nothing else happens. What a connection has borrowed comes back when it ends, and when
+/// it has been quiet and the peer has used up what it was granted.
+#[derive(Clone, Debug)]
+pub struct ReceiveBudget(Arc<AtomicU64>);
+
+impl ReceiveBudget {
+    /// A budget of `bytes`.
+    pub fn new(bytes: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(bytes)))
+    }
+
+    /// How many bytes nobody has borrowed.
+    pub fn left(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Takes all of `bytes` or nothing.
+    fn take(&self, bytes: u64) -> bool {
+        let take = |left: u64| left.checked_sub(bytes);
+        let order = Ordering::Relaxed;
+        self.0.fetch_update(order, order, take).is_ok()
+    }
+
+    fn put_back(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What one connection has borrowed.
+#[derive(Debug)]
+pub(super) struct Loan {
+    budget: ReceiveBudget,
+    bytes: u64,
+}
+
+impl Loan {
+    pub(super) fn new(budget: ReceiveBudget) -> Self {
+        Self { budget, bytes: 0 }
+    }
+
+    /// Borrows up to `total`. Returns whether it could.
+    fn extend(&mut self, total: u64) -> bool {
+        let more = total.saturating_sub(self.bytes);
+        let granted = self.budget.take(more);
+        if granted {
+            self.bytes += more;
+        }
+        granted
+    }
+
+    /// Pays back what is borrowed beyond `total`.
+    fn reduce(&mut self, total: u64) {
+        let spare = self.bytes.saturating_sub(total);
+        self.bytes -= spare;
+        if spare > 0 {
+            self.budget.put_back(spare);
+        }
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        self.reduce(0);
+    }
+}
+
 impl Window {
     pub(super) fn new(bytes: u64) -> Self {
         Self {
@@ -40,17 +118,15 @@ impl Window {
         gain >= (self.bytes / 2).max(1)
     }
 
-    /// Credit goes out. Returns by how much the window grows, up to `max` bytes.
-    fn on_credit(&mut self, clock: Clock, max: u64) -> u64 {
+    /// Credit goes out. Returns how large the window should be from here on, at most `max` bytes.
+    pub(super) fn on_credit(&mut self, clock: Clock, max: u64) -> u64 {
         let last = self.credited.replace(clock.now);
         let fast = last.is_some_and(|last| clock.now.since(last) < clock.srtt * 2);
-        let grown = self.bytes.saturating_mul(2).min(max);
-        let gain = grown.saturating_sub(self.bytes);
-        if !fast || gain == 0 {
-            return 0;
+        if fast {
+            self.bytes.saturating_mul(2).min(max).max(self.bytes)
+        } else {
+            self.bytes
         }
-        self.bytes = grown;
-        gain
     }
 }
 
@@ -59,36 +135,36 @@ impl Streams {
     /// bytes of frames fit in a packet.
     pub(crate) fn on_clock(&mut self, now: Instant, srtt: Duration, cwnd: u64, room: usize) {
         self.packet_room = room;
-        self.clock = Clock { now, srtt };
+        self.clock = Clock::new(now, srtt);
         // What is in flight stays in the buffer until it is acknowledged, and lost bytes hold up
         // those behind them for another round trip or two.
         let wanted = usize::try_from(cwnd.saturating_mul(4)).unwrap_or(usize::MAX);
         self.send_limit = wanted.clamp(self.send_buffer_bytes.0, self.send_buffer_bytes.1);
     }
 
-    /// Lets more arrive before it is read, on each stream and on all together, and windows grow up
-    /// to so much. Streams that exist get it with their next credit.
-    pub(crate) fn grow_windows(&mut self, stream: u64, connection: u64) {
-        self.stream_window = self.stream_window.max(stream);
-        self.stream_window_max = self.stream_window_max.max(stream);
-        self.window_max = self.window_max.max(connection);
-        if connection > self.window.bytes {
-            self.window.bytes = connection;
-            self.max_data_due = true;
-        }
-        let ids: Vec<_> = self.streams.ids().collect();
-        for id in ids {
-            if let Some(stream) = self.streams.get_mut(id) {
-                let window = &mut stream.receive.window;
-                window.bytes = window.bytes.max(self.stream_window);
-            }
-            self.extend_credit(id);
-        }
+    /// Lets windows grow further by themselves than they were allowed to.
+    pub(crate) fn raise_windows(&mut self, stream_max: u64, connection_max: u64) {
+        self.stream_window_max = self.stream_window_max.max(stream_max);
+        self.window_max = self.window_max.max(connection_max);
+    }
+
+    /// Nothing moves: the window is again what it was at first, and grows when it is needed.
+    pub(super) fn shrink_window(&mut self) {
+        self.window.bytes = self.window.bytes.min(self.first_window);
+        self.settle();
+    }
+
+    /// Pays back what is borrowed for neither the window nor what the peer was granted of it.
+    fn settle(&mut self) {
+        let granted = self.max_data.saturating_sub(self.data_read);
+        let held = granted.max(self.window.bytes);
+        self.loan.reduce(held.saturating_sub(self.first_window));
     }
 
     /// `bytes` will not be held any more: the peer may send as many more.
     pub(super) fn on_read(&mut self, bytes: u64) {
         self.data_read += bytes;
+        self.settle();
         let target = self.data_read + self.window.bytes;
         self.max_data_due |= self.window.is_worth(target.saturating_sub(self.max_data));
     }
@@ -101,7 +177,10 @@ impl Streams {
 
     /// Credit for all streams together goes out: returns the limit to announce.
     pub(super) fn give_credit(&mut self) -> u64 {
-        self.window.on_credit(self.clock, self.window_max);
+        let grown = self.window.on_credit(self.clock, self.window_max);
+        if self.loan.extend(grown.saturating_sub(self.first_window)) {
+            self.window.bytes = grown;
+        }
         self.max_data_due = false;
         self.max_data = self.max_data.max(self.data_read + self.window.bytes);
         self.max_data
@@ -128,42 +207,8 @@ impl Stream {
     /// Credit for this stream goes out: returns the limit to announce.
     pub(super) fn give_credit(&mut self, clock: Clock, window_max: u64) -> u64 {
         let receive = &mut self.receive;
-        receive.window.on_credit(clock, window_max);
+        receive.window.bytes = receive.window.on_credit(clock, window_max);
         receive.max_data = receive.max_data.max(receive.target());
         receive.max_data
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RTT: Duration = Duration::from_millis(10);
-
-    #[test]
-    fn a_window_that_is_read_fast_doubles_up_to_its_maximum() {
-        let mut window = Window::new(1000);
-        let mut clock = Clock {
-            now: Instant::ZERO,
-            srtt: RTT,
-        };
-        assert_eq!(window.on_credit(clock, 3000), 0, "nothing to compare with");
-        for (after, bytes) in [(RTT, 2000), (RTT * 2, 2000), (RTT, 3000), (RTT, 3000)] {
-            clock.now += after;
-            window.on_credit(clock, 3000);
-            assert_eq!(window.bytes, bytes);
-        }
-    }
-
-    #[test]
-    fn a_window_above_its_maximum_stays() {
-        let mut window = Window::new(1000);
-        let clock = Clock {
-            now: Instant::ZERO,
-            srtt: RTT,
-        };
-        window.on_credit(clock, 500);
-        window.on_credit(clock, 500);
-        assert_eq!(window.bytes, 1000);
     }
 }

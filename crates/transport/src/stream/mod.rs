@@ -23,6 +23,7 @@ pub(crate) use assembler::Assembler;
 #[cfg(feature = "danger-fuzzing")]
 pub(crate) use assembler::GAPS_MAX;
 pub(crate) use collection::{Limits, Streams};
+pub use credit::ReceiveBudget;
 pub(crate) use marks::NEVER;
 pub(crate) use repeat::Repeats;
 pub(crate) use send_buffer::SendBuffer;
@@ -144,6 +145,8 @@ impl Preamble {
     }
 }
 
+#[cfg(test)]
+mod credit_tests;
 #[cfg(test)]
 mod delivery_tests;
 #[cfg(test)]

@@ -39,7 +39,7 @@ impl Streams {
     pub(super) fn message_limits(&self) -> MessageLimits {
         let waiting = self.data_received.saturating_sub(self.data_read);
         let waiting_max = if waiting <= self.window.bytes / 4 {
-            usize::try_from(self.first_stream_window / 2).unwrap_or(usize::MAX)
+            usize::try_from(self.stream_window / 2).unwrap_or(usize::MAX)
         } else {
             0
         };

@@ -51,7 +51,7 @@ impl<T> ReadOutcome<T> {
 }
 
 impl ReceiveStream {
-    pub(super) fn new(max_data: u64, window: u64) -> Self {
+    pub(super) fn new(max_data: u64) -> Self {
         Self {
             assembler: Assembler::default(),
             messages: MessageReader::default(),
@@ -59,7 +59,7 @@ impl ReceiveStream {
             datagrams: None,
             highest: 0,
             max_data,
-            window: Window::new(window),
+            window: Window::new(max_data),
             final_size: None,
             reset: None,
             stopped: false,

@@ -19,7 +19,8 @@ impl Table {
     }
 
     /// The numbers of all streams.
-    pub(super) fn ids(&self) -> impl Iterator<Item = StreamId> + '_ {
+    #[cfg(test)]
+    fn ids(&self) -> impl Iterator<Item = StreamId> + '_ {
         let ids = |side: u64| move |&(index, _): &(u64, Box<Stream>)| StreamId(index << 1 | side);
         let [client, server] = &self.halves;
         client.iter().map(ids(0)).chain(server.iter().map(ids(1)))
@@ -91,7 +92,7 @@ mod tests {
                         let side = [Side::Client, Side::Server][usize::from(step)];
                         let id = StreamId::new(side, next[usize::from(step)]);
                         next[usize::from(step)] += 1;
-                        table.push(id, Stream::new(None, id.0, 0, 0));
+                        table.push(id, Stream::new(None, id.0, 0));
                         model.insert(id);
                     }
                     _ if model.is_empty() => {}

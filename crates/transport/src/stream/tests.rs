@@ -237,25 +237,6 @@ fn a_blocked_writer_is_told_when_there_is_room() {
     assert_eq!(streams.write(id, &[0; 200]), Ok(100));
 }
 
-/// A stream begins with what the parameters said, so a larger window has to be told.
-#[test]
-fn a_stream_that_opens_after_its_window_grew_gets_the_larger_one() {
-    let mut streams = server();
-    streams.grow_windows(10_000, 20_000);
-    let [a, b, c] = preamble(Mode::Bytes);
-    streams.on_stream(&data(0, 0, &[a, b, c], false)).unwrap();
-    let mut frames = Vec::new();
-    streams.write_frames(1000, &mut frames, &mut |_| {});
-    let mut reader = codec::Reader::new(&frames);
-    let mut told = None;
-    while !reader.is_empty() {
-        if let frame::Frame::MaxStreamData(credit) = frame::Frame::decode(&mut reader).unwrap() {
-            told = Some((credit.id, credit.max));
-        }
-    }
-    assert_eq!(told, Some((0, 10_003)));
-}
-
 #[test]
 fn the_peers_limits_hold_the_sender_back() {
     let mut streams = Streams::new(Side::Client, &Config::default());
@@ -425,39 +406,6 @@ fn h32_what_was_read_is_not_held() {
     streams.release_memory();
     assert!(streams.held <= 200 * 256);
     assert!(!streams.holds_memory(), "nothing has changed since");
-}
-
-/// As many bytes as a stream's credit allows arrive each round trip, and are read at once.
-#[test]
-fn windows_grow_while_they_hold_the_peer_back() {
-    let mut config = config();
-    config.stream_window_bytes_max = 64_000;
-    config.connection_window_bytes_max = 50_000;
-    let mut streams = Streams::new(Side::Server, &config);
-    let rtt = core::time::Duration::from_millis(10);
-    let mut now = crate::Instant::ZERO;
-    let first = preamble(Mode::Bytes);
-    streams.on_stream(&data(0, 0, &first, false)).unwrap();
-    let (mut offset, mut per_round) = (3, 0);
-    for _ in 0..30 {
-        now += rtt;
-        per_round = streams.streams.get(StreamId(0)).unwrap().receive.max_data - offset;
-        per_round = per_round.min(streams.max_data - offset);
-        let bytes = vec![7; per_round as usize];
-        streams.on_stream(&data(0, offset, &bytes, false)).unwrap();
-        offset += per_round;
-        let mut read = vec![0; bytes.len()];
-        assert_eq!(streams.read(StreamId(0), &mut read), Ok(bytes.len()));
-        streams.on_clock(now, rtt, 10_000, 1000);
-        streams.write_frames(1000, &mut Vec::new(), &mut |_| {});
-    }
-    assert_eq!(per_round, 50_000, "the connection's maximum");
-    // Nobody reads: nothing grows, and what was granted is the bound.
-    let bytes = vec![7; 50_000];
-    streams.on_stream(&data(0, offset, &bytes, false)).unwrap();
-    now += rtt;
-    streams.on_clock(now, rtt, 10_000, 1000);
-    assert!(!streams.wants_to_send());
 }
 
 #[test]
