@@ -4,6 +4,7 @@ use codec::VarInt;
 
 use super::credit::{Clock, Loan, Window};
 use super::datagrams::Dropped;
+use super::held::Held;
 use super::marks::NEVER;
 use super::receive::ReceiveStream;
 use super::send::SendStream;
@@ -23,8 +24,7 @@ pub(super) struct Stream {
     pub(super) receive: ReceiveStream,
     /// Control frames that are due.
     pub(super) due: Due,
-    /// How much memory its buffers have, as last counted.
-    held: usize,
+    pub(super) held: Held,
 }
 
 impl Stream {
@@ -36,28 +36,8 @@ impl Stream {
             send: SendStream::new(send_max),
             receive: ReceiveStream::new(receive_max),
             due: Due::default(),
-            held: 0,
+            held: Held::default(),
         }
-    }
-
-    /// Counts its buffers in `total`, and gives back what they waste if that is above `keep`.
-    pub(super) fn count_memory(&mut self, total: &mut usize, keep: u64) {
-        let mut capacity = self.capacity();
-        if *total as u64 > keep {
-            self.trim();
-            capacity = self.capacity();
-        }
-        *total = *total - self.held + capacity;
-        self.held = capacity;
-    }
-
-    fn capacity(&self) -> usize {
-        self.send.buffer.capacity() + self.receive.assembler.capacity()
-    }
-
-    fn trim(&mut self) {
-        self.send.buffer.trim();
-        self.receive.assembler.trim();
     }
 }
 
@@ -127,8 +107,8 @@ pub(crate) struct Streams {
     pub(super) data_received: u64,
     pub(super) data_read: u64,
 
-    /// How much memory the buffers of all streams have, as last counted.
-    pub(super) held: usize,
+    /// Of all streams.
+    pub(super) held: Held,
     /// Buffers have changed since memory was given back.
     pub(super) stirred: bool,
 
@@ -176,7 +156,7 @@ impl Streams {
             max_data_due: false,
             data_received: 0,
             data_read: 0,
-            held: 0,
+            held: Held::default(),
             stirred: false,
             datagram_bytes: 0,
             dropped: Dropped::default(),
@@ -185,26 +165,6 @@ impl Streams {
             control_queue: VecDeque::new(),
             events: VecDeque::new(),
             violation: None,
-        }
-    }
-
-    /// Whether memory could be given back, now that nothing moves.
-    pub(crate) fn holds_memory(&self) -> bool {
-        self.stirred && self.held > 0
-    }
-
-    /// Gives back what buffers have to spare.
-    pub(crate) fn release_memory(&mut self) {
-        self.stirred = false;
-        self.shrink_window();
-        self.held = 0;
-        self.send_queue.shrink_to_fit();
-        self.control_queue.shrink_to_fit();
-        self.events.shrink_to_fit();
-        for stream in self.streams.iter_mut() {
-            stream.trim();
-            stream.held = stream.capacity();
-            self.held += stream.held;
         }
     }
 
@@ -406,7 +366,7 @@ impl Streams {
         }
         self.forget_datagrams(id);
         if let Some(stream) = self.streams.remove(id) {
-            self.held -= stream.held;
+            self.held.forget(stream.held);
         }
         if id.initiator() != self.side {
             self.closed_remote += 1;

@@ -262,12 +262,13 @@ impl Streams {
         match frame {
             SentFrame::Stream { id, range, fin } => {
                 let id = StreamId(id);
+                let held_max = self.send_held_max();
                 let Some(stream) = self.streams.get_mut(id) else {
                     return;
                 };
                 let was_finished = stream.send.is_finished();
                 stream.send.on_acked(range, fin);
-                stream.count_memory(&mut self.held, self.window.bytes);
+                stream.count_send(&mut self.held, held_max);
                 self.stirred = true;
                 if stream.send.is_finished() && !was_finished {
                     self.events.push_back(Event::Finished { stream: id });

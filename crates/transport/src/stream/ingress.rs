@@ -56,7 +56,7 @@ impl Streams {
         let Some(stream) = self.streams.get_mut(id) else {
             return Ok(());
         };
-        stream.count_memory(&mut self.held, self.window.bytes);
+        stream.count_receive(&mut self.held, self.window.bytes);
         self.stirred = true;
         self.data_received += new;
         if stream.receive.stopped {

@@ -6,6 +6,7 @@ mod collection;
 mod credit;
 mod datagrams;
 mod egress;
+mod held;
 mod ingress;
 mod marks;
 mod message;

@@ -62,7 +62,7 @@ impl Streams {
         let outcome = read(&mut stream.receive);
         let done = stream.receive.is_done();
         if outcome.consumed > 0 {
-            stream.count_memory(&mut self.held, self.window.bytes);
+            stream.count_receive(&mut self.held, self.window.bytes);
             self.stirred = true;
         }
         if let Some(broken) = outcome.broken {
