@@ -151,6 +151,10 @@ impl Server {
         }
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn fingerprint(&self) -> &str {
         self.url.split('#').nth(1).unwrap()
     }

@@ -1,0 +1,84 @@
+//! A server's folder made of keys that everybody knows and passwords that cost nothing to stretch, so
+//! that a test begins at once and a login takes a millisecond.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use chat::Username;
+use chat::login::{KsfId, Password, ServerSecrets};
+use crypto::fixtures::{
+    RSA3072_COUNT, SeededRandom, rsa3072_decryption, rsa3072_pkcs8, rsa3072_signing,
+};
+use crypto::{Fingerprint, Secret};
+use e2e::{Identity, keybag};
+use server::accounts::{AccountDraft, insert, register_locally};
+use store::Store as _;
+use store::relay::{Account, SqliteStore};
+
+use crate::common::Home;
+
+/// `fp(S)` of the server in such a folder.
+pub fn fingerprint() -> Fingerprint {
+    rsa3072_signing(0).verifying_key().fingerprint()
+}
+
+/// Makes the server's folder in `home`, with accounts whose passwords are their names.
+pub fn furnish(home: &Home, names: &[&str]) {
+    let folder = home.server_data();
+    fs::create_dir_all(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    let mut random = SeededRandom::new(5);
+    let secrets = ServerSecrets::generate(&mut random);
+    write(&folder, "identity.pk8", rsa3072_pkcs8(0));
+    write(&folder, "passwords.secret", secrets.to_bytes().expose());
+    write(&folder, "endpoint.secret", &[9; 32]);
+    let secrets = secrets.with_ksf(KsfId::DangerCheap);
+    let mut store = SqliteStore::open(&folder.join("server.sqlite")).unwrap();
+    let ops: Vec<_> = (names.iter().enumerate())
+        .map(|(index, name)| insert(account(index, name, &secrets, &mut random)))
+        .collect();
+    store.commit(&ops).unwrap();
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) {
+    let path = folder.join(name);
+    fs::write(&path, bytes).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Two of the keys that there are; as many people have keys of their own as there are pairs.
+fn identity(index: usize, name: &str) -> Identity {
+    let signing = index % RSA3072_COUNT;
+    let step = 1 + index / RSA3072_COUNT % (RSA3072_COUNT - 1);
+    let (signing, decryption) = (
+        rsa3072_signing(signing),
+        rsa3072_decryption((signing + step) % RSA3072_COUNT),
+    );
+    Identity::from_keys(name, signing, decryption, Vec::new(), Secret::from([8; 32])).unwrap()
+}
+
+fn account(
+    index: usize,
+    name: &str,
+    secrets: &ServerSecrets,
+    random: &mut SeededRandom,
+) -> Account {
+    let username = Username::parse(name).unwrap();
+    let password = Password::parse(name).unwrap();
+    let (registered, record) = register_locally(secrets, &username, password, random).unwrap();
+    let identity = identity(index, username.key());
+    let key_bag = keybag::seal(&identity, 1, registered.export_key.expose(), random);
+    let public = identity.public();
+    let draft = AccountDraft {
+        username,
+        record,
+        key_bag: key_bag.as_slice().try_into().unwrap(),
+        key_bag_version: 1,
+        sig_key: public.signing_key().spki_der().try_into().unwrap(),
+        enc_key: public.encryption_key().spki_der().try_into().unwrap(),
+        enc_certificate: public.certificate().try_into().unwrap(),
+    };
+    draft.into_account(net::unix_time_ms(), true).unwrap()
+}
