@@ -20,6 +20,8 @@ pub mod code {
     pub const FRAME_ENCODING: u64 = 0x07;
     /// Transport parameters that do not decode or contradict what was seen.
     pub const PARAMETERS: u64 = 0x08;
+    /// More connection ids than may be active.
+    pub const CONNECTION_ID_LIMIT: u64 = 0x09;
     /// Any other broken rule.
     pub const PROTOCOL_VIOLATION: u64 = 0x0a;
     /// More handshake bytes out of order than are kept.

@@ -6,6 +6,7 @@ mod acknowledgements;
 mod common;
 mod ends;
 mod handshake;
+mod ids;
 mod packets;
 mod raw;
 mod updates;

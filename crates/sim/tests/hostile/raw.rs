@@ -20,6 +20,10 @@ pub(crate) enum Heard {
     Close { code: u64 },
     HandshakeDone,
     Ping,
+    NewId { number: u64, id: [u8; 8] },
+    RetireId { number: u64 },
+    PathChallenge([u8; 8]),
+    PathResponse([u8; 8]),
     Other(u8),
 }
 
@@ -279,6 +283,25 @@ impl Raw {
                     let code = reader.varint().unwrap();
                     reader.prefixed(256).unwrap();
                     self.heard.push(Heard::Close { code });
+                }
+                0x18 => {
+                    let number = reader.varint().unwrap();
+                    reader.varint().unwrap();
+                    let id = reader.array().unwrap();
+                    reader.array::<16>().unwrap();
+                    self.heard.push(Heard::NewId { number, id });
+                }
+                0x19 => {
+                    let number = reader.varint().unwrap();
+                    self.heard.push(Heard::RetireId { number });
+                }
+                0x1a => {
+                    let data = reader.array().unwrap();
+                    self.heard.push(Heard::PathChallenge(data));
+                }
+                0x1b => {
+                    let data = reader.array().unwrap();
+                    self.heard.push(Heard::PathResponse(data));
                 }
                 0x1e => self.heard.push(Heard::HandshakeDone),
                 // What else there is in the packet is not read.

@@ -180,6 +180,7 @@ impl Connection {
             Err(at) => {
                 let waits = self.done_due
                     || self.ping_due
+                    || self.ids.wants_to_send()
                     || self
                         .spaces
                         .iter()
@@ -210,7 +211,11 @@ impl Connection {
         if space.crypto_send.is_pending() {
             return true;
         }
-        epoch == Epoch::Data && (self.done_due || self.ping_due || self.has_stream_data())
+        epoch == Epoch::Data
+            && (self.done_due
+                || self.ping_due
+                || self.ids.wants_to_send()
+                || self.has_stream_data())
     }
 
     fn has_stream_data(&mut self) -> bool {
@@ -303,7 +308,7 @@ impl Connection {
     pub(super) fn begin_packet(&self, epoch: Epoch, out: &mut Vec<u8>) -> PacketBuilder {
         let space = &self.spaces[index(epoch)];
         let (number, acked) = (space.sent.next(), space.sent.largest_acked());
-        let (dcid, scid) = (self.remote_cid, self.local_cid);
+        let (dcid, scid) = (self.ids.remote(), self.ids.first());
         match epoch {
             Epoch::Initial => {
                 PacketBuilder::initial(out, dcid, scid, &self.challenge.token, number, acked)
@@ -416,6 +421,10 @@ impl Connection {
             Writer::new(out).u8(frame::PING);
         }
         let number = sent.next();
+        self.ids.write(limit, out, &mut |frame| {
+            sent.note(frame);
+            *frames += 1;
+        });
         let (counters, repeats) = (&mut self.notes.counters, &mut self.repeats);
         let mut note = |frame| {
             sent.note(frame);

@@ -168,7 +168,7 @@ impl Connection {
             .ok_or_else(|| violation("no transport parameters"))?;
         let peer = Parameters::decode(bytes)
             .map_err(|_| violation("transport parameters do not decode"))?;
-        if peer.own_scid != self.remote_cid {
+        if peer.own_scid != self.ids.remote() {
             return Err(violation("the peer's id was changed on the way"));
         }
         match self.side {
@@ -199,7 +199,9 @@ impl Connection {
             message: peer.max_message,
         });
         self.idle_timeout = self.idle_timeout.min(peer.idle_timeout);
-        self.reset_token = peer.reset_token.map(ResetToken::new);
+        if let Some(token) = peer.reset_token {
+            self.ids.set_first_token(ResetToken::new(token));
+        }
         self.peer = Some(Box::new(peer));
         Ok(())
     }
@@ -222,6 +224,7 @@ impl Connection {
         self.confirmed = true;
         self.validated = true;
         self.allow_longer_datagrams();
+        self.ids.changed = true;
         self.discard(Epoch::Initial);
         self.discard(Epoch::Handshake);
     }
@@ -250,7 +253,7 @@ impl Connection {
         self.challenge.solving = false;
         self.request = None;
         if let Some(scid) = scid {
-            self.remote_cid = scid;
+            self.ids.set_first(scid);
         }
     }
 

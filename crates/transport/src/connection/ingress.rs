@@ -114,7 +114,8 @@ impl Connection {
         let number = opened.packet_number;
         self.log
             .packet_received(epoch, number, bytes.len(), payload);
-        match self.handle_payload(now, epoch, payload) {
+        let under = packet.dcid().and_then(|id| self.ids.number(id));
+        match self.handle_payload(now, epoch, under.unwrap_or_default(), payload) {
             Ok(eliciting) => {
                 if epoch == Epoch::Data {
                     self.ecn.on_packet();
@@ -142,7 +143,7 @@ impl Connection {
     /// Whether the peer's id in a long header is not the one it began with.
     fn is_strange(&self, scid: ConnectionId) -> bool {
         let settled = self.side == Side::Server || self.has_server_id();
-        settled && scid != self.remote_cid
+        settled && scid != self.ids.remote()
     }
 
     /// Whether a client has learnt the server's id.
@@ -210,6 +211,7 @@ impl Connection {
         &mut self,
         now: Instant,
         epoch: Epoch,
+        under: u32,
         payload: &[u8],
     ) -> Result<bool, Refused> {
         if payload.is_empty() {
@@ -220,7 +222,7 @@ impl Connection {
         while !reader.is_empty() {
             let frame = Frame::decode(&mut reader)?;
             eliciting |= frame.is_ack_eliciting();
-            self.handle_frame(now, epoch, &frame)?;
+            self.handle_frame(now, epoch, under, &frame)?;
             if !matches!(self.state, State::Handshaking | State::Open) {
                 break;
             }
@@ -232,6 +234,7 @@ impl Connection {
         &mut self,
         now: Instant,
         epoch: Epoch,
+        under: u32,
         frame: &Frame<'_>,
     ) -> Result<(), Refused> {
         if matches!(self.state, State::Closing(_)) && !matches!(frame, Frame::Close(_)) {
@@ -264,6 +267,10 @@ impl Connection {
                 self.streams.on_max_streams(*max);
                 Ok(())
             }
+            Frame::NewConnectionId(frame) => Ok(self.ids.on_new(frame)?),
+            Frame::RetireConnectionId(number) => Ok(self.ids.on_retire(*number, under)?),
+            // Nobody moves yet.
+            Frame::PathChallenge(_) | Frame::PathResponse(_) => Ok(()),
             Frame::HandshakeDone => self.on_handshake_done(),
         }
     }

@@ -6,6 +6,7 @@ mod close;
 mod ecn;
 mod egress;
 mod handshake;
+mod ids;
 mod ingress;
 mod keys;
 #[cfg_attr(not(feature = "qlog"), path = "log_off.rs")]
@@ -36,6 +37,7 @@ use close::State;
 use ecn::EcnState;
 use handshake::Admitted;
 pub(crate) use handshake::ChallengeState;
+use ids::Ids;
 use keys::SpaceKeys;
 use log::Log;
 use path_mtu::Mtu;
@@ -57,10 +59,7 @@ pub struct Connection {
     side: Side,
     remote: SocketAddr,
     config: Arc<Config>,
-    /// The id under which we receive.
-    local_cid: ConnectionId,
-    /// The id under which the peer receives.
-    remote_cid: ConnectionId,
+    ids: Ids,
     /// The destination id of the client's first packet.
     original_dcid: ConnectionId,
     session: Box<dyn Session>,
@@ -102,8 +101,6 @@ pub struct Connection {
     admitted: Admitted,
     /// Data datagrams that arrived before our handshake was complete.
     early: Vec<Vec<u8>>,
-    /// What stateless resets from the peer end with.
-    reset_token: Option<ResetToken>,
     request: Option<Box<Request>>,
     notes: Notes,
     log: Log,
@@ -145,8 +142,11 @@ impl Connection {
         let mut connection = Self {
             side: start.side,
             remote: start.remote,
-            local_cid: start.local_cid,
-            remote_cid: start.remote_cid,
+            ids: Ids::new(
+                start.local_cid,
+                start.remote_cid,
+                start.side == Side::Client,
+            ),
             original_dcid: start.original_dcid,
             session: start.session,
             write_epoch: Epoch::Initial,
@@ -177,7 +177,6 @@ impl Connection {
             challenge: ChallengeState::default(),
             admitted: Admitted::new(start.admission.unwrap_or_default()),
             early: Vec::new(),
-            reset_token: None,
             request: None,
             notes: Notes::new(start.now),
             log: Log::begin(&config, start.side, start.original_dcid, start.now),
@@ -209,9 +208,33 @@ impl Connection {
         matches!(self.state, State::Handshaking)
     }
 
-    /// The id under which this end receives.
-    pub(crate) fn local_cid(&self) -> ConnectionId {
-        self.local_cid
+    /// The ids under which this end receives.
+    pub(crate) fn local_ids(&self) -> impl Iterator<Item = ConnectionId> + '_ {
+        self.ids.local()
+    }
+
+    /// Whether ids have come, gone or are wanted since this was last asked.
+    pub(crate) fn take_ids_changed(&mut self) -> bool {
+        core::mem::take(&mut self.ids.changed)
+    }
+
+    /// An id of ours that the peer has retired: no more packets come under it.
+    pub(crate) fn take_retired_id(&mut self) -> Option<ConnectionId> {
+        self.ids.take_retired()
+    }
+
+    /// How many new ids the peer is to be given.
+    pub(crate) fn ids_wanted(&self) -> usize {
+        if self.confirmed && self.is_open() {
+            self.ids.wanted()
+        } else {
+            0
+        }
+    }
+
+    /// Gives the peer another id, and what a stateless reset for it ends with.
+    pub(crate) fn issue_id(&mut self, id: ConnectionId, token: ResetToken) {
+        self.ids.issue(id, token);
     }
 
     /// The destination id of the client's first packet.
@@ -220,8 +243,8 @@ impl Connection {
     }
 
     /// What stateless resets from the peer end with.
-    pub(crate) fn reset_token(&self) -> Option<ResetToken> {
-        self.reset_token
+    pub(crate) fn reset_tokens(&self) -> impl Iterator<Item = ResetToken> + '_ {
+        self.ids.tokens()
     }
 
     /// DER SubjectPublicKeyInfo of the key that the peer proved to be its identity.

@@ -35,7 +35,7 @@ impl Connection {
             ..
         } = &mut self.spaces[index(epoch)];
         let streams = &mut self.streams;
-        let mtu = &mut self.mtu;
+        let (mtu, ids) = (&mut self.mtu, &mut self.ids);
         let outcome = sent.on_ack(now, ack, &mut self.totals, |frame| match frame {
             SentFrame::Crypto { range } => {
                 crypto_send.on_acked(range);
@@ -43,6 +43,9 @@ impl Connection {
             }
             SentFrame::Ack { largest } => received.on_ack_acked(largest),
             SentFrame::MtuProbe { len } => mtu.on_probe_acked(len),
+            SentFrame::NewConnectionId { .. } | SentFrame::RetireConnectionId { .. } => {
+                ids.on_acked(&frame);
+            }
             other => streams.on_frame_acked(other),
         })?;
         if let (Some(sample), Some(_)) = (outcome.rtt_sample, outcome.newest_sent) {
@@ -108,12 +111,15 @@ impl Connection {
     ) {
         let space = &mut self.spaces[index(epoch)];
         let streams = &mut self.streams;
-        let (mtu, done_due) = (&mut self.mtu, &mut self.done_due);
+        let (mtu, done_due, ids) = (&mut self.mtu, &mut self.done_due, &mut self.ids);
         let crypto_send = &mut space.crypto_send;
         let mut lost = |frame| match frame {
             SentFrame::Crypto { range } => crypto_send.on_lost(range),
             SentFrame::HandshakeDone => *done_due = true,
             SentFrame::MtuProbe { len } => mtu.on_probe_lost(len),
+            SentFrame::NewConnectionId { .. } | SentFrame::RetireConnectionId { .. } => {
+                ids.on_lost(&frame);
+            }
             other => streams.on_frame_lost(other),
         };
         let outcome = find(&mut space.sent, &self.rtt, &mut self.totals, &mut lost);
@@ -234,11 +240,15 @@ impl Connection {
             }
         }
         let (streams, done_due) = (&mut self.streams, &mut self.done_due);
+        let ids = &mut self.ids;
         let sent = &self.spaces[index(epoch)].sent;
         sent.probe(|frame| match frame {
             SentFrame::HandshakeDone => *done_due = true,
             // It has not been given up yet.
             SentFrame::MtuProbe { .. } => {}
+            SentFrame::NewConnectionId { .. } | SentFrame::RetireConnectionId { .. } => {
+                ids.on_lost(&frame);
+            }
             other => streams.on_frame_lost(other),
         });
     }

@@ -32,6 +32,7 @@ impl Connection {
         space.received.rest();
         space.crypto_send.trim();
         space.crypto_receive.trim();
+        self.ids.rest();
         self.streams.release_memory();
     }
 }

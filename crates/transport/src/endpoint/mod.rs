@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crypto::{Random, Secret};
-use internet::{ConnectionId, ConnectionIds, Drops, Route};
+use internet::{ConnectionId, ConnectionIds, Drops, ResetToken, Route};
 
 use crate::connection::{Connection, Counters, Start};
 use crate::datagram::{Meta, Transmit};
@@ -173,6 +173,28 @@ impl Endpoint {
         }
     }
 
+    /// A connection's ids have come or gone, or the peer lacks some.
+    fn update_ids(&mut self, handle: ConnectionHandle) {
+        while let Some(connection) = self.table.get_mut(handle) {
+            if let Some(retired) = connection.take_retired_id() {
+                self.table.forget_id(retired);
+            } else if connection.ids_wanted() > 0 {
+                let id = self.issue_id();
+                let token = match &self.server {
+                    Some(server) => server.ids.reset_token(id),
+                    None => ResetToken::new(crypto::random_array(&mut *self.random)),
+                };
+                self.table.add_id(handle, id);
+                if let Some(connection) = self.table.get_mut(handle) {
+                    connection.issue_id(id, token);
+                }
+            } else {
+                break;
+            }
+        }
+        self.table.learn_resets(handle);
+    }
+
     /// Takes in one UDP payload. It is opened in place, so its bytes are changed.
     pub fn handle_datagram(&mut self, now: Instant, meta: Meta, datagram: &mut [u8]) {
         if let Some(handle) = self.route(now, meta, datagram) {
@@ -182,9 +204,8 @@ impl Endpoint {
             let half_open = connection.side() == Side::Server && connection.is_handshaking();
             connection.handle_datagram(now, meta.ecn, datagram, &mut self.stats.drops);
             let ended = half_open && !connection.is_handshaking();
-            let (remote, reset) = (connection.remote(), connection.reset_token());
-            if let Some(token) = reset {
-                self.table.learn_reset(handle, remote, token);
+            if connection.take_ids_changed() {
+                self.update_ids(handle);
             }
             if ended {
                 self.on_handshake_end(now, handle);

@@ -1,3 +1,4 @@
+use core::hash::{Hash, Hasher};
 use core::net::SocketAddr;
 use std::collections::BTreeMap;
 
@@ -16,7 +17,23 @@ use super::wheel::Wheel;
 pub(super) type Attempt = (SocketAddr, ConnectionId, ConnectionId);
 
 /// Where resets for a connection come from, and how they end.
-type Reset = (SocketAddr, [u8; ResetToken::LEN]);
+#[derive(Clone, Copy)]
+struct Reset(SocketAddr, [u8; ResetToken::LEN]);
+
+/// In constant time, what is secret of it.
+impl PartialEq for Reset {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0 && ResetToken::new(self.1).matches_tail(&other.1)
+    }
+}
+
+impl Eq for Reset {}
+
+impl Hash for Reset {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.0, self.1).hash(state);
+    }
+}
 
 /// A connection and where the endpoint's queues have it.
 pub(super) struct Entry {
@@ -29,7 +46,8 @@ pub(super) struct Entry {
     pub(super) requesting: bool,
     /// Accepted, and the handshake is under way: its number among those.
     half_open: Option<u64>,
-    reset: Option<Box<Reset>>,
+    /// Of the ids that it sends to.
+    resets: Box<[Reset]>,
 }
 
 /// A connection that was accepted and whose handshake is under way.
@@ -87,17 +105,31 @@ impl Table {
     }
 
     pub(super) fn insert(&mut self, connection: Connection) -> ConnectionHandle {
-        let id = connection.local_cid();
         let handle = ConnectionHandle(self.entries.insert(Entry {
             connection: Box::new(connection),
             sending: false,
             telling: false,
             requesting: false,
             half_open: None,
-            reset: None,
+            resets: Box::default(),
         }));
-        self.ids.insert(id, handle);
+        if let Some(entry) = self.entries.get(handle.0) {
+            for id in entry.connection.local_ids() {
+                self.ids.insert(id, handle);
+            }
+        }
         handle
+    }
+
+    /// Packets under this id are for a connection.
+    pub(super) fn add_id(&mut self, handle: ConnectionHandle, id: ConnectionId) {
+        self.ids.insert(id, handle);
+    }
+
+    /// Packets under this id are for nobody any more.
+    pub(super) fn forget_id(&mut self, id: ConnectionId) {
+        self.last = None;
+        self.ids.remove(&id);
     }
 
     /// A connection that was accepted and whose handshake begins.
@@ -151,23 +183,23 @@ impl Table {
         remote: SocketAddr,
         tail: [u8; ResetToken::LEN],
     ) -> Option<ConnectionHandle> {
-        self.resets.get(&(remote, tail))
+        self.resets.get(&Reset(remote, tail))
     }
 
-    /// Resets from `remote` that end with `token` are for this connection.
-    pub(super) fn learn_reset(
-        &mut self,
-        handle: ConnectionHandle,
-        remote: SocketAddr,
-        token: ResetToken,
-    ) {
+    /// Resets from a connection's peer that end with the token of an id that it sends to are for it,
+    /// and no others.
+    pub(super) fn learn_resets(&mut self, handle: ConnectionHandle) {
         let Some(entry) = self.entries.get_mut(handle.0) else {
             return;
         };
-        if entry.reset.is_none() {
-            let key = (remote, *token.as_bytes());
-            entry.reset = Some(Box::new(key));
-            self.resets.insert(key, handle);
+        for reset in &entry.resets {
+            self.resets.remove(reset);
+        }
+        let remote = entry.connection.remote();
+        let tokens = entry.connection.reset_tokens();
+        entry.resets = (tokens.map(|token| Reset(remote, *token.as_bytes()))).collect();
+        for reset in &entry.resets {
+            self.resets.insert(*reset, handle);
         }
     }
 
@@ -227,10 +259,12 @@ impl Table {
             return;
         };
         self.last = None;
-        self.ids.remove(&entry.connection.local_cid());
+        for id in entry.connection.local_ids() {
+            self.ids.remove(&id);
+        }
         self.timeouts.cancel(slab::place(handle.0));
-        if let Some(key) = entry.reset {
-            self.resets.remove(&key);
+        for reset in &entry.resets {
+            self.resets.remove(reset);
         }
     }
 }

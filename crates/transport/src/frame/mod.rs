@@ -4,6 +4,7 @@ mod ack;
 mod close;
 mod control;
 mod delivery;
+mod path;
 mod stream;
 
 use codec::{DecodeError, Reader, Writer};
@@ -12,6 +13,7 @@ pub(crate) use ack::{Ack, EcnCounts, RANGES_MAX, encode as encode_ack};
 pub(crate) use close::{Close, REASON_BYTES_MAX};
 pub(crate) use control::{MaxStreamData, ResetStream, StopSending};
 pub(crate) use delivery::{Datagram, Skip};
+pub(crate) use path::{NewConnectionId, PathData, RETIRE_LEN_MAX, encode_retire};
 pub(crate) use stream::{Crypto, CryptoHeader, Stream, StreamHeader};
 
 pub(crate) const PADDING: u8 = 0x00;
@@ -26,6 +28,10 @@ pub(crate) const STREAM: u8 = 0x08;
 pub(crate) const MAX_DATA: u8 = 0x10;
 pub(crate) const MAX_STREAM_DATA: u8 = 0x11;
 pub(crate) const MAX_STREAMS: u8 = 0x12;
+pub(crate) const NEW_CONNECTION_ID: u8 = 0x18;
+pub(crate) const RETIRE_CONNECTION_ID: u8 = 0x19;
+pub(crate) const PATH_CHALLENGE: u8 = 0x1a;
+pub(crate) const PATH_RESPONSE: u8 = 0x1b;
 pub(crate) const CLOSE: u8 = 0x1c;
 pub(crate) const CLOSE_APPLICATION: u8 = 0x1d;
 pub(crate) const HANDSHAKE_DONE: u8 = 0x1e;
@@ -51,6 +57,12 @@ pub(crate) enum Frame<'a> {
     MaxStreamData(MaxStreamData),
     /// The peer may open so many streams over the connection's life.
     MaxStreams(u64),
+    NewConnectionId(NewConnectionId),
+    /// The sender uses the id of this number no more.
+    RetireConnectionId(u64),
+    /// Asks for the same bytes back, to see whether the peer is where they are sent.
+    PathChallenge(PathData),
+    PathResponse(PathData),
     Close(Close<'a>),
     /// The server's handshake is complete and confirmed (RFC 9001 §4.1.2).
     HandshakeDone,
@@ -74,6 +86,10 @@ impl<'a> Frame<'a> {
             MAX_DATA => Self::MaxData(reader.varint()?),
             MAX_STREAM_DATA => Self::MaxStreamData(MaxStreamData::decode(reader)?),
             MAX_STREAMS => Self::MaxStreams(reader.varint()?),
+            NEW_CONNECTION_ID => Self::NewConnectionId(NewConnectionId::decode(reader)?),
+            RETIRE_CONNECTION_ID => Self::RetireConnectionId(reader.varint()?),
+            PATH_CHALLENGE => Self::PathChallenge(reader.array()?),
+            PATH_RESPONSE => Self::PathResponse(reader.array()?),
             CLOSE | CLOSE_APPLICATION => Self::Close(Close::decode(kind, reader)?),
             HANDSHAKE_DONE => Self::HandshakeDone,
             SKIP => Self::Skip(Skip::decode(reader)?),
@@ -113,6 +129,10 @@ impl<'a> Frame<'a> {
             Self::MaxData(max) => encode_max_data(*max, writer),
             Self::MaxStreamData(frame) => frame.encode(writer),
             Self::MaxStreams(max) => encode_max_streams(*max, writer),
+            Self::NewConnectionId(frame) => frame.encode(writer),
+            Self::RetireConnectionId(number) => encode_retire(*number, writer),
+            Self::PathChallenge(data) => path::encode_path(PATH_CHALLENGE, *data, writer),
+            Self::PathResponse(data) => path::encode_path(PATH_RESPONSE, *data, writer),
             Self::Close(frame) => frame.encode(writer),
             Self::HandshakeDone => {
                 writer.u8(HANDSHAKE_DONE);

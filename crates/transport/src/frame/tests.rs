@@ -1,10 +1,12 @@
 use core::time::Duration;
 
 use codec::{DecodeError, Reader, Writer};
+use internet::ConnectionId;
 use proptest::prelude::*;
 
 use super::{
-    Close, Crypto, Datagram, Frame, MaxStreamData, ResetStream, Skip, StopSending, Stream, ack,
+    Close, Crypto, Datagram, Frame, MaxStreamData, NewConnectionId, ResetStream, Skip, StopSending,
+    Stream, ack,
 };
 use crate::ranges::RangeSet;
 
@@ -58,6 +60,31 @@ fn vectors_of_delivery() {
             Frame::Datagram(Datagram { id: 4, data: b"hi" }),
         ),
     ]);
+}
+
+#[test]
+fn vectors_of_ids_and_paths() {
+    let data = [1, 2, 3, 4, 5, 6, 7, 8];
+    check(&[
+        (
+            "18 02 00 0102030405060708 000102030405060708090a0b0c0d0e0f",
+            Frame::NewConnectionId(NewConnectionId {
+                number: 2,
+                retire_prior_to: 0,
+                id: ConnectionId::new(data),
+                token: core::array::from_fn(|at| at as u8),
+            }),
+        ),
+        ("19 01", Frame::RetireConnectionId(1)),
+        ("1a 0102030405060708", Frame::PathChallenge(data)),
+        ("1b 0102030405060708", Frame::PathResponse(data)),
+    ]);
+    let decode = |text: &str| Frame::decode(&mut Reader::new(&hex(text))).map(|_| ());
+    let rest = "0102030405060708 000102030405060708090a0b0c0d0e0f";
+    for numbers in ["02 03", "c000000100000000 00"] {
+        let decoded = decode(&format!("18 {numbers} {rest}"));
+        assert_eq!(decoded, Err(DecodeError::Invalid), "{numbers}");
+    }
 }
 
 #[test]
@@ -205,7 +232,7 @@ fn h08_no_second_spelling() {
 
 #[test]
 fn h04_unknown_frames_are_refused() {
-    for kind in [0x07, 0x13, 0x1b, 0x1f, 0x29, 0x2f, 0x31, 0x3f, 0xff] {
+    for kind in [0x07, 0x13, 0x17, 0x1f, 0x29, 0x2f, 0x31, 0x3f, 0xff] {
         let bytes = [kind, 0, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(
             Frame::decode(&mut Reader::new(&bytes)),

@@ -67,6 +67,19 @@ fn describe(frame: &Frame<'_>, kind: u8, len: usize) -> Value {
             "stream_type": "bidirectional",
             "maximum": max,
         }),
+        Frame::NewConnectionId(frame) => json!({
+            "frame_type": "new_connection_id",
+            "sequence_number": frame.number,
+            "retire_prior_to": frame.retire_prior_to,
+            "connection_id": hex(frame.id.as_bytes()),
+        }),
+        Frame::RetireConnectionId(number) => {
+            json!({ "frame_type": "retire_connection_id", "sequence_number": number })
+        }
+        Frame::PathChallenge(data) => {
+            json!({ "frame_type": "path_challenge", "data": hex(data) })
+        }
+        Frame::PathResponse(data) => json!({ "frame_type": "path_response", "data": hex(data) }),
         Frame::Close(frame) => close(frame),
         Frame::HandshakeDone => json!({ "frame_type": "handshake_done" }),
         Frame::Skip(frame) => json!({
@@ -88,6 +101,10 @@ fn describe(frame: &Frame<'_>, kind: u8, len: usize) -> Value {
             "raw": { "length": len },
         }),
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn close(frame: &Close<'_>) -> Value {

@@ -45,6 +45,14 @@ pub(crate) enum SentFrame {
     },
     MaxStreams,
     HandshakeDone,
+    /// An id of ours.
+    NewConnectionId {
+        number: u32,
+    },
+    /// An id of the peer's that is not used any more.
+    RetireConnectionId {
+        number: u32,
+    },
     /// Nothing: the packet finds out whether the path takes so many bytes. Its loss says nothing
     /// else.
     MtuProbe {
