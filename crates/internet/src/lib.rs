@@ -9,6 +9,13 @@
 //! Bytes are laid down in docs/PROTOCOL.md §2. No clock, no socket, no randomness of its own.
 #![forbid(unsafe_code)]
 
+/// Whether a test build has switched this bug on.
+macro_rules! planted {
+    ($bug:ident) => {
+        crate::planted::is_on(crate::planted::Bug::$bug)
+    };
+}
+
 mod build;
 mod challenge;
 mod connection_id;
@@ -17,6 +24,8 @@ mod header;
 mod initial;
 mod open;
 mod packet_number;
+#[doc(hidden)]
+pub mod planted;
 mod protection;
 mod replay;
 mod reset;

@@ -49,6 +49,7 @@ impl ReplayWindow {
             .ok()
             .and_then(|index| self.words.get(index))
             .is_none_or(|word| word & bit(packet_number) == 0)
+            || planted!(ReplayWindowOffByOne) && self.largest == Some(packet_number)
     }
 
     /// Marks `packet_number` as seen; `false` if it was, or was too old to tell. Only for packets

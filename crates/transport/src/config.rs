@@ -54,6 +54,10 @@ pub struct Config {
     /// out by probes how much more the path takes. Default 9280: jumbo frames, and a seventh of
     /// what the kernel sends in one call.
     pub datagram_bytes_max: usize,
+    /// Packets sealed under one key before it is updated (RFC 9001 §6.6); a key is updated after 10
+    /// minutes all the same. Fewer make a stolen key worth less, and cost a derivation each.
+    /// Default 2^20.
+    pub key_update_packets: u64,
     /// How much may be in flight, and how fast it goes out. Default [`CongestionControl::Bbr`].
     pub congestion: CongestionControl,
     /// Half-open connections that an accepting endpoint holds; one more evicts the oldest.
@@ -89,6 +93,7 @@ impl Default for Config {
             send_buffer_bytes_max: 16 << 20,
             streams_max: 1024,
             datagram_bytes_max: 9280,
+            key_update_packets: 1 << 20,
             congestion: CongestionControl::default(),
             half_open_max: 4096,
             #[cfg(feature = "qlog")]

@@ -9,6 +9,13 @@
 //! docs/PROTOCOL.md §3.1 and §4; loss recovery is RFC 9002, congestion control RFC 9438.
 #![forbid(unsafe_code)]
 
+/// Whether a test build has switched this bug on.
+macro_rules! planted {
+    ($bug:ident) => {
+        internet::planted::is_on(internet::planted::Bug::$bug)
+    };
+}
+
 mod address_gate;
 mod config;
 mod congestion;

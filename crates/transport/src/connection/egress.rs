@@ -122,7 +122,9 @@ impl Connection {
     /// Whether the address has not yet earned another datagram (RFC 9000 §8.1).
     pub(super) fn is_amplification_limited(&self) -> bool {
         let earned = self.unvalidated_received.saturating_mul(3);
-        !self.validated && self.unvalidated_sent + DATAGRAM_MIN as u64 > earned
+        !self.validated
+            && self.unvalidated_sent + DATAGRAM_MIN as u64 > earned
+            && !planted!(AmplificationUnlimited)
     }
 
     /// Appends one datagram of at most `len` bytes. Returns its length, 0 for none.
@@ -171,7 +173,10 @@ impl Connection {
             self.window_limited = self.streams.wants_to_send();
             return false;
         }
-        let rate = self.congestion.pacing_rate(self.rtt.smoothed());
+        let mut rate = self.congestion.pacing_rate(self.rtt.smoothed());
+        if planted!(PacingRateZero) && self.pto_count > 0 {
+            rate = 0;
+        }
         match self.pacer.check(now, rate) {
             Ok(()) => {
                 self.timers.pacing = None;
@@ -296,7 +301,8 @@ impl Connection {
             return false;
         };
         let acked = space.sent.largest_acked();
-        keys.update_if_due(now, acked, &mut *self.session);
+        let packets_max = self.config.key_update_packets;
+        keys.update_if_due(now, packets_max, acked, &mut *self.session);
         let may_seal = keys.may_seal();
         if !may_seal {
             let reason = "a key was used as often as it may be";
@@ -307,7 +313,10 @@ impl Connection {
 
     pub(super) fn begin_packet(&self, epoch: Epoch, out: &mut Vec<u8>) -> PacketBuilder {
         let space = &self.spaces[index(epoch)];
-        let (number, acked) = (space.sent.next(), space.sent.largest_acked());
+        let (mut number, acked) = (space.sent.next(), space.sent.largest_acked());
+        if planted!(NonceReusedByProbe) && space.probes > 0 {
+            number = number.saturating_sub(1);
+        }
         let (dcid, scid) = (self.ids.remote(), self.ids.first());
         match epoch {
             Epoch::Initial => {

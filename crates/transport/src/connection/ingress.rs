@@ -183,6 +183,15 @@ impl Connection {
         if !space.received.is_new(unmasked.packet_number) {
             return Err(DropReason::Replay);
         }
+        if planted!(SeenBeforeAuthentic) {
+            let quiet = Arrival {
+                eliciting: false,
+                ends: false,
+                srtt: None,
+            };
+            let number = unmasked.packet_number;
+            space.received.on_packet(now, number, quiet);
+        }
         let opened = match &mut space.keys {
             SpaceKeys::Fixed(keys) => {
                 open_unmasked(&unmasked, &*keys.remote, bytes).map_err(KeyError::Dropped)

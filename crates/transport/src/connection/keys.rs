@@ -7,9 +7,6 @@ use internet::{OpenError, Opened, PacketBuilder, PartialPacket, Unmasked, open_u
 use crate::session::{Keys, Session};
 use crate::{Epoch, Instant};
 
-/// Packets sealed under one key before it is updated.
-const UPDATE_AFTER_PACKETS: u64 = 1 << 20;
-
 /// How long a key is used for sealing before it is updated.
 const UPDATE_AFTER: Duration = Duration::from_secs(600);
 
@@ -164,19 +161,21 @@ impl DataKeys {
         self.lowest_opened = None;
     }
 
-    /// Updates the keys if it is time. `largest_acked` shows that the peer has the current ones:
+    /// Updates the keys if they have sealed `packets_max` or it is time. `largest_acked` shows that the peer has the current ones:
     /// no update before that (RFC 9001 §6.1).
     pub(super) fn update_if_due(
         &mut self,
         now: Instant,
+        packets_max: u64,
         largest_acked: Option<u64>,
         session: &mut dyn Session,
     ) {
         let Some((first, since)) = self.since else {
             return;
         };
-        let due = self.sealed >= UPDATE_AFTER_PACKETS || now.since(since) >= UPDATE_AFTER;
-        if due && largest_acked.is_some_and(|acked| acked >= first) {
+        let due = self.sealed >= packets_max || now.since(since) >= UPDATE_AFTER;
+        let arrived = largest_acked.is_some_and(|acked| acked >= first);
+        if due && (arrived || planted!(KeyUpdateTooEarly)) {
             self.prepare_next(session);
             self.update();
         }

@@ -2,6 +2,8 @@
 //! in the files beside it.
 
 mod bundle;
+#[cfg(feature = "danger-checking")]
+mod check;
 mod close;
 mod ecn;
 mod egress;
@@ -33,6 +35,8 @@ use crate::session::{Keys, Session, SessionError};
 use crate::stream::{Mode, NEVER, Repeats, StreamError, StreamId, Streams};
 use crate::{Config, Epoch, Instant, Side};
 
+#[cfg(feature = "danger-checking")]
+pub(crate) use check::within;
 use close::State;
 use ecn::EcnState;
 use handshake::Admitted;

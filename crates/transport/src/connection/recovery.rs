@@ -151,11 +151,17 @@ impl Connection {
             .iter()
             .filter_map(|space| space.sent.loss_time())
             .min();
+        if planted!(LossTimerLost) && earliest.is_some() {
+            return None;
+        }
         earliest.or_else(|| self.pto().map(|(at, _)| at))
     }
 
     /// When the next probe is due, and in which epoch.
     fn pto(&self) -> Option<(Instant, Epoch)> {
+        if planted!(ProbeTimerNotRearmed) && self.pto_count > 0 {
+            return None;
+        }
         if self.challenge.is_solving() || self.is_amplification_limited() {
             return None;
         }

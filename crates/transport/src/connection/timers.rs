@@ -44,7 +44,9 @@ impl Timers {
 
     /// A packet has arrived.
     pub(super) fn on_received(&mut self, now: Instant, idle: Duration) {
-        self.idle = now + idle;
+        if !planted!(IdleTimerNotRenewed) {
+            self.idle = now + idle;
+        }
         self.heard = true;
         self.awake = true;
     }

@@ -53,6 +53,11 @@ impl<K: Hash + Eq, V: Copy> Map<K, V> {
         self.0.get(key).copied()
     }
 
+    #[cfg(feature = "danger-checking")]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn insert(&mut self, key: K, value: V) {
         self.0.insert(key, value);
     }

@@ -1,5 +1,7 @@
 //! Many connections behind one UDP address.
 
+#[cfg(feature = "danger-checking")]
+mod check;
 mod incoming;
 mod keyed;
 mod slab;

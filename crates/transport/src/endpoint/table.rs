@@ -7,6 +7,8 @@ use internet::{ConnectionId, ResetToken};
 
 use crate::Instant;
 use crate::connection::Connection;
+#[cfg(feature = "danger-checking")]
+use crate::connection::within;
 use crate::event::ConnectionHandle;
 
 use super::keyed::{Keyed, Map};
@@ -94,6 +96,24 @@ impl Table {
 
     pub(super) fn half_open(&self) -> usize {
         self.half_open.len()
+    }
+
+    /// Whether no map has more than there is.
+    #[cfg(feature = "danger-checking")]
+    pub(super) fn check(&self) -> Result<(), String> {
+        let ids = |entry: &Entry| entry.connection.local_ids().count();
+        let entries = || self.entries.values();
+        let maps = [
+            ("ids", self.ids.len(), entries().map(ids).sum()),
+            (
+                "resets",
+                self.resets.len(),
+                entries().map(|e| e.resets.len()).sum(),
+            ),
+            ("attempts", self.attempts.len(), self.half_open.len()),
+        ];
+        maps.into_iter()
+            .try_for_each(|(what, there, most)| within(what, there, most))
     }
 
     pub(super) fn handles(&self) -> impl Iterator<Item = ConnectionHandle> + '_ {
@@ -259,7 +279,8 @@ impl Table {
             return;
         };
         self.last = None;
-        for id in entry.connection.local_ids() {
+        let forgotten = usize::from(planted!(IdLeftInMap));
+        for id in entry.connection.local_ids().skip(forgotten) {
             self.ids.remove(&id);
         }
         self.timeouts.cancel(slab::place(handle.0));

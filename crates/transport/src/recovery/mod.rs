@@ -1,5 +1,7 @@
 //! Loss recovery (RFC 9002).
 
+#[cfg(feature = "danger-checking")]
+mod check;
 mod lengths;
 mod lost;
 mod rate;

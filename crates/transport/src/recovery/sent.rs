@@ -203,6 +203,13 @@ impl SentPackets {
         self.outstanding
     }
 
+    /// The same, counted one by one, and their bytes.
+    #[cfg(feature = "danger-checking")]
+    pub(super) fn count_outstanding(&self) -> (usize, u64) {
+        let outstanding = self.packets.iter().filter(|p| p.is_outstanding());
+        outstanding.fold((0, 0), |(n, sum), p| (n + 1, sum + u64::from(p.size)))
+    }
+
     pub(crate) fn last_eliciting(&self) -> Option<Instant> {
         self.last_eliciting
     }
@@ -277,13 +284,13 @@ impl SentPackets {
         totals: &mut Totals,
         mut acked: impl FnMut(SentFrame),
     ) -> Result<AckOutcome, Violation> {
-        if ack.largest() >= self.next() {
+        if ack.largest() >= self.next() && !planted!(AckOfUnsentAccepted) {
             return Err(Violation::new(
                 code::PROTOCOL_VIOLATION,
                 "a packet is acknowledged that was not sent",
             ));
         }
-        if self.names_skipped(ack) {
+        if self.names_skipped(ack) && !planted!(AckOfSkippedAccepted) {
             return Err(Violation::new(
                 code::PROTOCOL_VIOLATION,
                 "a packet is acknowledged that was left out",
@@ -305,6 +312,7 @@ impl SentPackets {
                 range.start().saturating_sub(self.base) as usize,
                 last as usize,
             );
+            let first = first.saturating_sub(usize::from(planted!(AckRetiresTooMuch)));
             let mut next = self.outstanding_within(first, last);
             while let Some(index) = next {
                 let packet = self.settle(index, totals, &mut acked);
@@ -332,6 +340,9 @@ impl SentPackets {
             self.reordering.on_spurious(number, self.next());
             self.silent_since = None;
             totals.spurious += outcome.spurious.packets;
+            if planted!(SpuriousLossCountedTwice) {
+                totals.in_flight += outcome.spurious.bytes;
+            }
             totals.delivery.on_late(outcome.spurious.bytes);
         }
         outcome.rate = outcome

@@ -87,13 +87,13 @@ pub(crate) struct Streams {
     pub(super) first_window: u64,
     pub(super) window_max: u64,
     pub(super) loan: Loan,
-    streams_window: u64,
+    pub(super) streams_window: u64,
 
     next_local: u64,
     pub(super) next_remote: u64,
     /// How many streams the peer may open over the connection's life, as last announced.
     pub(super) max_remote: u64,
-    closed_remote: u64,
+    pub(super) closed_remote: u64,
     pub(super) max_streams_due: bool,
 
     /// What the peer allows us.
@@ -369,7 +369,7 @@ impl Streams {
             self.held.forget(stream.held);
         }
         if id.initiator() != self.side {
-            self.closed_remote += 1;
+            self.closed_remote += u64::from(!planted!(StreamCreditLost));
             self.extend_stream_credit();
         }
     }

@@ -70,7 +70,7 @@ impl ReceiveBudget {
 #[derive(Debug)]
 pub(super) struct Loan {
     budget: ReceiveBudget,
-    bytes: u64,
+    pub(super) bytes: u64,
 }
 
 impl Loan {
@@ -163,7 +163,7 @@ impl Streams {
 
     /// `bytes` will not be held any more: the peer may send as many more.
     pub(super) fn on_read(&mut self, bytes: u64) {
-        self.data_read += bytes;
+        self.data_read += bytes << u64::from(planted!(CreditCountedTwice));
         self.settle();
         let target = self.data_read + self.window.bytes;
         self.max_data_due |= self.window.is_worth(target.saturating_sub(self.max_data));

@@ -323,6 +323,7 @@ impl Streams {
                 if let Some(stream) = self.streams.get_mut(StreamId(id))
                     && !stream.due.stop_acked
                     && !stream.receive.is_done()
+                    && !planted!(StopNotSentAgain)
                 {
                     stream.due.stop = Some(stream.due.stop_code);
                 }
@@ -330,7 +331,7 @@ impl Streams {
             }
             SentFrame::MaxStreamData { id } => {
                 if let Some(stream) = self.streams.get_mut(StreamId(id)) {
-                    stream.due.max_data = true;
+                    stream.due.max_data = !planted!(WindowUpdateLostForEver);
                 }
                 self.queue_control(StreamId(id));
             }

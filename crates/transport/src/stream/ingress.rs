@@ -118,7 +118,9 @@ impl Streams {
                 stream.send.reset(frame.code);
                 self.queue_control(id);
             }
-            self.on_read(unread);
+            if !planted!(CreditNotReturnedByReset) {
+                self.on_read(unread);
+            }
             self.forget_datagrams(id);
         }
         self.retire_if_done(id);
@@ -175,7 +177,7 @@ impl Streams {
                 ));
             }
         } else if id.index() >= self.next_remote {
-            if id.index() >= self.max_remote {
+            if id.index() >= self.max_remote && !planted!(StreamLimitUnchecked) {
                 return Err(Violation::new(
                     code::STREAM_LIMIT,
                     "more streams than allowed",

@@ -94,7 +94,11 @@ impl Marks {
                 self.late += 1;
             }
             match &mut late {
-                Some(late) if mark.late && mark.start == late.end => late.end = mark.end,
+                Some(late)
+                    if (mark.late || planted!(SkipTakesNeighbour)) && mark.start == late.end =>
+                {
+                    late.end = mark.end;
+                }
                 Some(late) => return Piece::Skip(late.clone()),
                 None if mark.late && mark.start <= next => late = Some(mark.start..mark.end),
                 None if mark.late => {

@@ -2,6 +2,8 @@
 
 mod ahead;
 mod assembler;
+#[cfg(feature = "danger-checking")]
+mod check;
 mod collection;
 mod credit;
 mod datagrams;

@@ -78,7 +78,8 @@ impl SendStream {
 
     /// Whether all data and the end were acknowledged.
     pub(super) fn is_finished(&self) -> bool {
-        self.reset.is_none() && self.fin == Fin::Acked && self.buffer.is_acked()
+        let all = self.buffer.is_acked() || planted!(FinishedBeforeAllBytes);
+        self.reset.is_none() && self.fin == Fin::Acked && all
     }
 
     /// Whether a frame can be sent now, given what the connection allows for new data.
@@ -237,7 +238,7 @@ impl SendStream {
 
     pub(super) fn on_reset_lost(&mut self) {
         if let Some(reset) = &mut self.reset {
-            reset.due = !reset.acked;
+            reset.due = !reset.acked && !planted!(ResetNotSentAgain);
         }
     }
 }

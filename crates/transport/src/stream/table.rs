@@ -26,6 +26,12 @@ impl Table {
         client.iter().map(ids(0)).chain(server.iter().map(ids(1)))
     }
 
+    #[cfg(feature = "danger-checking")]
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Stream> + '_ {
+        let entries = self.halves.iter().flatten();
+        entries.map(|(_, stream)| &**stream)
+    }
+
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stream> + '_ {
         let entries = self.halves.iter_mut().flatten();
         entries.map(|(_, stream)| &mut **stream)

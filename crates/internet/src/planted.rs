@@ -1,0 +1,97 @@
+//! Bugs that a test build can switch on, one at a time, to see whether the simulation finds them
+//! (docs/HOSTILE.md). `planted!(ThisBug)` stands where the bug would be. Without the feature
+//! `danger-planted` it is constantly false, and the compiler drops what hangs on it.
+#![allow(missing_docs, reason = "each is a bug of its name")]
+
+/// Writes the list down once.
+macro_rules! bugs {
+    ($($(#[$doc:meta])* $bug:ident = $name:literal,)*) => {
+        /// A bug that somebody could have made.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Bug {
+            $($(#[$doc])* $bug,)*
+        }
+
+        impl Bug {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$bug,)*];
+
+            /// What it is called on a command line.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$bug => $name,)*
+                }
+            }
+        }
+    };
+}
+
+bugs! {
+    // Packets.
+    ReplayWindowOffByOne = "replay-window-off-by-one",
+    SeenBeforeAuthentic = "seen-before-authentic",
+    PacketNumberHalfway = "packet-number-halfway",
+    AmplificationUnlimited = "amplification-unlimited",
+    NonceReusedByProbe = "nonce-reused-by-probe",
+    KeyUpdateTooEarly = "key-update-too-early",
+    IdLeftInMap = "id-left-in-map",
+    IdleTimerNotRenewed = "idle-timer-not-renewed",
+    // Recovery.
+    AckRetiresTooMuch = "ack-retires-too-much",
+    AckOfUnsentAccepted = "ack-of-unsent-accepted",
+    AckOfSkippedAccepted = "ack-of-skipped-accepted",
+    AcksAcknowledged = "acks-acknowledged",
+    LossTimerLost = "loss-timer-lost",
+    ProbeTimerNotRearmed = "probe-timer-not-rearmed",
+    SpuriousLossCountedTwice = "spurious-loss-counted-twice",
+    PacingRateZero = "pacing-rate-zero",
+    // Streams.
+    OverlapLastWins = "overlap-last-wins",
+    GapsUnbounded = "gaps-unbounded",
+    FinalSizeUnchecked = "final-size-unchecked",
+    FinishedBeforeAllBytes = "finished-before-all-bytes",
+    MessageLengthCutAtWrap = "message-length-cut-at-wrap",
+    UnorderedTwice = "unordered-twice",
+    SkipTakesNeighbour = "skip-takes-neighbour",
+    DatagramsUnbounded = "datagrams-unbounded",
+    StreamLimitUnchecked = "stream-limit-unchecked",
+    StreamCreditLost = "stream-credit-lost",
+    CreditCountedTwice = "credit-counted-twice",
+    CreditNotReturnedByReset = "credit-not-returned-by-reset",
+    WindowUpdateLostForEver = "window-update-lost-for-ever",
+    ResetNotSentAgain = "reset-not-sent-again",
+    StopNotSentAgain = "stop-not-sent-again",
+}
+
+#[cfg(not(feature = "danger-planted"))]
+mod switch {
+    /// Whether this bug is switched on: never.
+    pub const fn is_on(_: super::Bug) -> bool {
+        false
+    }
+}
+
+#[cfg(feature = "danger-planted")]
+mod switch {
+    use core::cell::Cell;
+
+    use super::Bug;
+
+    std::thread_local! {
+        static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+    }
+
+    /// Whether this bug is switched on.
+    #[inline]
+    pub fn is_on(bug: Bug) -> bool {
+        PLANTED.get() == Some(bug)
+    }
+
+    /// Switches this bug on in this thread and every other off.
+    pub fn plant(bug: Option<Bug>) {
+        PLANTED.set(bug);
+    }
+}
+
+pub use switch::*;

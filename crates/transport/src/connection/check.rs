@@ -1,0 +1,56 @@
+//! What always has to hold inside a connection, for simulations. No part of the interface.
+
+use super::close::State;
+use super::space::{EPOCHS, index};
+use super::{Connection, EARLY_DATAGRAMS_MAX};
+
+impl Connection {
+    /// Whether sums add up, whatever waits for an answer has a timer, and nothing that the peer can
+    /// make grow is beyond its bound.
+    ///
+    /// # Errors
+    /// What does not hold.
+    #[doc(hidden)]
+    pub fn check(&self) -> Result<(), String> {
+        if !matches!(self.state, State::Handshaking | State::Open) {
+            return Ok(());
+        }
+        let in_flight = (self.spaces.iter()).try_fold(0, |sum, space| {
+            space.received.check()?;
+            Ok::<u64, String>(sum + space.sent.check()?)
+        })?;
+        let counted = self.totals.in_flight;
+        if in_flight != counted {
+            return Err(format!(
+                "{in_flight} bytes are in flight, and {counted} count"
+            ));
+        }
+        if self.waits_unwatched() {
+            return Err(format!(
+                "{in_flight} bytes are in flight, and no timer runs"
+            ));
+        }
+        within(
+            "datagrams before the handshake",
+            self.early.len(),
+            EARLY_DATAGRAMS_MAX,
+        )?;
+        self.streams.check()
+    }
+
+    /// Whether something is in flight and nothing will happen if no answer comes.
+    fn waits_unwatched(&self) -> bool {
+        let waits = EPOCHS.map(|epoch| self.spaces[index(epoch)].sent.has_eliciting());
+        // What may not send waits for the peer or for a puzzle, whatever is in flight.
+        let may_send = !self.challenge.is_solving() && !self.is_amplification_limited();
+        waits.contains(&true) && may_send && self.loss_timeout().is_none()
+    }
+}
+
+/// Whether `held` is at most `most`.
+pub(crate) fn within(what: &str, held: usize, most: usize) -> Result<(), String> {
+    if held > most {
+        return Err(format!("{what}: {held} of at most {most}"));
+    }
+    Ok(())
+}

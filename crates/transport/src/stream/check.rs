@@ -1,0 +1,55 @@
+//! What always has to hold among the streams of a connection, for simulations.
+
+use crate::connection::within;
+
+use super::assembler::GAPS_MAX;
+use super::collection::{Stream, Streams};
+use super::datagrams::INCOMING_BYTES_MAX;
+
+/// Memory of rings that are all but empty, on all streams together.
+const SPARE_BYTES: usize = 64 << 10;
+
+impl Streams {
+    /// Whether credit adds up, and what the peer makes us hold is within its bounds.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let streams = || self.streams.iter();
+        let unread: u64 = streams().map(Stream::unread).sum();
+        let (received, read) = (self.data_received, self.data_read);
+        if received != read + unread {
+            return Err(format!(
+                "{received} bytes were received, {read} read, and {unread} are held"
+            ));
+        }
+        // Of a window that has shrunk the peer may still use what it was granted.
+        let granted = self.max_data.saturating_sub(read);
+        let window = granted.max(self.window.bytes);
+        if window > self.first_window + self.loan.bytes {
+            let (first, loan) = (self.first_window, self.loan.bytes);
+            return Err(format!(
+                "a window of {window} bytes, of which {first} and {loan} are there"
+            ));
+        }
+        within("datagrams held", self.datagram_bytes, INCOMING_BYTES_MAX)?;
+        let opened = self.next_remote - self.closed_remote;
+        let most = self.streams_window as usize;
+        within("streams of the peer", opened as usize, most)?;
+        let rings: usize = streams().map(|s| s.receive.assembler.capacity()).sum();
+        let span = usize::try_from(window).unwrap_or(usize::MAX);
+        within("bytes of rings", rings, 2 * span + SPARE_BYTES)?;
+        streams().try_for_each(|stream| {
+            let gaps = stream.receive.assembler.gaps();
+            within("gaps in a stream", gaps, GAPS_MAX)
+        })
+    }
+}
+
+impl Stream {
+    /// Bytes that count against flow control: received, or held open by what came behind them.
+    fn unread(&self) -> u64 {
+        let receive = &self.receive;
+        if receive.stopped || receive.is_done() {
+            return 0;
+        }
+        receive.highest - receive.assembler.position()
+    }
+}
