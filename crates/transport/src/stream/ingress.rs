@@ -222,6 +222,7 @@ impl Streams {
                     }
                     let port = preamble.port;
                     self.events.push_back(Event::Opened { stream: id, port });
+                    self.tell_stopped(id);
                     preamble.mode
                 }
             },
@@ -245,6 +246,15 @@ impl Streams {
             self.extend_credit(id);
         }
         self.tell_readable(id, mode)
+    }
+
+    /// A stream has opened that the peer may have stopped before anybody here knew of it.
+    fn tell_stopped(&mut self, id: StreamId) {
+        let reset = self.streams.get(id).and_then(|stream| stream.send.reset);
+        if let Some(reset) = reset {
+            let code = reset.code;
+            self.events.push_back(Event::Stopped { stream: id, code });
+        }
     }
 
     fn tell_readable(&mut self, id: StreamId, mode: Mode) -> Result<(), Violation> {

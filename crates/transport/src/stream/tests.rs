@@ -469,3 +469,22 @@ fn h20_by_default_a_peer_has_1024_streams_open() {
     let beyond = streams.on_stream(&data(1024 * 2, 0, b"", false));
     assert_eq!(code_of(beyond), code::STREAM_LIMIT);
 }
+
+/// The stop overtakes the first bytes: whoever gets the stream is told of it all the same.
+#[test]
+fn a_stream_that_was_stopped_before_it_opened_says_so() {
+    let mut streams = server();
+    streams.on_stop(StopSending { id: 0, code: 5 }).unwrap();
+    assert_eq!(streams.poll_event(), None, "nobody knows of it yet");
+    let bytes = preamble(Mode::Bytes);
+    streams.on_stream(&data(0, 0, &bytes, false)).unwrap();
+    let stream = StreamId(0);
+    assert_eq!(
+        streams.poll_event(),
+        Some(Event::Opened { stream, port: PORT })
+    );
+    assert_eq!(
+        streams.poll_event(),
+        Some(Event::Stopped { stream, code: 5 })
+    );
+}
