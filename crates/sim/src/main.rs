@@ -4,18 +4,22 @@
 
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use clap::Parser;
 use serde_json::json;
-use sim::swarm::{Failure, Fault, Limits, Outcome, Plan, run, shrink};
+use sim::swarm::{Description, Failure, Fault, Limits, Outcome, Plan, run, shrink};
 
 /// Failures that are made small; it takes many runs each.
 const SHRUNK_MAX: u64 = 3;
 
 /// Of so many seeds one is run twice, and has to go the same way.
 const TWICE_EVERY: u64 = 100;
+
+/// Seeds in which a planted bug has to be found.
+#[cfg(feature = "planted")]
+const HUNTED_MAX: u64 = 1_000;
 
 /// Runs seeds of a simulated world. Ends with 1 when something happened that must never happen.
 #[derive(Parser)]
@@ -45,12 +49,20 @@ struct Arguments {
     /// At most so many actions.
     #[arg(long, value_name = "K")]
     actions: Option<u64>,
+    /// Only one of so many messages.
+    #[arg(long, default_value_t = 1, value_name = "K")]
+    thinning: u64,
+    /// Switches bugs on, one after the other, and runs seeds until each is found: `all`, or names.
+    #[cfg(feature = "planted")]
+    #[arg(long, value_delimiter = ',', value_name = "BUG,...")]
+    planted: Vec<String>,
 }
 
 impl Arguments {
     fn limits(&self) -> Limits {
         let mut limits = Limits {
             time: Duration::from_secs(self.minutes.saturating_mul(60)),
+            thinning: self.thinning,
             ..Limits::default()
         };
         for &fault in &self.without {
@@ -106,6 +118,10 @@ impl Totals {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    #[cfg(feature = "planted")]
+    if !arguments.planted.is_empty() {
+        return hunt(&arguments.planted);
+    }
     let limits = arguments.limits();
     #[allow(clippy::disallowed_methods, reason = "how fast the simulation is")]
     let begin = Instant::now();
@@ -135,27 +151,59 @@ fn main() -> ExitCode {
     }
 }
 
+/// Hunts for planted bugs. Ends with 1 when one is not found.
+#[cfg(feature = "planted")]
+fn hunt(names: &[String]) -> ExitCode {
+    use internet::planted::Bug;
+    use sim::swarm::find;
+
+    // What panics says so in the report.
+    std::panic::set_hook(Box::new(|_| {}));
+    let wanted = |bug: &&Bug| names.iter().any(|name| name == "all" || name == bug.name());
+    let (mut bugs, mut found) = (0, 0);
+    for &bug in Bug::ALL.iter().filter(wanted) {
+        bugs += 1;
+        let outcome = find(bug, HUNTED_MAX);
+        found += u64::from(outcome.is_some());
+        let what = outcome.map_or_else(|| "not found".to_owned(), |found| found.what);
+        println!("{:30} {what}", bug.name());
+    }
+    println!("{}", json!({ "planted": bugs, "found": found }));
+    if bugs > 0 && found == bugs {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
 /// Prints a failure, and the smallest world in which something still fails.
 fn report(seed: u64, limits: Limits, failure: Box<Failure>, shrunk: bool) {
-    let commit = option_env!("GIT_COMMIT").unwrap_or("unknown commit");
-    eprintln!("{failure} ({commit})");
+    eprintln!("{failure} ({})", commit());
     eprintln!("  faults: {}", Plan::new(seed, limits).faults);
-    if !shrunk {
-        return;
+    if shrunk {
+        let (limits, failure) = shrink(seed, limits, failure);
+        eprintln!("  sim {}\n  {failure}", Description { seed, limits });
     }
-    let (small, failure) = shrink(seed, limits, failure);
-    let plan = Plan::new(seed, small);
-    let without: Vec<_> = Fault::ALL
-        .into_iter()
-        .filter(|&fault| !small.faults.has(fault))
-        .map(Fault::name)
-        .collect();
-    eprint!("  sim --seed {seed} --clients {}", plan.clients);
-    if !without.is_empty() {
-        eprint!(" --without {}", without.join(","));
+}
+
+/// What this program was built from, as far as the folder tells in which it runs.
+fn commit() -> String {
+    let describe = [
+        "describe",
+        "--always",
+        "--dirty",
+        "--exclude=*",
+        "--abbrev=12",
+    ];
+    let said = Command::new("git")
+        .arg("-C")
+        .arg(env!("CARGO_MANIFEST_DIR"))
+        .args(describe)
+        .output();
+    let said = said.ok().filter(|output| output.status.success());
+    let name = said.and_then(|output| String::from_utf8(output.stdout).ok());
+    match name.as_deref().map(str::trim) {
+        Some(name) if !name.is_empty() => format!("commit {name}"),
+        _ => "unknown commit".to_owned(),
     }
-    if small.actions < u64::MAX {
-        eprint!(" --actions {}", small.actions);
-    }
-    eprintln!("\n  {failure}");
 }

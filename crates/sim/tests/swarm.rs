@@ -1,7 +1,7 @@
 //! Seeds of the swarm. `cargo run --release -p sim` runs more of them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use sim::swarm::{Fault, Faults, Limits, Plan, run, shrink};
+use sim::swarm::{Description, Fault, Faults, Limits, Plan, run, shrink};
 
 /// How many seeds: `UNDERTONE_SIM_SEEDS`, or 20.
 fn seeds() -> u64 {
@@ -63,5 +63,27 @@ fn what_fails_is_made_small() {
         ..Limits::default()
     };
     let (small, same) = shrink(5, limits, failure.clone());
-    assert_eq!((small, same), (limits, failure));
+    let active = Limits {
+        faults: Plan::new(5, limits).faults,
+        ..limits
+    };
+    assert_eq!((small, same), (active, failure));
+}
+
+/// What was found once stays found.
+#[test]
+fn worlds_that_failed_once_do_not_any_more() {
+    let mut worlds = 0;
+    for line in include_str!("../regressions/transport.txt").lines() {
+        let (world, was) = line.split_once('#').unwrap_or((line, ""));
+        if world.is_empty() {
+            continue;
+        }
+        worlds += 1;
+        let described: Description = world.parse().unwrap();
+        if let Err(failure) = run(&described.plan()) {
+            panic!("{failure}; it was: {was}; {world}");
+        }
+    }
+    assert!(worlds > 0);
 }

@@ -36,11 +36,13 @@ pub enum Fault {
     Resets,
     /// Applications close connections.
     Closes,
+    /// Applications read late.
+    Laziness,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Loss,
         Self::Bursts,
         Self::Jitter,
@@ -56,6 +58,7 @@ impl Fault {
         Self::Noise,
         Self::Resets,
         Self::Closes,
+        Self::Laziness,
     ];
 
     /// Its name on a command line.
@@ -76,6 +79,7 @@ impl Fault {
             Self::Noise => "noise",
             Self::Resets => "resets",
             Self::Closes => "closes",
+            Self::Laziness => "laziness",
         }
     }
 }

@@ -7,12 +7,13 @@ use crypto::Random;
 use transport::ConnectionHandle;
 
 use super::Fault;
-use super::party::{CODE, Party};
+use super::party::{Break, CODE, Party};
 use super::run::{SERVER, Swarm, server};
 use crate::{NodeId, Rng};
 
 impl Swarm<'_> {
-    /// Something goes wrong, perhaps. Draws equally often whatever is active.
+    /// Something goes wrong, perhaps. Each kind of fault draws from a stream of its own, and equally
+    /// often whatever is active.
     pub(super) fn harm(&mut self) {
         let rare = [
             (Fault::Partition, 0.02),
@@ -24,7 +25,11 @@ impl Swarm<'_> {
             (Fault::Closes, 0.02),
         ];
         let draws = rare.map(|(fault, chance)| {
-            let (fires, draw) = (self.faults.chance(chance), self.faults.next_u64());
+            let rng = self.faults.entry(fault).or_insert_with(|| {
+                let seed = self.plan.seed;
+                Rng::stream(seed, fault.name(), 1)
+            });
+            let (fires, draw) = (rng.chance(chance), rng.next_u64());
             (fault, fires && self.plan.faults.has(fault), draw)
         });
         for (fault, fires, draw) in draws {
@@ -62,7 +67,7 @@ impl Swarm<'_> {
                 self.world
                     .with(self.server, |endpoint, _| *endpoint = fresh);
                 if let Some(party) = self.parties.first_mut() {
-                    *party = Party::server();
+                    *party = Party::server(self.plan.faults.has(Fault::Laziness));
                 }
             }
             Fault::Replay => self.replay(&mut draw),
@@ -80,10 +85,14 @@ impl Swarm<'_> {
                 let streams = party.streams(handle);
                 let place = draw.below(streams.len() as u64);
                 let chosen = usize::try_from(place).ok().and_then(|i| streams.get(i));
+                let hows = [Break::Reset, Break::Stop, Break::Both];
+                let how = hows[usize::try_from(draw.below(3)).unwrap_or(0)];
                 if let Some(&(stream, flow)) = chosen {
                     self.ledger.void_stream(flow);
                     self.world.with(node, |endpoint, _| {
-                        party.break_off(endpoint, handle, stream);
+                        if let Some(connection) = endpoint.connection(handle) {
+                            party.break_off(connection, (handle, stream), how);
+                        }
                     });
                 }
             }

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use crypto::Random;
+use transport::Mode;
 
 use crate::Rng;
 
@@ -20,12 +21,79 @@ pub(super) struct Flow {
 pub(super) const HEADER_LEN: usize = 24;
 
 /// What was said and heard on one flow.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Line {
+    mode: Mode,
     said: u32,
-    heard: u32,
+    /// What was said and has not been heard, and whether it may get lost.
+    missing: BTreeMap<u32, bool>,
+    /// Its end was said, and heard.
+    end: (bool, bool),
     /// The connection ended, or the stream was broken off: what is missing may stay so.
     void: bool,
+}
+
+impl Line {
+    fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            said: 0,
+            missing: BTreeMap::new(),
+            end: (false, false),
+            void: false,
+        }
+    }
+
+    /// The first record that has to come and has not.
+    fn awaited(&self) -> Option<u32> {
+        let mut missing = self.missing.iter();
+        missing.find(|(_, mortal)| !**mortal).map(|(&n, _)| n)
+    }
+
+    /// Record `sequence` has arrived. What of those before it got lost comes no more, in order.
+    fn hear(&mut self, sequence: u32) -> Result<(), String> {
+        if sequence >= self.said {
+            return Err(format!("record {sequence} was never sent"));
+        }
+        let ordered = matches!(self.mode, Mode::Bytes | Mode::Messages);
+        let expected = self.awaited().filter(|&first| ordered && first < sequence);
+        if let Some(expected) = expected {
+            return Err(format!("record {sequence} instead of {expected}"));
+        }
+        if self.missing.remove(&sequence).is_none() {
+            return Err(format!("record {sequence} again"));
+        }
+        if ordered {
+            self.missing = self.missing.split_off(&sequence);
+        }
+        Ok(())
+    }
+
+    fn hear_end(&mut self) -> Result<(), String> {
+        if self.mode == Mode::Datagrams {
+            return Ok(());
+        }
+        if self.end != (true, false) {
+            return Err(format!("an end, where it stands at {:?}", self.end));
+        }
+        if let Some(first) = self.awaited() {
+            return Err(format!("an end before record {first}"));
+        }
+        self.end.1 = true;
+        Ok(())
+    }
+
+    /// What should have arrived.
+    fn lacks(&self) -> Option<String> {
+        if self.void {
+            return None;
+        }
+        match (self.awaited(), self.end) {
+            (Some(first), _) => Some(format!("record {first} of {}", self.said)),
+            (None, (true, false)) => Some("its end".to_owned()),
+            _ => None,
+        }
+    }
 }
 
 /// All that was said, and what has been heard of it.
@@ -44,12 +112,35 @@ impl Ledger {
         }
     }
 
-    /// Makes the next record of a flow, with a body of `len` bytes.
-    pub(super) fn say(&mut self, flow: Flow, len: u32) -> Vec<u8> {
-        let line = self.lines.entry(flow).or_default();
+    /// A stream is opened: `flow`, and the one back.
+    pub(super) fn open(&mut self, flow: Flow, mode: Mode) {
+        for back in [false, true] {
+            self.lines.insert(Flow { back, ..flow }, Line::new(mode));
+        }
+    }
+
+    /// Makes the next record of a flow, with a body of `len` bytes. One that is `mortal` may get
+    /// lost; a datagram is always.
+    pub(super) fn say(&mut self, flow: Flow, len: u32, mortal: bool) -> Vec<u8> {
+        let line = self.line(flow);
         let sequence = line.said;
         line.said += 1;
+        let mortal = mortal || line.mode == Mode::Datagrams;
+        line.missing.insert(sequence, mortal);
         record(self.seed, flow, sequence, len)
+    }
+
+    /// A flow ends behind what was said.
+    pub(super) fn say_end(&mut self, flow: Flow) {
+        let line = self.line(flow);
+        // When all datagrams are lost, nobody learns whose end it is.
+        line.end.0 = line.mode != Mode::Datagrams;
+    }
+
+    /// The end of a flow was heard. Tells what is wrong with it.
+    pub(super) fn hear_end(&mut self, flow: Flow) -> Result<(), String> {
+        let heard = self.line(flow).hear_end();
+        heard.map_err(|wrong| format!("{flow:?}: {wrong}"))
     }
 
     /// A record has arrived, whole. Tells what is wrong with it.
@@ -58,23 +149,21 @@ impl Ledger {
         if bytes != record(self.seed, flow, sequence, len) {
             return Err(format!("{flow:?}: record {sequence} was changed"));
         }
-        let line = self.lines.entry(flow).or_default();
-        if sequence >= line.said {
-            return Err(format!("{flow:?}: record {sequence} was never sent"));
-        }
-        if sequence != line.heard {
-            let expected = line.heard;
-            return Err(format!("{flow:?}: record {sequence} instead of {expected}"));
-        }
-        line.heard += 1;
+        let heard = self.line(flow).hear(sequence);
+        heard.map_err(|wrong| format!("{flow:?}: {wrong}"))?;
         self.records += 1;
         Ok(flow)
+    }
+
+    fn line(&mut self, flow: Flow) -> &mut Line {
+        let line = self.lines.entry(flow);
+        line.or_insert_with(|| Line::new(Mode::Bytes))
     }
 
     /// What has not arrived on a stream need not any more, in both directions.
     pub(super) fn void_stream(&mut self, flow: Flow) {
         for back in [false, true] {
-            self.lines.entry(Flow { back, ..flow }).or_default().void = true;
+            self.line(Flow { back, ..flow }).void = true;
         }
     }
 
@@ -87,9 +176,8 @@ impl Ledger {
 
     /// The first flow on which something is missing that should have arrived.
     pub(super) fn missing(&self) -> Option<String> {
-        let (flow, line) =
-            (self.lines.iter()).find(|(_, line)| !line.void && line.heard < line.said)?;
-        Some(format!("{flow:?}: {} of {}", line.heard, line.said))
+        let mut lines = self.lines.iter();
+        lines.find_map(|(flow, line)| Some(format!("{flow:?}: {}", line.lacks()?)))
     }
 
     /// Records that have arrived.
@@ -97,7 +185,6 @@ impl Ledger {
         self.records
     }
 }
-
 /// How long the record is that begins with these bytes.
 pub(super) fn record_len(bytes: &[u8]) -> Option<usize> {
     let (_, _, len) = header(bytes)?;
@@ -149,10 +236,18 @@ mod tests {
         back: false,
     };
 
+    fn ledger(mode: Mode) -> Ledger {
+        let mut ledger = Ledger::new(7);
+        ledger.open(FLOW, mode);
+        ledger
+    }
+
     #[test]
     fn what_is_said_is_heard_once_in_order_and_unchanged() {
-        let mut ledger = Ledger::new(7);
-        let records: Vec<_> = (0..3).map(|len| ledger.say(FLOW, len * 10)).collect();
+        let mut ledger = ledger(Mode::Messages);
+        let records: Vec<_> = (0..3)
+            .map(|len| ledger.say(FLOW, len * 10, false))
+            .collect();
         assert!(ledger.missing().is_some());
         assert_eq!(record_len(&records[2]), Some(records[2].len()));
         assert!(ledger.hear(&records[1]).is_err(), "too early");
@@ -164,14 +259,49 @@ mod tests {
         assert_eq!(ledger.hear(&records[1]), Ok(FLOW));
         assert_eq!(ledger.hear(&records[2]), Ok(FLOW));
         assert_eq!(ledger.missing(), None);
-        let never = Ledger::new(7).say(FLOW, 5);
+        let never = Ledger::new(7).say(FLOW, 5, false);
         assert!(Ledger::new(7).hear(&never).is_err(), "never sent");
     }
 
     #[test]
+    fn without_order_each_comes_once() {
+        let mut ledger = ledger(Mode::Unordered);
+        let [first, second] = [0, 1].map(|_| ledger.say(FLOW, 9, false));
+        assert_eq!(ledger.hear(&second), Ok(FLOW));
+        assert!(ledger.hear(&second).is_err(), "twice");
+        assert!(ledger.missing().is_some());
+        assert_eq!(ledger.hear(&first), Ok(FLOW));
+        assert_eq!(ledger.missing(), None);
+    }
+
+    #[test]
+    fn what_is_mortal_may_get_lost_and_comes_not_late() {
+        let mut ledger = ledger(Mode::Messages);
+        let mortal = ledger.say(FLOW, 9, true);
+        let other = ledger.say(FLOW, 9, false);
+        assert_eq!(ledger.hear(&other), Ok(FLOW));
+        assert_eq!(ledger.missing(), None);
+        assert!(ledger.hear(&mortal).is_err(), "behind its successor");
+    }
+
+    #[test]
+    fn an_end_is_heard_once_and_behind_all() {
+        let mut ledger = ledger(Mode::Bytes);
+        let record = ledger.say(FLOW, 9, false);
+        assert!(ledger.hear_end(FLOW).is_err(), "not said");
+        ledger.say_end(FLOW);
+        assert!(ledger.hear_end(FLOW).is_err(), "too early");
+        assert_eq!(ledger.hear(&record), Ok(FLOW));
+        assert!(ledger.missing().is_some());
+        assert_eq!(ledger.hear_end(FLOW), Ok(()));
+        assert_eq!(ledger.missing(), None);
+        assert!(ledger.hear_end(FLOW).is_err(), "twice");
+    }
+
+    #[test]
     fn what_was_broken_off_need_not_arrive() {
-        let mut ledger = Ledger::new(7);
-        ledger.say(FLOW, 1);
+        let mut ledger = ledger(Mode::Bytes);
+        ledger.say(FLOW, 1, false);
         ledger.void_connections(1, 1);
         assert!(ledger.missing().is_some(), "that was an earlier one");
         ledger.void_stream(FLOW);

@@ -2,16 +2,24 @@
 //! active; phase 1 lets them loose and checks what must always hold, phase 2 heals the network and
 //! checks that everything arrives.
 
+mod description;
 mod fault;
 mod harm;
 mod ledger;
 mod nonces;
 mod party;
 mod plan;
+#[cfg(feature = "planted")]
+mod planted;
 mod run;
 mod shrink;
+mod watch;
+mod work;
 
+pub use description::Description;
 pub use fault::{Fault, Faults};
 pub use plan::{Limits, Plan};
+#[cfg(feature = "planted")]
+pub use planted::{Found, find};
 pub use run::{Failure, Outcome, run};
 pub use shrink::shrink;

@@ -1,6 +1,9 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use transport::{CloseReason, ConnectionHandle, Endpoint, Event, Mode, StreamError, StreamId};
+use transport::{
+    CloseReason, Connection, ConnectionHandle, Endpoint, Event, Instant, Mode, StreamError,
+    StreamId,
+};
 
 use super::ledger::{Flow, Ledger, record_len};
 
@@ -16,20 +19,45 @@ type Key = (ConnectionHandle, StreamId);
 /// has delivered all of it in time.
 const BACKLOG_BYTES: usize = 32 << 10;
 
+/// A record that waits for the transport to take it.
+struct Waiting {
+    record: Vec<u8>,
+    /// Worth nothing afterwards.
+    deadline: Option<Instant>,
+}
+
 /// One end of a stream, as its application has it.
 #[derive(Default)]
 struct End {
-    /// Whole records that wait for the transport to take them.
-    outbox: VecDeque<Vec<u8>>,
-    /// Bytes of the first that it has taken.
+    outbox: VecDeque<Waiting>,
+    /// Bytes of the first that were taken.
     taken: usize,
     /// Bytes of a record that has not arrived whole.
     partial: Vec<u8>,
     mode: Option<Mode>,
-    /// Known at once where the stream was opened, otherwise from the first record.
+    /// What goes in: known at once where the stream was opened, otherwise from the first record.
     flow: Option<Flow>,
-    /// This end has broken it off.
+    /// Ends behind what waits; and has ended.
+    finishing: bool,
+    finished: bool,
+    /// The peer's end was heard.
+    ended: bool,
+    /// Either end has broken it off.
     broken: bool,
+}
+
+impl End {
+    fn is_over(&self) -> bool {
+        self.broken || self.finished && self.ended
+    }
+}
+
+/// How a stream is broken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Break {
+    Reset,
+    Stop,
+    Both,
 }
 
 /// The application at one node.
@@ -38,25 +66,30 @@ pub(super) struct Party {
     ends: BTreeMap<Key, End>,
     /// The server answers records with records.
     answers: bool,
+    /// Reads only when it is told to.
+    pub(super) lazy: bool,
+    /// What a lazy one has not read.
+    unread: BTreeSet<Key>,
     /// Connections that have come up.
     pub(super) connected: Vec<ConnectionHandle>,
     /// Connections that are over.
     pub(super) closed: Vec<(ConnectionHandle, CloseReason)>,
-    /// Streams that the peer broke off.
-    pub(super) broken: u64,
     /// What should not have happened.
     pub(super) wrong: Option<String>,
 }
 
 impl Party {
-    pub(super) fn client() -> Self {
-        Self::default()
+    pub(super) fn client(lazy: bool) -> Self {
+        Self {
+            lazy,
+            ..Self::default()
+        }
     }
 
-    pub(super) fn server() -> Self {
+    pub(super) fn server(lazy: bool) -> Self {
         Self {
             answers: true,
-            ..Self::default()
+            ..Self::client(lazy)
         }
     }
 
@@ -66,63 +99,78 @@ impl Party {
         endpoint: &mut Endpoint,
         handle: ConnectionHandle,
         mode: Mode,
+        priority: i8,
         flow: Flow,
     ) -> Option<StreamId> {
-        let stream = endpoint.connection(handle)?.open(PORT, mode).ok()?;
-        self.ends.insert(
-            (handle, stream),
-            End {
-                mode: Some(mode),
-                flow: Some(flow),
-                ..End::default()
-            },
-        );
+        let connection = endpoint.connection(handle)?;
+        let stream = connection.open(PORT, mode).ok()?;
+        connection.set_priority(stream, priority).ok()?;
+        let end = End {
+            mode: Some(mode),
+            flow: Some(flow),
+            ..End::default()
+        };
+        self.ends.insert((handle, stream), end);
         Some(stream)
     }
 
     /// Whether a stream's backlog leaves room for more.
     pub(super) fn has_room(&self, handle: ConnectionHandle, stream: StreamId) -> bool {
         let end = self.ends.get(&(handle, stream));
-        end.is_none_or(|end| end.outbox.iter().map(Vec::len).sum::<usize>() < BACKLOG_BYTES)
+        let backlog = |end: &End| end.outbox.iter().map(|w| w.record.len()).sum::<usize>();
+        end.is_none_or(|end| backlog(end) < BACKLOG_BYTES)
     }
 
-    /// Says a record on a stream.
+    /// The mode of a stream that was opened here.
+    pub(super) fn mode(&self, handle: ConnectionHandle, stream: StreamId) -> Option<Mode> {
+        self.ends.get(&(handle, stream))?.mode
+    }
+
+    /// Says a record on a stream, and perhaps no more behind it.
     pub(super) fn say(
         &mut self,
-        endpoint: &mut Endpoint,
-        handle: ConnectionHandle,
-        stream: StreamId,
+        connection: &mut Connection,
+        key: Key,
         record: Vec<u8>,
+        deadline: Option<Instant>,
+        finish: bool,
     ) {
-        if let Some(end) = self.ends.get_mut(&(handle, stream)) {
-            end.outbox.push_back(record);
+        if let Some(end) = self.ends.get_mut(&key) {
+            end.outbox.push_back(Waiting { record, deadline });
+            end.finishing |= finish;
+            end.pump(connection, key.1);
         }
-        self.pump(endpoint, handle, stream);
     }
 
-    /// Breaks a stream off in both directions. Returns its flow.
-    pub(super) fn break_off(
-        &mut self,
-        endpoint: &mut Endpoint,
-        handle: ConnectionHandle,
-        stream: StreamId,
-    ) -> Option<Flow> {
-        let connection = endpoint.connection(handle)?;
-        let reset = connection.reset(stream, CODE).is_ok();
-        let stopped = connection.stop(stream, CODE).is_ok();
-        let end = self.ends.get_mut(&(handle, stream))?;
-        end.outbox.clear();
-        end.broken = true;
-        (reset || stopped).then_some(end.flow).flatten()
+    /// Breaks a stream off.
+    pub(super) fn break_off(&mut self, connection: &mut Connection, key: Key, how: Break) {
+        // Either fails where that direction has ended already.
+        if how != Break::Stop {
+            let _ = connection.reset(key.1, CODE);
+        }
+        if how != Break::Reset {
+            let _ = connection.stop(key.1, CODE);
+        }
+        if let Some(end) = self.ends.get_mut(&key) {
+            end.outbox.clear();
+            end.broken = true;
+        }
     }
 
-    /// Streams of a connection that are not broken off.
+    /// Streams of a connection on which more can be said.
     pub(super) fn streams(&self, handle: ConnectionHandle) -> Vec<(StreamId, Flow)> {
         self.ends
             .iter()
-            .filter(|((of, _), end)| *of == handle && !end.broken)
+            .filter(|((of, _), end)| *of == handle && !end.broken && !end.finishing)
             .filter_map(|((_, stream), end)| Some((*stream, end.flow?)))
             .collect()
+    }
+
+    /// How many streams of a connection are not over.
+    pub(super) fn open_count(&self, handle: ConnectionHandle) -> usize {
+        let ends = self.ends.iter();
+        ends.filter(|((of, _), end)| *of == handle && !end.is_over())
+            .count()
     }
 
     /// Takes out everything that an endpoint has to tell.
@@ -137,137 +185,178 @@ impl Party {
                 Event::Opened { stream, .. } => {
                     self.ends.insert((handle, stream), End::default());
                 }
-                Event::Readable { stream } => self.read(endpoint, handle, stream, ledger),
-                Event::Writable { stream } => self.pump(endpoint, handle, stream),
+                Event::Readable { stream } if self.lazy => {
+                    self.unread.insert((handle, stream));
+                }
+                Event::Readable { stream } => self.read(endpoint, (handle, stream), ledger),
+                Event::Writable { stream } => self.pump(endpoint, (handle, stream)),
                 Event::Reset { stream, code } | Event::Stopped { stream, code } => {
-                    self.on_broken(handle, stream, code, ledger);
+                    self.on_broken(endpoint, (handle, stream), code, ledger);
                 }
                 _ => {}
             }
         }
     }
 
-    fn on_broken(
-        &mut self,
-        handle: ConnectionHandle,
-        stream: StreamId,
-        code: u64,
-        ledger: &mut Ledger,
-    ) {
+    /// Reads what was left lying.
+    pub(super) fn catch_up(&mut self, endpoint: &mut Endpoint, ledger: &mut Ledger) {
+        for key in core::mem::take(&mut self.unread) {
+            self.read(endpoint, key, ledger);
+        }
+    }
+
+    fn on_broken(&mut self, endpoint: &mut Endpoint, key: Key, code: u64, ledger: &mut Ledger) {
         if code != u64::from(CODE) {
+            let stream = key.1;
             self.wrong = Some(format!("{stream:?} was broken off with code {code:#x}"));
         }
-        self.broken += 1;
-        if let Some(end) = self.ends.get_mut(&(handle, stream)) {
-            end.outbox.clear();
-            end.broken = true;
-            if let Some(flow) = end.flow {
-                ledger.void_stream(flow);
-            }
+        let Some(end) = self.ends.get(&key) else {
+            return;
+        };
+        if let Some(flow) = end.flow {
+            ledger.void_stream(flow);
+        }
+        if let Some(connection) = endpoint.connection(key.0) {
+            self.break_off(connection, key, Break::Both);
         }
     }
 
     /// Hands what waits to the transport.
-    fn pump(&mut self, endpoint: &mut Endpoint, handle: ConnectionHandle, stream: StreamId) {
-        let Some(end) = self.ends.get_mut(&(handle, stream)) else {
+    fn pump(&mut self, endpoint: &mut Endpoint, key: Key) {
+        if let (Some(end), Some(connection)) = (self.ends.get_mut(&key), endpoint.connection(key.0))
+        {
+            end.pump(connection, key.1);
+        }
+    }
+
+    fn read(&mut self, endpoint: &mut Endpoint, key: Key, ledger: &mut Ledger) {
+        let Some(end) = self.ends.get_mut(&key) else {
             return;
         };
-        let Some(connection) = endpoint.connection(handle) else {
+        let Some(connection) = endpoint.connection(key.0) else {
             return;
         };
-        while let Some(record) = end.outbox.front() {
-            let done = match end.mode {
-                Some(Mode::Bytes) => {
-                    let rest = record.get(end.taken..).unwrap_or_default();
+        let mut records = Vec::new();
+        let ended = end.read(connection, key.1, &mut records);
+        let heard = end.hear(ended, &records, ledger, self.answers);
+        if let Err(wrong) = heard {
+            self.wrong.get_or_insert(wrong);
+        }
+        end.pump(connection, key.1);
+    }
+}
+
+impl End {
+    /// Reads whole records. Returns whether the stream's end was read.
+    fn read(
+        &mut self,
+        connection: &mut Connection,
+        stream: StreamId,
+        records: &mut Vec<Vec<u8>>,
+    ) -> bool {
+        loop {
+            match connection.receive(stream) {
+                Ok(Some(record)) => records.push(record),
+                Ok(None) => return true,
+                Err(StreamError::WrongMode) => break,
+                Err(_) => return false,
+            }
+        }
+        self.mode = Some(Mode::Bytes);
+        let mut buffer = [0; 2_048];
+        let ended = loop {
+            match connection.read(stream, &mut buffer) {
+                Ok(0) => break true,
+                Ok(read) => {
+                    let bytes = buffer.get(..read).unwrap_or_default();
+                    self.partial.extend_from_slice(bytes);
+                }
+                Err(_) => break false,
+            }
+        };
+        while let Some(len) = record_len(&self.partial).filter(|&len| len <= self.partial.len()) {
+            let rest = self.partial.split_off(len);
+            records.push(core::mem::replace(&mut self.partial, rest));
+        }
+        ended
+    }
+
+    /// Compares what was read with what was said, and answers it.
+    fn hear(
+        &mut self,
+        ended: bool,
+        records: &[Vec<u8>],
+        ledger: &mut Ledger,
+        answers: bool,
+    ) -> Result<(), String> {
+        for record in records {
+            let flow = ledger.hear(record)?;
+            if !answers {
+                continue;
+            }
+            self.flow = Some(Flow { back: true, ..flow });
+            // Answers are half as long, so that no exchange goes on for ever in one direction.
+            if !self.broken {
+                let len = u32::try_from(record.len() / 2).unwrap_or(0);
+                let record = ledger.say(Flow { back: true, ..flow }, len, false);
+                self.outbox.push_back(Waiting {
+                    record,
+                    deadline: None,
+                });
+            }
+        }
+        if !ended {
+            return Ok(());
+        }
+        self.ended = true;
+        // A stream whose datagrams were all lost: nobody here knows which it was.
+        if let Some(flow) = self.flow {
+            let theirs = !flow.back;
+            ledger.hear_end(Flow {
+                back: theirs,
+                ..flow
+            })?;
+            if answers {
+                ledger.say_end(flow);
+            }
+        }
+        self.finishing |= answers;
+        Ok(())
+    }
+
+    /// Hands what waits to the transport.
+    fn pump(&mut self, connection: &mut Connection, stream: StreamId) {
+        while let Some(Waiting { record, deadline }) = self.outbox.front() {
+            let done = match (self.mode, deadline) {
+                (Some(Mode::Bytes), _) => {
+                    let rest = record.get(self.taken..).unwrap_or_default();
                     connection.write(stream, rest).map(|taken| {
-                        end.taken += taken;
-                        end.taken == record.len()
+                        self.taken += taken;
+                        self.taken == record.len()
                     })
                 }
-                _ => connection.send(stream, record).map(|()| true),
+                (_, Some(deadline)) => {
+                    let sent = connection.send_until(stream, record, *deadline);
+                    sent.map(|()| true)
+                }
+                (_, None) => connection.send(stream, record).map(|()| true),
             };
             match done {
-                Ok(true) => {
-                    end.outbox.pop_front();
-                    end.taken = 0;
+                // A datagram that the path no longer takes.
+                Ok(true) | Err(StreamError::DoesNotFit(_)) => {
+                    self.outbox.pop_front();
+                    self.taken = 0;
                 }
                 Ok(false) => {}
                 Err(StreamError::Blocked) => return,
                 Err(_) => {
-                    end.outbox.clear();
+                    self.outbox.clear();
                     return;
                 }
             }
         }
-    }
-
-    fn read(
-        &mut self,
-        endpoint: &mut Endpoint,
-        handle: ConnectionHandle,
-        stream: StreamId,
-        ledger: &mut Ledger,
-    ) {
-        let mut records = Vec::new();
-        let Some(end) = self.ends.get_mut(&(handle, stream)) else {
-            return;
-        };
-        let Some(connection) = endpoint.connection(handle) else {
-            return;
-        };
-        loop {
-            match connection.receive(stream) {
-                Ok(Some(record)) => {
-                    end.mode = Some(Mode::Messages);
-                    records.push(record);
-                }
-                Err(StreamError::WrongMode) => break,
-                _ => return self.heard(endpoint, handle, stream, records, ledger),
-            }
+        if self.finishing && !self.finished && !self.broken {
+            self.finished = connection.finish(stream).is_ok();
         }
-        end.mode = Some(Mode::Bytes);
-        let mut buffer = [0; 2_048];
-        while let Ok(read @ 1..) = connection.read(stream, &mut buffer) {
-            end.partial
-                .extend_from_slice(buffer.get(..read).unwrap_or_default());
-        }
-        while let Some(len) = record_len(&end.partial).filter(|&len| len <= end.partial.len()) {
-            let rest = end.partial.split_off(len);
-            records.push(core::mem::replace(&mut end.partial, rest));
-        }
-        self.heard(endpoint, handle, stream, records, ledger);
-    }
-
-    fn heard(
-        &mut self,
-        endpoint: &mut Endpoint,
-        handle: ConnectionHandle,
-        stream: StreamId,
-        records: Vec<Vec<u8>>,
-        ledger: &mut Ledger,
-    ) {
-        for record in records {
-            let flow = match ledger.hear(&record) {
-                Ok(flow) => flow,
-                Err(wrong) => {
-                    self.wrong.get_or_insert(wrong);
-                    return;
-                }
-            };
-            let Some(end) = self.ends.get_mut(&(handle, stream)) else {
-                return;
-            };
-            if !self.answers {
-                continue;
-            }
-            end.flow = Some(flow);
-            // Answers are half as long, so that no exchange goes on for ever in one direction.
-            if !end.broken {
-                let len = u32::try_from(record.len() / 2).unwrap_or(0);
-                let back = ledger.say(Flow { back: true, ..flow }, len);
-                end.outbox.push_back(back);
-            }
-        }
-        self.pump(endpoint, handle, stream);
     }
 }

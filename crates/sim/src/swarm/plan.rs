@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use transport::Config;
+use transport::{Config, CongestionControl};
 
 use super::{Fault, Faults};
 use crate::{Link, Rng};
@@ -14,6 +14,8 @@ pub struct Limits {
     pub clients: u64,
     /// Actions of phase 1: messages, faults, closes.
     pub actions: u64,
+    /// Of so many messages one is said; at least 1.
+    pub thinning: u64,
     /// Datagrams, after which phase 1 ends.
     pub datagrams: u64,
     /// Virtual time, after which phase 1 ends.
@@ -26,6 +28,7 @@ impl Default for Limits {
             faults: Faults::ALL,
             clients: u64::MAX,
             actions: u64::MAX,
+            thinning: 1,
             datagrams: 20_000,
             time: Duration::from_secs(600),
         }
@@ -54,6 +57,10 @@ pub struct Plan {
     pub streams: u64,
     /// The longest message, in bytes.
     pub message_bytes: u64,
+    /// The share of messages that are worth nothing after a while.
+    pub mortal: f64,
+    /// The share of messages behind which a stream ends.
+    pub last: f64,
     /// The longest pause between two actions.
     pub pause: Duration,
 }
@@ -66,13 +73,15 @@ impl Plan {
         // A few kinds at a time find more than all of them at once.
         let share = [0.1, 0.25, 0.5].get(pick(&mut rng, 3)).copied();
         for fault in Fault::ALL {
+            // Each draws from a stream of its own, so that a new kind leaves the others as they were.
+            let mut rng = Rng::stream(seed, fault.name(), 0);
             if rng.chance(share.unwrap_or(0.25)) && limits.faults.has(fault) {
                 faults = faults.with(fault);
             }
         }
         let clients = (1 + rng.below(4)).min(limits.clients).max(1);
         let gated = rng.chance(0.5);
-        let configs = [config(&mut rng), config(&mut rng)];
+        let configs = [0, 1].map(|end| config(&mut Rng::stream(seed, "config", end)));
         Self {
             seed,
             limits,
@@ -86,6 +95,8 @@ impl Plan {
                 .get(pick(&mut rng, 4))
                 .copied()
                 .unwrap_or(300),
+            mortal: choose(&mut rng, [0.0, 0.0, 0.1, 0.5]),
+            last: choose(&mut rng, [0.0, 0.02, 0.2]),
             pause: Duration::from_millis(
                 [20, 400, 5_000]
                     .get(pick(&mut rng, 3))
@@ -94,6 +105,10 @@ impl Plan {
             ),
         }
     }
+}
+
+fn choose<const N: usize>(rng: &mut Rng, from: [f64; N]) -> f64 {
+    from.get(pick(rng, N as u64)).copied().unwrap_or_default()
 }
 
 fn pick(rng: &mut Rng, count: u64) -> usize {
@@ -108,6 +123,13 @@ fn config(rng: &mut Rng) -> Config {
     config.connection_window_bytes = config.stream_window_bytes << rng.below(4);
     config.send_buffer_bytes = 4_096 << pick(rng, 9);
     config.streams_max = 6 << rng.below(6);
+    config.key_update_packets = [20, 500, 1 << 20]
+        .get(pick(rng, 3))
+        .copied()
+        .unwrap_or(1 << 20);
+    if rng.chance(0.2) {
+        config.congestion = CongestionControl::Cubic;
+    }
     if rng.chance(0.3) {
         config.keep_alive = None;
     }

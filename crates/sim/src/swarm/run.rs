@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crypto::Secret;
 use transport::{
-    Accept, AddressGate, CloseReason, ConnectionHandle, Endpoint, Gate, Instant, Mode, OpenGate,
+    Accept, AddressGate, CloseReason, ConnectionHandle, Endpoint, Gate, Instant, OpenGate,
 };
 
-use super::ledger::{Flow, Ledger};
+use super::ledger::Ledger;
 use super::nonces::{Nonces, WatchedSessions};
 use super::party::Party;
 use super::{Fault, Plan};
@@ -90,7 +90,8 @@ pub(super) struct Swarm<'a> {
     pub(super) ledger: Ledger,
     pub(super) nonces: Nonces,
     pub(super) workload: Rng,
-    pub(super) faults: Rng,
+    /// What each kind of fault draws from.
+    pub(super) faults: BTreeMap<Fault, Rng>,
     pub(super) captured: Vec<Captured>,
     pub(super) fired: BTreeMap<&'static str, u64>,
     /// Clients that hear nothing, and until when.
@@ -111,7 +112,8 @@ impl<'a> Swarm<'a> {
         let nonces = Nonces::default();
         let server = world.add(SERVER, server(plan, 0, &nonces));
         let mut clients = Vec::new();
-        let mut parties = vec![Party::server()];
+        let lazy = plan.faults.has(Fault::Laziness);
+        let mut parties = vec![Party::server(lazy)];
         let [config, _] = &plan.configs;
         for index in 0..plan.clients {
             let random = Rng::stream(plan.seed, "client", index);
@@ -124,7 +126,7 @@ impl<'a> Swarm<'a> {
                 connections: 0,
                 streams: 0,
             });
-            parties.push(Party::client());
+            parties.push(Party::client(lazy));
         }
         if plan.faults.has(Fault::Replay) {
             world.start_capture();
@@ -138,7 +140,7 @@ impl<'a> Swarm<'a> {
             ledger: Ledger::new(plan.seed),
             nonces,
             workload: Rng::stream(plan.seed, "workload", 0),
-            faults: Rng::stream(plan.seed, "faults", 0),
+            faults: BTreeMap::new(),
             captured: Vec::new(),
             fired: BTreeMap::new(),
             cut: None,
@@ -158,7 +160,8 @@ impl<'a> Swarm<'a> {
             let nanos = u64::try_from(self.plan.pause.as_nanos()).unwrap_or(u64::MAX);
             let pause = Duration::from_nanos(self.workload.below(nanos) + 1);
             self.advance(pause)?;
-            self.work();
+            let said = actions % self.plan.limits.thinning.max(1) == 0;
+            self.work(said);
             self.harm();
         }
         self.heal();
@@ -169,10 +172,12 @@ impl<'a> Swarm<'a> {
             if waiting.is_none() {
                 break;
             }
+            self.catch_up();
             if let Some(waiting) = waiting.filter(|_| self.world.now() >= deadline) {
                 return Err(format!("a minute after it healed: {waiting}"));
             }
         }
+        self.quiet()?;
         self.part()
     }
 
@@ -186,6 +191,7 @@ impl<'a> Swarm<'a> {
         if let Some(wrong) = self.parties.iter_mut().find_map(|p| p.wrong.take()) {
             return Err(wrong);
         }
+        self.watch()?;
         if self.plan.faults.has(Fault::Replay) {
             self.captured.extend(self.world.take_capture());
             let old = self.captured.len().saturating_sub(CAPTURED_MAX);
@@ -200,7 +206,7 @@ impl<'a> Swarm<'a> {
     }
 
     /// Lets the world go on, and everybody hear what happens.
-    fn pass(&mut self, until: Instant) -> Result<(), String> {
+    pub(super) fn pass(&mut self, until: Instant) -> Result<(), String> {
         let (parties, ledger) = (&mut self.parties, &mut self.ledger);
         let moved = self.world.run(
             until,
@@ -218,12 +224,8 @@ impl<'a> Swarm<'a> {
 
     /// Connections that ended begin again.
     fn tend(&mut self) -> Result<(), String> {
-        let mut closed = Vec::new();
-        for party in &mut self.parties {
-            closed.append(&mut party.closed);
-        }
-        for (_, reason) in &closed {
-            if !self.is_excusable(reason) {
+        for (index, reason) in self.take_closed() {
+            if !self.is_excusable(&reason, index == 0) {
                 return Err(format!("a connection ended: {reason}"));
             }
         }
@@ -256,9 +258,21 @@ impl<'a> Swarm<'a> {
         Ok(())
     }
 
+    /// At which node connections have ended since this was asked, and how.
+    pub(super) fn take_closed(&mut self) -> Vec<(usize, CloseReason)> {
+        let parties = self.parties.iter_mut().enumerate();
+        let closed = parties.flat_map(|(index, party)| {
+            let reasons = party.closed.drain(..);
+            reasons.map(move |(_, reason)| (index, reason))
+        });
+        closed.collect()
+    }
+
     /// Whether a connection may end like that under the faults that are active.
-    fn is_excusable(&self, reason: &CloseReason) -> bool {
+    pub(super) fn is_excusable(&self, reason: &CloseReason, of_server: bool) -> bool {
         let has = |faults: &[Fault]| faults.iter().any(|&fault| self.plan.faults.has(fault));
+        // A first packet that comes again, or late, begins what nobody goes on with.
+        let late = of_server && has(&[Fault::Reordering, Fault::Duplication, Fault::Replay]);
         match reason {
             CloseReason::Local | CloseReason::Peer { .. } => has(&[Fault::Closes]),
             // How a close looks to a peer whose handshake is under way.
@@ -286,71 +300,28 @@ impl<'a> Swarm<'a> {
                         Fault::Rebinding,
                     ])
             }
-            CloseReason::HandshakeTimeout => has(&[
-                Fault::Partition,
-                Fault::Restart,
-                Fault::Loss,
-                Fault::Bursts,
-                Fault::Corruption,
-                Fault::Rebinding,
-                Fault::Rate,
-                // A first packet that comes again begins what nobody goes on with.
-                Fault::Replay,
-            ]),
+            CloseReason::HandshakeTimeout => {
+                late || has(&[
+                    Fault::Partition,
+                    Fault::Restart,
+                    Fault::Loss,
+                    Fault::Bursts,
+                    Fault::Corruption,
+                    Fault::Rebinding,
+                    Fault::Rate,
+                ])
+            }
             _ => false,
         }
-    }
-
-    /// Somebody says something.
-    fn work(&mut self) {
-        let plan = self.plan;
-        let index = self.workload.below(self.clients.len() as u64);
-        let len = self.workload.below(plan.message_bytes);
-        let choice = self.workload.below(plan.streams);
-        let bytes = self.workload.chance(0.5);
-        let number = usize::try_from(index).unwrap_or(0);
-        let Some(client) = self.clients.get_mut(number) else {
-            return;
-        };
-        let (Some(handle), Some(party)) = (client.handle, self.parties.get_mut(number + 1)) else {
-            return;
-        };
-        let flow = |stream| Flow {
-            client: u32::try_from(index).unwrap_or(u32::MAX),
-            connection: client.connections,
-            stream,
-            back: false,
-        };
-        let open = party.streams(handle);
-        let ledger = &mut self.ledger;
-        let streams = &mut client.streams;
-        self.world.with(client.node, |endpoint, _| {
-            let place = usize::try_from(choice).unwrap_or(0);
-            let known = open.get(place).copied();
-            let (stream, flow) = match known {
-                Some(known) => known,
-                None => {
-                    let mode = if bytes { Mode::Bytes } else { Mode::Messages };
-                    let flow = flow(*streams);
-                    let Some(stream) = party.open(endpoint, handle, mode, flow) else {
-                        return;
-                    };
-                    *streams += 1;
-                    (stream, flow)
-                }
-            };
-            if !party.has_room(handle, stream) {
-                return;
-            }
-            let len = u32::try_from(len).unwrap_or(0);
-            let record = ledger.say(flow, len);
-            party.say(endpoint, handle, stream, record);
-        });
     }
 
     /// The network is what it should be from now on.
     fn heal(&mut self) {
         self.cut = None;
+        for party in &mut self.parties {
+            party.lazy = false;
+        }
+        self.catch_up();
         let nodes: Vec<NodeId> = self.world.nodes().collect();
         for node in nodes {
             self.world
@@ -361,25 +332,23 @@ impl<'a> Swarm<'a> {
 
     /// What is not there yet.
     fn waits_for(&mut self) -> Option<String> {
-        let mut all = Vec::new();
         for (index, client) in self.clients.iter().enumerate() {
             let Some(handle) = client.handle else {
                 return Some(format!("client {index} has not begun to connect"));
             };
             let look = |endpoint: &mut Endpoint, _| {
                 let connection = endpoint.connection(handle)?;
-                Some((connection.is_open(), connection.stats()))
+                Some((connection.is_open(), connection.stats().bytes_in_flight))
             };
             match self.world.with(client.node, look).flatten() {
-                Some((true, stats)) if stats.bytes_in_flight == 0 => all.push(stats),
-                Some((true, stats)) => {
-                    return Some(format!("client {index} has bytes in flight: {stats:?}"));
+                Some((true, 0)) => {}
+                Some((true, bytes)) => {
+                    return Some(format!("client {index} has {bytes} bytes in flight"));
                 }
                 _ => return Some(format!("client {index} is not connected")),
             }
         }
-        let missing = self.ledger.missing()?;
-        Some(format!("{missing}; {all:#?}"))
+        self.ledger.missing()
     }
 
     /// Everybody leaves, and is forgotten.

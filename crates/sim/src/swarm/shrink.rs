@@ -1,43 +1,79 @@
-use super::{Failure, Limits, Plan, run};
+use super::{Failure, Faults, Limits, Plan, run};
 
 /// Turns a failing plan's limits down as long as it still fails: first kinds of faults, then clients,
-/// then actions. Returns the smallest that was found, and how it fails.
+/// then actions, then messages. Returns the smallest that was found, and how it fails.
 pub fn shrink(seed: u64, limits: Limits, failure: Box<Failure>) -> (Limits, Box<Failure>) {
-    let mut best = (limits, failure);
-    let attempt = |limits: Limits, best: &mut (Limits, Box<Failure>)| {
-        let failed = run(&Plan::new(seed, limits)).err();
-        if let Some(failure) = failed {
-            *best = (limits, failure);
-            return true;
-        }
-        false
+    let mut smallest = Smallest {
+        seed,
+        limits,
+        failure,
     };
-    for fault in super::Fault::ALL {
-        let (limits, _) = &best;
-        if limits.faults.has(fault) {
-            let limits = Limits {
-                faults: limits.faults.without(fault),
-                ..*limits
-            };
-            attempt(limits, &mut best);
+    smallest.drop_faults();
+    smallest.drop_clients();
+    smallest.drop_actions();
+    smallest.drop_messages();
+    (smallest.limits, smallest.failure)
+}
+
+/// The smallest failing world that is known.
+struct Smallest {
+    seed: u64,
+    limits: Limits,
+    failure: Box<Failure>,
+}
+
+impl Smallest {
+    /// Whether it fails within these limits as well; then they are the smallest.
+    fn fails(&mut self, limits: Limits) -> bool {
+        let failed = run(&Plan::new(self.seed, limits)).err();
+        let fails = failed.is_some();
+        if let Some(failure) = failed {
+            (self.limits, self.failure) = (limits, failure);
+        }
+        fails
+    }
+
+    fn drop_faults(&mut self) {
+        let active = Plan::new(self.seed, self.limits).faults;
+        let without = |faults: Faults, limits| Limits { faults, ..limits };
+        // Those that are not active are no loss, and a world without any is easily understood.
+        self.limits.faults = active;
+        for fault in active.iter() {
+            let fewer = self.limits.faults.without(fault);
+            self.fails(without(fewer, self.limits));
         }
     }
-    for clients in 1..Plan::new(seed, best.0).clients {
-        let limits = Limits { clients, ..best.0 };
-        if attempt(limits, &mut best) {
-            break;
+
+    fn drop_clients(&mut self) {
+        for clients in 1..Plan::new(self.seed, self.limits).clients {
+            let limits = self.limits;
+            if self.fails(Limits { clients, ..limits }) {
+                return;
+            }
         }
     }
-    // The shortest failing prefix, as far as halving finds it.
-    let (mut passes, mut fails) = (0, best.0.actions.min(1 << 20));
-    while fails - passes > 1 {
-        let actions = passes + (fails - passes) / 2;
-        let limits = Limits { actions, ..best.0 };
-        if attempt(limits, &mut best) {
-            fails = actions;
-        } else {
-            passes = actions;
+
+    /// The shortest failing prefix, as far as halving finds it.
+    fn drop_actions(&mut self) {
+        let (mut passes, mut fails) = (0, self.limits.actions.min(1 << 20));
+        while fails - passes > 1 {
+            let actions = passes + (fails - passes) / 2;
+            let limits = self.limits;
+            if self.fails(Limits { actions, ..limits }) {
+                fails = actions;
+            } else {
+                passes = actions;
+            }
         }
     }
-    best
+
+    /// Every second message, every fourth, and so on.
+    fn drop_messages(&mut self) {
+        for power in 1..10 {
+            let (limits, thinning) = (self.limits, 1 << power);
+            if !self.fails(Limits { thinning, ..limits }) {
+                return;
+            }
+        }
+    }
 }

@@ -1,0 +1,108 @@
+use core::fmt;
+use core::str::FromStr;
+use core::time::Duration;
+
+use super::{Fault, Faults, Limits, Plan};
+
+/// A world in a line, as the program's command line takes it:
+/// `--seed 17 --clients 1 --without loss,mtu --actions 40`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// What is left of what it asks for.
+    pub limits: Limits,
+}
+
+impl Description {
+    /// The plan that it describes.
+    pub fn plan(&self) -> Plan {
+        Plan::new(self.seed, self.limits)
+    }
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (limits, all) = (&self.limits, Limits::default());
+        write!(f, "--seed {}", self.seed)?;
+        let without: Vec<_> = Fault::ALL
+            .into_iter()
+            .filter(|&fault| !limits.faults.has(fault))
+            .map(Fault::name)
+            .collect();
+        if !without.is_empty() {
+            write!(f, " --without {}", without.join(","))?;
+        }
+        let numbers = [
+            (
+                "minutes",
+                limits.time.as_secs() / 60,
+                all.time.as_secs() / 60,
+            ),
+            ("clients", limits.clients, all.clients),
+            ("actions", limits.actions, all.actions),
+            ("thinning", limits.thinning, all.thinning),
+        ];
+        for (name, number, usual) in numbers {
+            if number != usual {
+                write!(f, " --{name} {number}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Description {
+    type Err = String;
+
+    fn from_str(line: &str) -> Result<Self, String> {
+        let mut seed = None;
+        let mut limits = Limits::default();
+        let mut words = line.split_whitespace();
+        while let Some(name) = words.next() {
+            let value = words.next().ok_or_else(|| format!("{name} of what?"))?;
+            let number = || value.parse().map_err(|_| format!("{name} {value}"));
+            match name {
+                "--seed" => seed = Some(number()?),
+                "--minutes" => limits.time = Duration::from_secs(60 * number()?),
+                "--clients" => limits.clients = number()?,
+                "--actions" => limits.actions = number()?,
+                "--thinning" => limits.thinning = number()?,
+                "--without" => limits.faults = without(limits.faults, value)?,
+                _ => return Err(format!("there is no {name}")),
+            }
+        }
+        let seed = seed.ok_or("no seed")?;
+        Ok(Self { seed, limits })
+    }
+}
+
+fn without(mut faults: Faults, names: &str) -> Result<Faults, String> {
+    for name in names.split(',') {
+        faults = faults.without(name.parse()?);
+    }
+    Ok(faults)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_as_it_is_written() {
+        let limits = Limits {
+            faults: Faults::ALL.without(Fault::Loss).without(Fault::Mtu),
+            clients: 2,
+            actions: 40,
+            thinning: 8,
+            time: Duration::from_secs(120),
+            ..Limits::default()
+        };
+        let all = Description { seed: 17, limits };
+        let line = "--seed 17 --without loss,mtu --minutes 2 --clients 2 --actions 40 --thinning 8";
+        assert_eq!(all.to_string(), line);
+        assert_eq!(line.parse(), Ok(all));
+        assert!("--clients 1".parse::<Description>().is_err(), "no seed");
+        assert!("--seed 1 --without rain".parse::<Description>().is_err());
+    }
+}
