@@ -2,10 +2,28 @@ use internet::{Protection, SAMPLE_LEN, TAG_LEN, Unauthentic};
 
 use super::checksum::{checksum, word};
 
+/// How often a key may be used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) confidentiality: u64,
+    pub(super) integrity: u64,
+}
+
+/// Those of AES-GCM (RFC 9001 §6.6).
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            confidentiality: 1 << 23,
+            integrity: 1 << 52,
+        }
+    }
+}
+
 /// Tags packets with a keyed checksum, and masks their payload, so that one that was never sealed
 /// shows.
 #[derive(Clone, Debug)]
 pub(super) struct NullProtection {
+    limits: Limits,
     tag_key: [u64; 2],
     mask_key: [u64; 2],
     header_key: [u64; 2],
@@ -17,10 +35,15 @@ impl NullProtection {
         let mut next = || words.next().unwrap_or_default();
         let (tag_key, mask_key) = ([next(), next()], [next(), next()]);
         Self {
+            limits: Limits::default(),
             tag_key,
             mask_key,
             header_key: mask_key,
         }
+    }
+
+    pub(super) fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// The same with the header mask of another generation.
@@ -79,11 +102,11 @@ impl Protection for NullProtection {
     }
 
     fn confidentiality_limit(&self) -> u64 {
-        1 << 23
+        self.limits.confidentiality
     }
 
     fn integrity_limit(&self) -> u64 {
-        1 << 52
+        self.limits.integrity
     }
 }
 

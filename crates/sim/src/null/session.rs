@@ -1,7 +1,7 @@
 use crypto::{Transcript, hkdf_sha256, random_array};
 use transport::{Epoch, KeyChange, Keys, Session, SessionError, Sessions, Side};
 
-use super::protection::NullProtection;
+use super::protection::{Limits, NullProtection};
 use crate::Rng;
 
 /// Handshake message types, those of TLS 1.3.
@@ -26,6 +26,7 @@ pub struct NullSessions {
     rng: Rng,
     hello_len: usize,
     identity: Option<Vec<u8>>,
+    limits: Limits,
 }
 
 impl NullSessions {
@@ -45,6 +46,7 @@ impl NullSessions {
             rng,
             hello_len: HELLO_LEN,
             identity: None,
+            limits: Limits::default(),
         }
     }
 
@@ -61,6 +63,16 @@ impl NullSessions {
         self.identity = Some(identity);
         self
     }
+
+    /// How many packets a key may seal, and how many may fail to open (RFC 9001 §6.6).
+    #[must_use]
+    pub fn with_limits(mut self, confidentiality: u64, integrity: u64) -> Self {
+        self.limits = Limits {
+            confidentiality,
+            integrity,
+        };
+        self
+    }
 }
 
 impl Sessions for NullSessions {
@@ -70,6 +82,7 @@ impl Sessions for NullSessions {
             nonce: random_array(&mut self.rng),
             parameters,
             identity: self.identity.clone(),
+            limits: self.limits,
             received: Vec::new(),
             transcript: Vec::new(),
             outgoing: Vec::new(),
@@ -111,6 +124,7 @@ pub struct NullSession {
     nonce: [u8; 32],
     parameters: Vec<u8>,
     identity: Option<Vec<u8>>,
+    limits: Limits,
     received: Vec<u8>,
     transcript: Vec<u8>,
     /// Messages that are due, each in the epoch of the key change before it.
@@ -218,7 +232,7 @@ impl NullSession {
                 .u8(side as u8)
                 .u64(generation)
                 .hkdf_sha256(&self.root, &[], &mut key);
-            NullProtection::new(&key)
+            NullProtection::new(&key).with_limits(self.limits)
         };
         let key = |side: Side| {
             let first = protection(side, 0);

@@ -9,7 +9,7 @@ use sim::null::NullSessions;
 use sim::{NodeId, Rng, World};
 use transport::{
     Accept, CloseReason, Completion, Config, ConnectionHandle, Endpoint, Event, Gate, Instant,
-    Mode, Request, StreamError, StreamId,
+    Mode, Request, Side, StreamError, StreamId,
 };
 
 /// The port that servers of these tests listen on.
@@ -30,12 +30,28 @@ pub fn client(seed: u64, config: Config) -> Endpoint {
 }
 
 pub fn server(seed: u64, config: Config, gate: Box<dyn Gate>) -> Endpoint {
+    accepting(seed, config, gate, sessions(seed, Side::Server))
+}
+
+pub fn accepting(
+    seed: u64,
+    config: Config,
+    gate: Box<dyn Gate>,
+    sessions: NullSessions,
+) -> Endpoint {
     let accept = Accept {
-        sessions: Box::new(NullSessions::server(Rng::stream(seed, "sessions", 1))),
+        sessions: Box::new(sessions),
         gate,
         secret: crypto::Secret::from([9; 32]),
     };
     Endpoint::server(config, accept, Box::new(Rng::stream(seed, "server", 0)))
+}
+
+pub fn sessions(seed: u64, side: Side) -> NullSessions {
+    match side {
+        Side::Client => NullSessions::client(Rng::stream(seed, "sessions", 0)),
+        Side::Server => NullSessions::server(Rng::stream(seed, "sessions", 1)),
+    }
 }
 
 pub fn connect(
@@ -44,7 +60,15 @@ pub fn connect(
     to: SocketAddr,
     seed: u64,
 ) -> ConnectionHandle {
-    let mut sessions = NullSessions::client(Rng::stream(seed, "sessions", 0));
+    connect_by(world, node, to, sessions(seed, Side::Client))
+}
+
+pub fn connect_by(
+    world: &mut World<Endpoint>,
+    node: NodeId,
+    to: SocketAddr,
+    mut sessions: NullSessions,
+) -> ConnectionHandle {
     world
         .with(node, |endpoint, now| {
             endpoint.connect(now, to, &mut sessions)
@@ -92,10 +116,21 @@ impl Pair {
     }
 
     pub fn with(seed: u64, ours: Config, theirs: Config, gate: Box<dyn Gate>) -> Self {
+        let sessions = [Side::Client, Side::Server].map(|side| sessions(seed, side));
+        Self::with_sessions(seed, [ours, theirs], gate, sessions)
+    }
+
+    /// The client's and the server's.
+    pub fn with_sessions(
+        seed: u64,
+        [ours, theirs]: [Config; 2],
+        gate: Box<dyn Gate>,
+        [connecting, accepted]: [NullSessions; 2],
+    ) -> Self {
         let mut world = World::new(seed);
         let client = world.add(address(1), client(seed, ours));
-        let server = world.add(address(2), server(seed, theirs, gate));
-        let handle = connect(&mut world, client, address(2), seed);
+        let server = world.add(address(2), accepting(seed, theirs, gate, accepted));
+        let handle = connect_by(&mut world, client, address(2), connecting);
         Self {
             world,
             client,

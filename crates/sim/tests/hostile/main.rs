@@ -7,6 +7,7 @@ mod common;
 mod ends;
 mod handshake;
 mod ids;
+mod limits;
 mod packets;
 mod raw;
 mod updates;

@@ -7,6 +7,10 @@ use internet::{OpenError, Opened, PacketBuilder, PartialPacket, Unmasked, open_u
 use crate::session::{Keys, Session};
 use crate::{Epoch, Instant};
 
+/// What a connection keeps of a key's limit to close with: the CLOSE and its repeats, of which there
+/// is one for twice as many packets that arrive, each time, and one each probe timeout for three.
+const CLOSES_MAX: u64 = 64;
+
 /// How long a key is used for sealing before it is updated.
 const UPDATE_AFTER: Duration = Duration::from_secs(600);
 
@@ -173,6 +177,7 @@ impl DataKeys {
         let Some((first, since)) = self.since else {
             return;
         };
+        let packets_max = packets_max.min(self.current.local.confidentiality_limit() / 2);
         let due = self.sealed >= packets_max || now.since(since) >= UPDATE_AFTER;
         let arrived = largest_acked.is_some_and(|acked| acked >= first);
         if due && (arrived || planted!(KeyUpdateTooEarly)) {
@@ -181,9 +186,9 @@ impl DataKeys {
         }
     }
 
-    /// Whether the current key may seal another packet (RFC 9001 §6.6).
+    /// Whether the current key may seal another packet that is not a CLOSE (RFC 9001 §6.6).
     pub(super) fn may_seal(&self) -> bool {
-        self.sealed < self.current.local.confidentiality_limit()
+        self.sealed + CLOSES_MAX < self.current.local.confidentiality_limit()
     }
 
     /// Seals a packet under the current keys.
