@@ -6,6 +6,10 @@ use crate::Instant;
 /// Before the first sample (a first probe after 300 ms).
 const INITIAL: Duration = Duration::from_millis(100);
 
+/// The shortest sample is that of the last two spans of this length: a path can become longer (RFC
+/// 9002 §5.2).
+const MIN_SPAN: Duration = Duration::from_secs(10);
+
 /// Round-trip time estimation (RFC 9002 §5).
 #[derive(Clone, Debug)]
 pub(crate) struct Rtt {
@@ -13,6 +17,9 @@ pub(crate) struct Rtt {
     smoothed: Duration,
     variation: Duration,
     min: Option<Duration>,
+    /// The shortest sample since this span began.
+    span_min: Duration,
+    span_began: Instant,
     first_sample_at: Option<Instant>,
 }
 
@@ -23,6 +30,8 @@ impl Default for Rtt {
             smoothed: INITIAL,
             variation: INITIAL / 2,
             min: None,
+            span_min: Duration::MAX,
+            span_began: Instant::ZERO,
             first_sample_at: None,
         }
     }
@@ -43,7 +52,7 @@ impl Rtt {
         self.variation
     }
 
-    /// The shortest sample.
+    /// The shortest sample of late.
     pub(crate) fn min(&self) -> Option<Duration> {
         self.min
     }
@@ -58,14 +67,13 @@ impl Rtt {
     pub(crate) fn update(&mut self, now: Instant, sample: Duration, ack_delay: Duration) {
         self.latest = sample;
         self.first_sample_at.get_or_insert(now);
-        let Some(min) = self.min else {
-            self.min = Some(sample);
+        let first = self.min.is_none();
+        let min = self.update_min(now, sample);
+        if first {
             self.smoothed = sample;
             self.variation = sample / 2;
             return;
-        };
-        let min = min.min(sample);
-        self.min = Some(min);
+        }
         // RFC 9002 §5.3: the peer's delay is believed only as far as the minimum allows.
         let adjusted = if sample >= min + ack_delay {
             sample - ack_delay
@@ -75,6 +83,19 @@ impl Rtt {
         let deviation = self.smoothed.abs_diff(adjusted);
         self.variation = (self.variation * 3 + deviation) / 4;
         self.smoothed = (self.smoothed * 7 + adjusted) / 8;
+    }
+
+    fn update_min(&mut self, now: Instant, sample: Duration) -> Duration {
+        let mut min = self.min.unwrap_or(sample);
+        if now.since(self.span_began) >= MIN_SPAN {
+            min = self.span_min;
+            self.span_min = Duration::MAX;
+            self.span_began = now;
+        }
+        self.span_min = self.span_min.min(sample);
+        min = min.min(sample);
+        self.min = Some(min);
+        min
     }
 
     /// Probe timeout without the peer's acknowledgement delay (RFC 9002 §6.2.1).
@@ -102,6 +123,23 @@ mod tests {
         assert_eq!(rtt.smoothed(), 40 * MS);
         assert_eq!(rtt.pto(), 120 * MS);
         assert_eq!((rtt.current(), rtt.min()), (40 * MS, Some(40 * MS)));
+    }
+
+    #[test]
+    fn the_minimum_follows_a_path_that_becomes_longer() {
+        let mut rtt = Rtt::default();
+        let at = |secs: u64| Instant::ZERO + Duration::from_secs(secs);
+        rtt.update(at(0), 40 * MS, Duration::ZERO);
+        for second in 1..=10 {
+            rtt.update(at(second), 400 * MS, Duration::ZERO);
+            assert_eq!(rtt.min(), Some(40 * MS), "after {second} s");
+        }
+        for second in 11..=20 {
+            rtt.update(at(second), 400 * MS, Duration::ZERO);
+        }
+        assert_eq!(rtt.min(), Some(400 * MS));
+        rtt.update(at(21), 60 * MS, Duration::ZERO);
+        assert_eq!(rtt.min(), Some(60 * MS), "shorter at once");
     }
 
     #[test]

@@ -354,7 +354,7 @@ impl Bbr {
         let Acked { now, .. } = *acked;
         if self.phase == Phase::ProbeRtt {
             if now.since(self.since) >= PROBE_RTT_TIME && self.rounds > 0 {
-                self.model.restart_min_rtt(now);
+                self.model.end_min_rtt(now);
                 self.cwnd = self.cwnd.max(self.cwnd_before);
                 self.enter(
                     if self.full {
@@ -367,6 +367,7 @@ impl Bbr {
             }
         } else if self.full && self.model.min_rtt_age(now) > MIN_RTT_AGE {
             self.enter(Phase::ProbeRtt, now);
+            self.model.begin_min_rtt();
         }
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Model {
     min_rtt: Duration,
     /// When `min_rtt` was last seen.
     min_rtt_at: Instant,
+    /// The shortest round trip since it began to be probed.
+    probed_rtt: Duration,
     /// The share of packets that is lost whatever we do.
     base_loss: f32,
     base_known: bool,
@@ -45,6 +47,7 @@ impl Default for Model {
             bandwidth: [0; 2],
             min_rtt: Duration::MAX,
             min_rtt_at: Instant::ZERO,
+            probed_rtt: Duration::MAX,
             base_loss: 0.0,
             base_known: false,
             quiet: (Instant::ZERO, Instant::ZERO),
@@ -101,8 +104,17 @@ impl Model {
         now.since(self.min_rtt_at)
     }
 
-    /// The round trip has been probed.
-    pub(super) fn restart_min_rtt(&mut self, now: Instant) {
+    /// The round trip begins to be probed.
+    pub(super) fn begin_min_rtt(&mut self) {
+        self.probed_rtt = Duration::MAX;
+    }
+
+    /// The round trip has been probed. A path that has become longer keeps packets in flight for
+    /// longer, and not in a queue; what jitter adds to the shortest of a few is left out.
+    pub(super) fn end_min_rtt(&mut self, now: Instant) {
+        if self.is_queued(self.probed_rtt) {
+            self.min_rtt = self.probed_rtt;
+        }
         self.min_rtt_at = now;
     }
 
@@ -130,6 +142,7 @@ impl Model {
             self.min_rtt_at = now;
         }
         self.min_rtt = self.min_rtt.min(rtt);
+        self.probed_rtt = self.probed_rtt.min(rtt);
     }
 
     fn on_rate(&mut self, acked: &Acked) {
