@@ -17,8 +17,6 @@ use chat::message::MessageId;
 use common::{Home, PATIENCE, Server};
 use people::{Heard, Person, now};
 use sim::Rng;
-use store::Store as _;
-use store::relay::{Op, Outcome, SqliteStore};
 
 /// How often the server is killed, unless `UNDERTONE_KILLS` says otherwise.
 const KILLS: u64 = 50;
@@ -159,41 +157,10 @@ fn kill_under_load(home: &Home, port: u16, rng: &mut Rng, load: &mut Load<'_>) {
     server.kill();
 }
 
-/// The ids in somebody's mailbox as the disk has it now, in order. A copy is looked at: what a server
-/// finds is what a killed one has left.
-fn mailbox(home: &Home, account: &str) -> Vec<MessageId> {
-    let copy = tempfile::tempdir().unwrap();
-    for file in std::fs::read_dir(home.server_data()).unwrap() {
-        let path = file.unwrap().path();
-        std::fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
-    }
-    let mut store = SqliteStore::open(&copy.path().join("server.sqlite")).unwrap();
-    let (account, device) = (account.to_owned(), [0xdd; 16]);
-    let look = [
-        Op::TouchDevice {
-            account: account.clone(),
-            device,
-            device_key: [0; 32],
-            now_ms: net::unix_time_ms(),
-        },
-        Op::ReadAfter {
-            account,
-            device,
-            after: None,
-            max_messages: u32::MAX,
-            max_bytes: u64::MAX,
-        },
-    ];
-    match store.commit(&look).unwrap().pop() {
-        Some(Outcome::Entries(entries)) => entries.iter().map(|entry| entry.message_id).collect(),
-        other => panic!("{other:?}"),
-    }
-}
-
 /// What the dead server has told somebody to be stored is in the mailbox that nobody reads, once each
 /// and in order. Clients would send again what a server has lost, so the disk itself is asked.
 fn all_is_kept(home: &Home, load: &Load<'_>, name: &str) {
-    let kept = mailbox(home, &name.to_lowercase());
+    let kept = fixtures::mailbox(home, &name.to_lowercase());
     for talk in load.talks.iter().filter(|talk| talk.to == name) {
         let heard = talk.from.heard();
         let told = talk.ids.iter().filter(|&&id| heard.is_stored(id)).count();

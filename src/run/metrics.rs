@@ -3,7 +3,6 @@
 //! Numbers only: no names, no addresses, nothing that identifies anybody.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -14,9 +13,9 @@ use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
-use tiny_http::{Header, Method, Request, Response, StatusCode};
 use transport::EndpointStats;
 
+use super::http::{Page, Port};
 use super::problem::Problem;
 
 /// How long an answer waits for the server's loop.
@@ -25,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Answers that wait for the server's loop; there is one thread that asks.
 const QUESTIONS_MAX: usize = 1;
 
+const PATH: &str = "/metrics";
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What the server's loop knows at one moment.
@@ -65,40 +65,27 @@ impl People {
 
 /// Answers on an HTTP port, from a thread of its own that asks the server's loop.
 pub(super) struct Exporter {
-    http: Arc<tiny_http::Server>,
+    port: Port,
     questions: Receiver<SyncSender<Snapshot>>,
-    address: SocketAddr,
 }
 
 impl Exporter {
     /// Listens on `address`; `waker` wakes the loop that then calls [`Exporter::answer`].
     pub(super) fn start(address: SocketAddr, waker: Waker) -> Result<Self, Problem> {
-        let failed = |error: &dyn std::fmt::Display| {
-            Problem::other(format!("cannot give metrics on {address}: {error}"))
-        };
-        let http = tiny_http::Server::http(address).map_err(|error| failed(&error))?;
-        let address = http.server_addr().to_ip().unwrap_or(address);
-        let http = Arc::new(http);
         let (sender, questions) = sync_channel(QUESTIONS_MAX);
-        let served = Arc::clone(&http);
-        std::thread::Builder::new()
-            .name("server-metrics".into())
-            .spawn(move || {
-                for request in served.incoming_requests() {
-                    respond(request, &sender, &waker);
-                }
-            })
-            .map_err(|error| failed(&error))?;
-        Ok(Self {
-            http,
-            questions,
-            address,
-        })
+        let port = Port::open(address, PATH, move || Page {
+            content_type: CONTENT_TYPE,
+            text: ask(&sender, &waker).and_then(|snapshot| page(&snapshot)),
+        });
+        let port = port.map_err(|error| {
+            Problem::other(format!("cannot give metrics on {address}: {error}"))
+        })?;
+        Ok(Self { port, questions })
     }
 
     /// Where it listens.
     pub(super) fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 
     /// Answers whoever asks; `look` is called only then.
@@ -110,35 +97,12 @@ impl Exporter {
     }
 }
 
-impl Drop for Exporter {
-    fn drop(&mut self) {
-        self.http.unblock();
-    }
-}
-
-/// One HTTP request. A client that is gone is no concern of ours.
-fn respond(request: Request, questions: &SyncSender<SyncSender<Snapshot>>, waker: &Waker) {
-    let is_get = matches!(request.method(), Method::Get | Method::Head);
-    if !is_get || request.url() != "/metrics" {
-        let _ = request.respond(Response::from_string("see /metrics\n").with_status_code(404));
-        return;
-    }
+/// What the server's loop knows now, if it is not too busy to say so.
+fn ask(questions: &SyncSender<SyncSender<Snapshot>>, waker: &Waker) -> Option<Snapshot> {
     let (sender, answer) = sync_channel(1);
-    let asked = questions.try_send(sender).is_ok();
+    questions.try_send(sender).ok()?;
     waker.wake();
-    let page = asked
-        .then(|| answer.recv_timeout(PATIENCE).ok())
-        .flatten()
-        .and_then(|snapshot| page(&snapshot));
-    let Some(page) = page else {
-        let _ = request.respond(Response::empty(StatusCode(503)));
-        return;
-    };
-    let mut response = Response::from_string(page);
-    if let Ok(header) = Header::from_bytes("Content-Type", CONTENT_TYPE) {
-        response.add_header(header);
-    }
-    let _ = request.respond(response);
+    answer.recv_timeout(PATIENCE).ok()
 }
 
 /// The snapshot as text.

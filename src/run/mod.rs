@@ -6,6 +6,7 @@ mod crew;
 pub mod demo;
 pub mod doctor;
 pub mod front;
+mod http;
 mod keys;
 pub mod log;
 mod metrics;

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use chat::Username;
 use chat::login::{KsfId, Password, ServerSecrets};
+use chat::message::MessageId;
 use crypto::fixtures::{
     RSA3072_COUNT, SeededRandom, rsa3072_decryption, rsa3072_pkcs8, rsa3072_signing,
 };
@@ -15,7 +16,7 @@ use crypto::{Fingerprint, Secret};
 use e2e::{Identity, keybag};
 use server::accounts::{AccountDraft, insert, register_locally};
 use store::Store as _;
-use store::relay::{Account, SqliteStore};
+use store::relay::{Account, Op, Outcome, SqliteStore};
 
 use crate::common::Home;
 
@@ -81,4 +82,35 @@ fn account(
         enc_certificate: public.certificate().try_into().unwrap(),
     };
     draft.into_account(net::unix_time_ms(), true).unwrap()
+}
+
+/// The ids in somebody's mailbox as the disk has it now, in order. A copy is looked at: what a server
+/// finds is what a killed one has left.
+pub fn mailbox(home: &Home, account: &str) -> Vec<MessageId> {
+    let copy = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(home.server_data()).unwrap() {
+        let path = file.unwrap().path();
+        fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let mut store = SqliteStore::open(&copy.path().join("server.sqlite")).unwrap();
+    let (account, device) = (account.to_owned(), [0xdd; 16]);
+    let look = [
+        Op::TouchDevice {
+            account: account.clone(),
+            device,
+            device_key: [0; 32],
+            now_ms: net::unix_time_ms(),
+        },
+        Op::ReadAfter {
+            account,
+            device,
+            after: None,
+            max_messages: u32::MAX,
+            max_bytes: u64::MAX,
+        },
+    ];
+    match store.commit(&look).unwrap().pop() {
+        Some(Outcome::Entries(entries)) => entries.iter().map(|entry| entry.message_id).collect(),
+        other => panic!("{other:?}"),
+    }
 }

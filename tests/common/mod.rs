@@ -119,6 +119,20 @@ impl Server {
     }
 
     pub fn spawn(command: &mut Command) -> Self {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match Self::try_spawn(command) {
+                Ok(server) => return server,
+                // Another test's process, not yet its own program, may hold what this one had open.
+                Err(words) if words.contains("in use") && Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                Err(words) => panic!("the server did not come up: {words}"),
+            }
+        }
+    }
+
+    fn try_spawn(command: &mut Command) -> Result<Self, String> {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -131,8 +145,10 @@ impl Server {
         let mut said = Vec::new();
         let url = loop {
             let Some(line) = lines.next(deadline) else {
-                let errors: Vec<_> = std::iter::from_fn(|| errors.next(Instant::now())).collect();
-                panic!("the server did not come up: {said:?} {errors:?}");
+                let errors: Vec<_> = std::iter::from_fn(|| errors.next(deadline)).collect();
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("{said:?} {errors:?}"));
             };
             said.push(line.clone());
             if let Some(start) = line.find("undertone://") {
@@ -141,14 +157,14 @@ impl Server {
         };
         let authority = url["undertone://".len()..].split('#').next().unwrap();
         let port = authority.rsplit(':').next().unwrap().parse().unwrap();
-        Self {
+        Ok(Self {
             child,
             lines,
             errors,
             port,
             url,
             said,
-        }
+        })
     }
 
     pub fn id(&self) -> u32 {
@@ -174,6 +190,14 @@ impl Server {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Waits until it has ended by itself. Gives how, and what it wrote to standard error.
+    pub fn ended(mut self) -> (ExitStatus, String) {
+        let status = wait(&mut self.child);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let errors: Vec<_> = std::iter::from_fn(|| self.errors.next(deadline)).collect();
+        (status, errors.join("\n"))
     }
 
     /// As Ctrl-C does.
@@ -236,6 +260,18 @@ impl Drop for Demo {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a server answers to an HTTP request: head and body, or nothing where it answers nothing.
+#[allow(clippy::disallowed_types, reason = "an HTTP client")]
+pub fn http_get(authority: &str, path: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(authority).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer
 }
 
 /// Sends a signal by its name.

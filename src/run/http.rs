@@ -1,0 +1,124 @@
+//! One page over HTTP/1.1 (RFC 9112): as much of it as who gathers metrics asks for. One connection
+//! at a time, each with one request and little patience.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How long a client may take for each part of its request, and for the answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A request in more parts than this is not read to its end, nor one that is longer.
+const PARTS_MAX: usize = 8;
+const REQUEST_LEN_MAX: usize = 8 * 1024;
+
+/// How long nothing is accepted after that has failed: for want of file descriptors, say.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+/// What is answered to somebody who asks for the page.
+pub(super) struct Page {
+    /// Its `Content-Type`.
+    pub(super) content_type: &'static str,
+    /// The page; `None` when there is none now.
+    pub(super) text: Option<String>,
+}
+
+/// A port that answers from a thread of its own, until it is dropped.
+pub(super) struct Port {
+    address: SocketAddr,
+    closing: Arc<AtomicBool>,
+}
+
+impl Port {
+    /// Listens on `address`; whoever asks for `path` gets what `page` gives.
+    pub(super) fn open(
+        address: SocketAddr,
+        path: &'static str,
+        page: impl Fn() -> Page + Send + 'static,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        let closing = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&closing);
+        std::thread::Builder::new()
+            .name("server-http".into())
+            .spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    match listener.accept() {
+                        // A client that is gone is no concern of ours.
+                        Ok((mut client, _)) => drop(answer(&mut client, path, &page)),
+                        #[allow(clippy::disallowed_methods, reason = "a thread of its own")]
+                        Err(_) => std::thread::sleep(ACCEPT_PAUSE),
+                    }
+                }
+            })?;
+        Ok(Self { address, closing })
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Port {
+    /// Wakes the thread, so that it sees that it is over.
+    fn drop(&mut self) {
+        self.closing.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect_timeout(&self.address, PATIENCE);
+    }
+}
+
+/// One request and its answer.
+fn answer(client: &mut TcpStream, path: &str, page: &impl Fn() -> Page) -> io::Result<()> {
+    client.set_read_timeout(Some(PATIENCE))?;
+    client.set_write_timeout(Some(PATIENCE))?;
+    let Some(head) = read_head(client)? else {
+        return Ok(());
+    };
+    let head = String::from_utf8_lossy(&head);
+    let mut words = head.split_whitespace();
+    let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+    let plain = "text/plain; charset=utf-8";
+    let (status, content_type, text) = match method {
+        "GET" | "HEAD" if target == path => {
+            let page = page();
+            match page.text {
+                Some(text) => ("200 OK", page.content_type, text),
+                None => ("503 Service Unavailable", plain, String::new()),
+            }
+        }
+        _ => ("404 Not Found", plain, format!("see {path}\n")),
+    };
+    let mut out = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: \
+         close\r\n\r\n",
+        text.len()
+    );
+    if method != "HEAD" {
+        out.push_str(&text);
+    }
+    client.write_all(out.as_bytes())
+}
+
+/// The request up to its empty line, whose body nobody reads. `None` if it takes too long to come.
+fn read_head(client: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
+    let mut head = vec![0; REQUEST_LEN_MAX];
+    let mut len = 0;
+    for _ in 0..PARTS_MAX {
+        let room = head.get_mut(len..).unwrap_or_default();
+        let read = client.read(room)?;
+        len += read;
+        let so_far = head.get(..len).unwrap_or_default();
+        if so_far.windows(4).any(|end| end == b"\r\n\r\n") {
+            head.truncate(len);
+            return Ok(Some(head));
+        }
+        if read == 0 {
+            break;
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,116 @@
+//! Faults in a running process's system calls, by `strace`.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use crate::common::{Home, signal, wait};
+
+/// Makes system calls of a process fail until it is dropped.
+pub struct Tracer {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Tracer {
+    /// Attaches to `process` and traces `calls`, with what is to happen to each as `strace` spells it
+    /// behind `inject=calls:`. `None`, and a word on standard error, where there is no `strace` or it
+    /// may not trace.
+    pub fn attach(home: &Home, process: u32, calls: &str, fault: &str) -> Option<Self> {
+        let log = home.path().join("strace.log");
+        let spawned = Command::new("strace")
+            .args(["-f", "-q", "-p", &process.to_string(), "-e"])
+            .arg(format!("trace={calls}"))
+            .arg("-e")
+            .arg(format!("inject={calls}:{fault}"))
+            .arg("-o")
+            .arg(&log)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        let Ok(mut child) = spawned else {
+            skip("there is no strace");
+            return None;
+        };
+        // With its log elsewhere it says nothing but why it fails.
+        for _ in 0..1_000 {
+            if is_traced(process) {
+                return Some(Self { child, log });
+            }
+            if child.try_wait().unwrap().is_some() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        let words = child.stderr.take().map(BufReader::new);
+        let words: Vec<_> = words
+            .into_iter()
+            .flat_map(BufReader::lines)
+            .flatten()
+            .collect();
+        skip(&format!("strace does not attach: {words:?}"));
+        None
+    }
+
+    /// The calls so far, one a line.
+    pub fn calls(&self) -> Vec<String> {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// How many of them were made to fail.
+    pub fn injected(&self) -> usize {
+        let calls = self.calls();
+        calls
+            .iter()
+            .filter(|call| call.contains("INJECTED"))
+            .count()
+    }
+
+    /// Whether the process is gone.
+    pub fn is_over(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|ended| ended.is_some())
+    }
+
+    /// Lets everything go on as it should.
+    pub fn detach(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            signal(self.child.id(), "INT");
+            wait(&mut self.child);
+        }
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Whether all threads of a process have a tracer.
+fn is_traced(process: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else {
+        return false;
+    };
+    let mut threads = threads.flatten();
+    threads.all(|thread| {
+        let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        let tracer = status
+            .lines()
+            .find_map(|line| line.strip_prefix("TracerPid:"));
+        tracer.is_some_and(|pid| pid.trim() != "0")
+    })
+}
+
+/// Says so where nobody can overlook it: the harness does not capture this.
+pub fn skip(why: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "SKIPPED: {why}");
+}

@@ -1,0 +1,287 @@
+//! The real server when the kernel refuses it what it asks for.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::disallowed_methods, reason = "these tests run in real time")]
+#![allow(clippy::print_stdout, reason = "figures")]
+#![cfg(target_os = "linux")]
+
+mod common;
+#[path = "common/fixtures.rs"]
+mod fixtures;
+#[path = "common/people.rs"]
+mod people;
+#[path = "common/tracer.rs"]
+mod tracer;
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
+use std::time::Duration;
+
+use common::{Home, Server};
+use people::Person;
+use tracer::{Tracer, skip};
+
+/// System calls that change what is on disk.
+const WRITING: &str = "pwrite64,fsync,fdatasync,ftruncate,unlink";
+
+/// Syncing, by whatever name.
+const SYNCING: &str = "fsync,fdatasync";
+
+/// What comes over the network and goes out to it.
+const SENDING: &str = "sendto,sendmsg,sendmmsg";
+const RECEIVING: &str = "recvfrom,recvmsg,recvmmsg";
+
+/// So many storage calls of three messages are the last one of a server's life. All of them by
+/// `UNDERTONE_FAULTS`.
+const CALLS: [u32; 8] = [1, 2, 3, 5, 7, 11, 16, 23];
+const CALLS_MAX: u32 = 60;
+
+fn furnished() -> Home {
+    let home = Home::new();
+    fixtures::furnish(&home, &["Alice", "Bob", "Carla"]);
+    home
+}
+
+#[test]
+fn h79_a_sync_that_fails_acknowledges_nothing_and_ends_the_real_server() {
+    let home = furnished();
+    let server = Server::start(&home);
+    let port = server.port;
+    let bob = Person::login("Bob", port);
+    bob.until_stored(bob.send("Carla", "before"));
+    let Some(tracer) = Tracer::attach(&home, server.id(), SYNCING, "error=EIO") else {
+        return;
+    };
+    let unsafe_yet = bob.send("Carla", "while it fails");
+    let (status, words) = server.ended();
+    assert_eq!(status.code(), Some(1), "{words}");
+    assert!(words.contains("error: the disk failed"), "{words}");
+    assert_eq!(
+        tracer.injected(),
+        1,
+        "a sync that failed is not tried again"
+    );
+    assert!(!bob.heard().is_stored(unsafe_yet));
+    drop(tracer);
+    let _server = Server::start_on(&home, port);
+    bob.until_stored(unsafe_yet);
+    let carla = Person::login("Carla", port);
+    carla.until("both", |heard| heard.messages.len() >= 2);
+    assert_eq!(carla.heard().texts("Bob"), ["before", "while it fails"]);
+}
+
+#[test]
+fn h80_on_a_full_disk_the_real_server_refuses_reads_on_and_recovers() {
+    let home = furnished();
+    let server = Server::start(&home);
+    let (alice, bob) = (
+        Person::login("Alice", server.port),
+        Person::login("Bob", server.port),
+    );
+    bob.send("Alice", "hello");
+    alice.until("hello", |heard| heard.messages.len() == 1);
+    // It waits in the mailbox, to be read from a disk that takes nothing more.
+    alice.deaf(true);
+    bob.until_stored(bob.send("Alice", "waiting"));
+    let Some(tracer) = Tracer::attach(&home, server.id(), "pwrite64", "error=ENOSPC") else {
+        return;
+    };
+    let refused = bob.send("Carla", "too much");
+    let tracer_fires = || tracer.injected() > 0;
+    for _ in 0..1_000 {
+        if tracer_fires() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    alice.deaf(false);
+    alice.until("waiting", |heard| heard.messages.len() == 2);
+    alice.list();
+    alice.until("a list", |heard| heard.lists == 1);
+    bob.list();
+    bob.until("a list", |heard| heard.lists == 1);
+    assert!(tracer_fires(), "nothing was written");
+    assert!(!bob.heard().is_stored(refused));
+    tracer.detach();
+    bob.until_stored(refused);
+    let carla = Person::login("Carla", server.port);
+    carla.until("too much", |heard| heard.messages.len() == 1);
+    let later = alice.send("Bob", "there is room again");
+    alice.until_stored(later);
+    bob.until("an answer", |heard| heard.messages.len() == 1);
+    assert_eq!(alice.heard().texts("Bob"), ["hello", "waiting"]);
+    assert_eq!(server.interrupt().code(), Some(0));
+}
+
+#[test]
+fn h77_killed_at_its_nth_storage_call_the_real_server_keeps_what_it_acknowledged() {
+    let home = furnished();
+    let server = Server::start(&home);
+    let port = server.port;
+    let bob = Person::login("Bob", port);
+    server.kill();
+    let all = std::env::var_os("UNDERTONE_FAULTS").is_some();
+    let calls = if all {
+        (1..=CALLS_MAX).collect()
+    } else {
+        CALLS.to_vec()
+    };
+    let (mut said, mut deaths, mut logins) = (Vec::new(), 0, bob.heard().logins);
+    for &call in &calls {
+        let server = Server::start_on(&home, port);
+        bob.until("the login", |heard| heard.logins > logins);
+        logins = bob.heard().logins;
+        let fault = format!("signal=KILL:when={call}");
+        let Some(mut tracer) = Tracer::attach(&home, server.id(), WRITING, &fault) else {
+            return;
+        };
+        for _ in 0..3 {
+            said.push(bob.send("Carla", &said.len().to_string()));
+        }
+        let last = *said.last().unwrap();
+        // The server dies at this call, or has stored all of it with fewer.
+        let stored = || bob.heard().is_stored(last);
+        while !stored() && !tracer.is_over() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let lived = stored();
+        deaths += usize::from(!lived);
+        drop(tracer);
+        server.kill();
+        let told = said.iter().filter(|&&id| bob.heard().is_stored(id)).count();
+        let kept = fixtures::mailbox(&home, "carla");
+        assert!(kept.len() >= told, "call {call}: {} of {told}", kept.len());
+        assert_eq!(kept, said[..kept.len()], "call {call}");
+    }
+    println!("{deaths} deaths at {} calls", calls.len());
+    assert!(deaths >= CALLS.len() / 2, "{deaths}");
+    let _server = Server::start_on(&home, port);
+    bob.until_stored(*said.last().unwrap());
+    let carla = Person::login("Carla", port);
+    carla.until("everything", |heard| heard.messages.len() >= said.len());
+    let texts: Vec<_> = (0..said.len()).map(|number| number.to_string()).collect();
+    assert_eq!(carla.heard().texts("Bob"), texts);
+}
+
+#[test]
+fn h74_what_the_network_refuses_the_real_server_costs_time_and_no_message() {
+    let home = furnished();
+    let server = Server::start(&home);
+    let (alice, bob) = (
+        Person::login("Alice", server.port),
+        Person::login("Bob", server.port),
+    );
+    let faults = [
+        (SENDING, "error=ENOBUFS:when=1+2"),
+        (SENDING, "error=EMSGSIZE:when=2+3"),
+        (SENDING, "error=EPERM:when=1+3"),
+        (RECEIVING, "error=ECONNREFUSED:when=1+2"),
+    ];
+    for (round, (calls, fault)) in faults.into_iter().enumerate() {
+        let Some(tracer) = Tracer::attach(&home, server.id(), calls, fault) else {
+            return;
+        };
+        for number in 0..4 {
+            alice.send("Bob", &format!("{round}.{number}"));
+            bob.send("Alice", &format!("{round}.{number}"));
+        }
+        for person in [&alice, &bob] {
+            let all = 4 * (round + 1);
+            person.until(fault, |heard| heard.messages.len() == all);
+        }
+        assert!(tracer.injected() > 0, "{fault} never came");
+        // Then nobody says anything, and no call is made again and again.
+        let before = tracer.calls().len();
+        std::thread::sleep(Duration::from_secs(1));
+        let quiet = tracer.calls().len() - before;
+        assert!(quiet < 200, "{fault}: {quiet} calls in a second of silence");
+    }
+    let texts: Vec<_> = (0..16)
+        .map(|all| format!("{}.{}", all / 4, all % 4))
+        .collect();
+    assert_eq!(alice.heard().texts("Bob"), texts);
+    assert_eq!(bob.heard().texts("Alice"), texts);
+    assert_eq!(server.interrupt().code(), Some(0));
+}
+
+/// Sets a limit of a running process: of memory it already has, that is the end at the next need.
+fn limit(process: u32, limit: &str) -> bool {
+    let set = Command::new("prlimit")
+        .args(["--pid", &process.to_string(), limit])
+        .status();
+    let set = set.is_ok_and(|status| status.success());
+    if !set {
+        skip("there is no prlimit");
+    }
+    set
+}
+
+/// A number from `/proc/PID/status`.
+fn status(process: u32, name: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .unwrap();
+    let digits = line.trim_start_matches(':').trim().trim_end_matches(" kB");
+    digits.parse().unwrap()
+}
+
+#[test]
+fn h73_a_server_without_memory_ends_and_keeps_what_it_acknowledged() {
+    let home = furnished();
+    let server = Server::start(&home);
+    let port = server.port;
+    let bob = Person::login("Bob", port);
+    let mut said = vec![bob.send("Carla", "small")];
+    bob.until_stored(said[0]);
+    let address_space = status(server.id(), "VmSize") * 1024;
+    if !limit(server.id(), &format!("--as={address_space}")) {
+        return;
+    }
+    // As long as messages may be: the server has to ask for memory to hold them.
+    let long = "x".repeat(1 << 20);
+    for _ in 0..24 {
+        said.push(bob.send("Carla", &long));
+    }
+    let (status, words) = server.ended();
+    assert!(status.signal().is_some(), "{status:?} {words}");
+    let told = said.iter().filter(|&&id| bob.heard().is_stored(id)).count();
+    let kept = fixtures::mailbox(&home, "carla");
+    assert!(
+        kept.len() >= told && told < said.len(),
+        "{} {told}",
+        kept.len()
+    );
+    assert_eq!(kept, said[..kept.len()]);
+    let _server = Server::start_on(&home, port);
+    bob.until_stored(*said.last().unwrap());
+    let carla = Person::login("Carla", port);
+    carla.until("everything", |heard| heard.messages.len() >= said.len());
+    assert_eq!(carla.heard().messages.len(), said.len());
+}
+
+#[test]
+fn h74_a_server_without_file_descriptors_goes_on_and_tells_its_metrics_later() {
+    let home = furnished();
+    let server = Server::start_with(&home, &["-sp", "0", "--metrics", "0"]);
+    let line = server.said.iter().find(|line| line.starts_with("metrics "));
+    let authority = line.unwrap().rsplit("http://").next().unwrap();
+    let authority = authority.strip_suffix("/metrics").unwrap().to_owned();
+    let bob = Person::login("Bob", server.port);
+    assert!(common::http_get(&authority, "/metrics").starts_with("HTTP/1.1 200 "));
+    if !limit(server.id(), "--nofile=4:1024") {
+        return;
+    }
+    // Whoever asks now gets nothing; messages are taken as ever, and logins too.
+    let unanswered = std::thread::spawn({
+        let authority = authority.clone();
+        move || common::http_get(&authority, "/metrics")
+    });
+    let alice = Person::login("Alice", server.port);
+    bob.send("Alice", "still here");
+    alice.until("the message", |heard| heard.messages.len() == 1);
+    assert!(limit(server.id(), "--nofile=1024:1024"));
+    assert!(common::http_get(&authority, "/metrics").starts_with("HTTP/1.1 200 "));
+    drop(unanswered.join().unwrap());
+    assert_eq!(server.interrupt().code(), Some(0));
+}
