@@ -1,0 +1,218 @@
+//! The real server, flooded: those who are there go on talking, who has a right to come in does, and
+//! memory stays within bounds.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::disallowed_methods, reason = "these tests run in real time")]
+#![cfg(target_os = "linux")]
+
+#[path = "common/attack.rs"]
+mod attack;
+mod common;
+#[path = "common/fixtures.rs"]
+mod fixtures;
+#[path = "common/people.rs"]
+mod people;
+
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use attack::{Crowd, Guest, address};
+use client::Failure;
+use common::{Home, PATIENCE, Server};
+use people::Person;
+
+const MIB: u64 = 1 << 20;
+
+/// Two people who know each other, at a server that others flood.
+struct Scene {
+    /// Removed when it is over.
+    _home: Home,
+    server: Server,
+    alice: Person,
+    bob: Person,
+    said: usize,
+    memory: u64,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let home = Home::new();
+        fixtures::furnish(&home, &["Alice", "Bob", "Carla", "Mallory"]);
+        let server = Server::start(&home);
+        let alice = Person::login("Alice", server.port);
+        let bob = Person::login("Bob", server.port);
+        let mut scene = Self {
+            _home: home,
+            server,
+            alice,
+            bob,
+            said: 0,
+            memory: 0,
+        };
+        scene.talk(5);
+        scene.memory = scene.resident();
+        scene
+    }
+
+    /// Alice and Bob say something to each other so many times, and hear it.
+    fn talk(&mut self, times: usize) {
+        for _ in 0..times {
+            self.alice.send("Bob", &self.said.to_string());
+            self.bob.send("Alice", &self.said.to_string());
+            self.said += 1;
+        }
+        for (person, other) in [(&self.alice, "Bob"), (&self.bob, "Alice")] {
+            person.until("the conversation", |heard| {
+                heard.texts(other).len() == self.said
+            });
+        }
+    }
+
+    /// Floods while Alice and Bob talk, and while Carla logs in: `flood` is called again and again, at
+    /// least so often.
+    fn flooded(&mut self, times: usize, mut flood: impl FnMut() + Send) {
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let flooding = scope.spawn(|| {
+                let mut left = times;
+                while left > 0 || !over.load(Ordering::Relaxed) {
+                    flood();
+                    left = left.saturating_sub(1);
+                }
+            });
+            self.talk(5);
+            Person::login("Carla", self.server.port).leave();
+            self.talk(5);
+            over.store(true, Ordering::Relaxed);
+            flooding.join().unwrap();
+        });
+        // Whoever is here has been all the time.
+        assert_eq!(self.alice.heard().logins + self.bob.heard().logins, 2);
+    }
+
+    /// Bytes of the server's memory.
+    fn resident(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.server.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.unwrap().trim().trim_end_matches(" kB");
+        kib.parse::<u64>().unwrap() * 1024
+    }
+
+    fn assert_grew_at_most(&self, bytes: u64) {
+        let grown = self.resident().saturating_sub(self.memory);
+        assert!(grown <= bytes, "{grown} bytes more than before");
+    }
+}
+
+#[test]
+fn h40_first_packets_from_everywhere_disturb_nobody() {
+    let mut scene = Scene::new();
+    let mut crowd = Crowd::new(200, scene.server.port);
+    scene.flooded(50, || {
+        crowd.first_packets();
+        crowd.clear();
+    });
+    assert!(crowd.sent > 1_000, "{} datagrams are no flood", crowd.sent);
+    scene.assert_grew_at_most(4 * MIB);
+}
+
+#[test]
+fn h01_empty_datagrams_disturb_nobody() {
+    let mut scene = Scene::new();
+    let mut crowd = Crowd::new(50, scene.server.port);
+    scene.flooded(50, || crowd.burst(|_| Vec::new()));
+    assert!(crowd.sent > 1_000, "{} datagrams are no flood", crowd.sent);
+    scene.assert_grew_at_most(2 * MIB);
+}
+
+#[test]
+fn h39_h44_half_open_handshakes_disturb_nobody() {
+    let mut scene = Scene::new();
+    let port = scene.server.port;
+    let mut gone = 0;
+    scene.flooded(20, || {
+        gone += 1;
+        assert!(Guest::new(address(gone), port).hello_and_gone());
+    });
+    scene.assert_grew_at_most(4 * MIB + gone as u64 * 128 * 1024);
+}
+
+#[test]
+fn h43_work_that_was_not_done_disturbs_nobody() {
+    let mut scene = Scene::new();
+    let mut crowd = Crowd::new(20, scene.server.port);
+    let mut challenges = 0;
+    scene.flooded(2, || challenges += crowd.wrong_solutions(5));
+    assert!(
+        challenges > 100,
+        "{challenges} wrong solutions are no flood"
+    );
+    scene.assert_grew_at_most(4 * MIB);
+}
+
+#[test]
+fn h50_who_guesses_a_password_keeps_its_owner_from_nothing() {
+    let mut scene = Scene::new();
+    let port = scene.server.port;
+    let mut guesses = 0;
+    // Carla's own password is right, and what others guess meanwhile does not keep her out.
+    scene.flooded(8, || {
+        guesses += 1;
+        let from = Ipv4Addr::new(127, 99, 0, 1);
+        let guess = format!("guess {guesses}");
+        let guesser = Person::start_from(from, "Carla", &guess, port);
+        guesser.until("a refusal", |heard| heard.failure.is_some());
+        assert_eq!(guesser.heard().logins, 0);
+        let failure = guesser.heard().failure.clone();
+        assert!(
+            matches!(
+                failure,
+                Some(Failure::LoginFailed | Failure::Refused { .. })
+            ),
+            "{failure:?}"
+        );
+    });
+    scene.assert_grew_at_most(8 * MIB);
+}
+
+#[test]
+fn h20_streams_opened_and_reset_disturb_nobody() {
+    let mut scene = Scene::new();
+    let port = scene.server.port;
+    let (mut opened, mut guests) = (0, 0);
+    scene.flooded(20, || {
+        guests += 1;
+        let mut guest = Guest::new(address(guests), port);
+        assert!(guest.connect(), "it has paid");
+        opened += guest.open_and_reset(500);
+    });
+    // Who gives up the stream of its login is gone with it.
+    assert!(opened >= guests, "{opened} streams of {guests} guests");
+    scene.assert_grew_at_most(4 * MIB + guests as u64 * 128 * 1024);
+}
+
+#[test]
+fn h69_h32_a_guest_who_reads_nothing_disturbs_nobody_and_gets_everything_later() {
+    let mut scene = Scene::new();
+    let mallory = Person::login("Mallory", scene.server.port);
+    mallory.deaf(true);
+    let text = "x".repeat(40_000);
+    let mut sent = 0;
+    let bob = Person::login("Bob", scene.server.port);
+    scene.flooded(150, || {
+        let room = sent < 200 && bob.try_send("Mallory", &text).is_some();
+        sent += usize::from(room);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    });
+    bob.until("everything stored", |heard| heard.stored == sent);
+    // It is on disk: the mailbox alone has more than this.
+    assert!(sent as u64 * text.len() as u64 > 4 * MIB, "{sent} messages");
+    scene.assert_grew_at_most(12 * MIB);
+    mallory.deaf(false);
+    let all = |heard: &people::Heard| heard.messages.len() == sent;
+    assert!(
+        mallory.within(PATIENCE, all),
+        "{} of {sent}",
+        mallory.heard().messages.len()
+    );
+}
