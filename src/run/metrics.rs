@@ -242,6 +242,7 @@ fn packets(registry: &mut Registry, counters: &transport::Counters) {
     );
     number("probe_timeouts", "Probe timeouts", counters.probe_timeouts);
     number("key_updates", "Updates of data keys", counters.key_updates);
+    paths(registry, counters);
     let mut bytes = |name, help, value| count_bytes(registry, name, help, value);
     bytes(
         "sent",
@@ -263,6 +264,30 @@ fn packets(registry: &mut Registry, counters: &transport::Counters) {
         "stream_resent",
         "Stream data sent again",
         counters.stream_bytes_resent,
+    );
+}
+
+fn paths(registry: &mut Registry, counters: &transport::Counters) {
+    let mut number = |name, help, value| count(registry, name, help, value);
+    number(
+        "migrations",
+        "Connections that went on over another path",
+        counters.migrations,
+    );
+    number(
+        "path_challenges",
+        "Challenges sent to validate paths",
+        counters.path_challenges,
+    );
+    number(
+        "ecn_marks",
+        "Packets of ours that met congestion and were marked",
+        counters.ecn_marks,
+    );
+    number(
+        "ecn_failures",
+        "Paths that do not let marks of congestion through",
+        counters.ecn_failures,
     );
 }
 

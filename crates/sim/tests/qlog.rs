@@ -164,6 +164,46 @@ fn a_log_tells_the_life_of_a_connection() {
 }
 
 #[test]
+fn a_log_tells_of_moves_and_of_marks() {
+    let (ours, theirs) = (Logs::default(), Logs::default());
+    let mut pair = Pair::with(1, ours.config(), theirs.config(), Box::new(OpenGate));
+    pair.until_connected();
+    let stream = pair.open(PORT, Mode::Messages);
+    pair.send(stream, &[7; 30_000]);
+    pair.run(1, |_| false);
+    pair.world.move_node(pair.client, common::address(9));
+    let handle = pair.handle;
+    let moves = |endpoint: &mut transport::Endpoint, now| {
+        endpoint.connection(handle).unwrap().migrate(now).unwrap();
+    };
+    pair.on_client(moves);
+    pair.send(stream, &[7; 30_000]);
+    assert!(pair.run(5, |logs| logs[1].messages.len() == 2));
+    pair.run(1, |_| false);
+    for logs in [ours, theirs] {
+        let (_, events) = logs.read();
+        let moves = named(&events, "connectivity:migration_state_updated");
+        assert_eq!(moves.len(), 1);
+        assert_eq!(moves[0]["new"], "migration_complete");
+        let frames: BTreeSet<_> = named(&events, "transport:packet_sent")
+            .iter()
+            .flat_map(|packet| packet["frames"].as_array().unwrap())
+            .map(|frame| frame["frame_type"].as_str().unwrap())
+            .collect();
+        for kind in [
+            "new_connection_id",
+            "retire_connection_id",
+            "path_challenge",
+            "path_response",
+        ] {
+            assert!(frames.contains(kind), "{kind} in {frames:?}");
+        }
+        let marks = named(&events, "recovery:ecn_state_updated");
+        assert!(marks.iter().any(|data| data["new"] == "capable"));
+    }
+}
+
+#[test]
 fn nobody_has_to_want_a_log() {
     #[derive(Debug)]
     struct Nowhere;

@@ -57,6 +57,11 @@ pub enum Event {
         /// The peer's reason, as in [`Event::Reset`].
         code: u64,
     },
+    /// The connection goes on over another path, which was validated: this end has moved
+    /// ([`crate::Connection::migrate`]), or the peer has.
+    Migrated,
+    /// This end has moved, and nobody answered over the new path.
+    MigrationFailed,
     /// The connection is over. The last event of a connection: its handle is now unknown.
     Closed(CloseReason),
 }

@@ -45,7 +45,7 @@ mod violation;
 pub use address_gate::AddressGate;
 pub use config::Config;
 pub use congestion::CongestionControl;
-pub use connection::{Connection, Counters, Stats};
+pub use connection::{Connection, Counters, EcnSupport, MigrateError, Stats};
 pub use datagram::{Ecn, Meta, Transmit};
 pub use endpoint::{Accept, ConnectError, Endpoint, EndpointStats};
 pub use event::{CloseReason, Completion, ConnectionHandle, Event, Request};

@@ -93,6 +93,8 @@ pub struct Log {
     pub resets: Vec<(StreamId, u64)>,
     pub stops: Vec<(StreamId, u64)>,
     pub times: Vec<Instant>,
+    pub migrated: usize,
+    pub migrations_failed: usize,
     /// Messages to send as soon as their stream takes them.
     pub outbox: VecDeque<(ConnectionHandle, StreamId, Vec<u8>)>,
     /// Send every message back on its stream.
@@ -219,6 +221,8 @@ pub fn drain(endpoint: &mut Endpoint, now: Instant, log: &mut Log) {
             Event::Finished { stream } => log.finished.push(stream),
             Event::Reset { stream, code } => log.resets.push((stream, code)),
             Event::Stopped { stream, code } => log.stops.push((stream, code)),
+            Event::Migrated => log.migrated += 1,
+            Event::MigrationFailed => log.migrations_failed += 1,
             Event::Readable { stream } => read(endpoint, now, handle, stream, log),
             _ => {}
         }

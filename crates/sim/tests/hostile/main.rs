@@ -9,5 +9,6 @@ mod handshake;
 mod ids;
 mod limits;
 mod packets;
+mod paths;
 mod raw;
 mod updates;

@@ -75,20 +75,6 @@ fn h21_acknowledgements_withheld_for_ever_change_nothing() {
 }
 
 #[test]
-fn h28_a_packet_from_elsewhere_moves_nothing() {
-    let mut raw = connected();
-    let elsewhere = common::address(66);
-    for index in 0..50u64 {
-        let frame = stream_frame(index * 2, 0, &[0, PORT as u8, 0]);
-        let datagram = raw.packet(transport::Epoch::Data, &frame);
-        raw.deliver_from(elsewhere, datagram);
-    }
-    raw.wait(Duration::from_secs(5));
-    assert!(!raw.sent.is_empty());
-    assert!(raw.sent.iter().all(|(to, _)| *to == raw.address));
-}
-
-#[test]
 fn h30_forged_ends_are_ignored() {
     let mut raw = connected();
     let (client_keys, _) = initial_keys(raw.original);

@@ -7,6 +7,19 @@ use crate::frame::EcnCounts;
 /// path does not let through.
 const TIMEOUTS_MAX: u32 = 2;
 
+/// Whether a path lets the marks of congestion through (RFC 9000 §13.4.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EcnSupport {
+    /// Nobody knows yet.
+    #[default]
+    Unknown,
+    /// The peer counts what we mark.
+    Capable,
+    /// The peer's counts are wrong, or there are none: nothing is marked any more.
+    Failed,
+}
+
 /// Both directions of it.
 #[derive(Debug, Default)]
 pub(super) struct EcnState {
@@ -29,6 +42,19 @@ impl EcnState {
         (!self.failed && !blocked).then_some(Ecn::Ect0)
     }
 
+    pub(super) fn support(&self) -> EcnSupport {
+        match (self.failed, self.confirmed) {
+            (true, _) => EcnSupport::Failed,
+            (false, true) => EcnSupport::Capable,
+            (false, false) => EcnSupport::Unknown,
+        }
+    }
+
+    /// What holds of one path need not of another (RFC 9000 §9.4).
+    pub(super) fn on_new_path(&mut self) {
+        (self.confirmed, self.failed) = (false, false);
+    }
+
     pub(super) fn on_datagram(&mut self, ecn: Option<Ecn>) {
         self.arriving = ecn;
     }
@@ -49,16 +75,16 @@ impl EcnState {
     }
 
     /// An acknowledgement that goes further than those before tells `counts`, and `packets` anew; so
-    /// many were sent in all. Tells whether more packets have met congestion.
-    pub(super) fn on_ack(&mut self, counts: Option<EcnCounts>, packets: u64, sent: u64) -> bool {
+    /// many were sent in all. Tells how many more packets have met congestion.
+    pub(super) fn on_ack(&mut self, counts: Option<EcnCounts>, packets: u64, sent: u64) -> u64 {
         if self.failed {
-            return false;
+            return 0;
         }
         // RFC 9000 §13.4.2.1: every packet that arrived was marked, so each must have been counted,
         // and none as something else.
         let Some(counts) = counts else {
             self.failed = packets > 0;
-            return false;
+            return 0;
         };
         let arrived =
             (counts.ect0.saturating_add(counts.ce)).checked_sub(self.told.ect0 + self.told.ce);
@@ -68,9 +94,9 @@ impl EcnState {
             && counts.ect0.saturating_add(counts.ce) <= sent;
         if !plausible {
             self.failed = true;
-            return false;
+            return 0;
         }
-        let marked = counts.ce > self.told.ce;
+        let marked = counts.ce - self.told.ce;
         self.told = counts;
         self.confirmed = true;
         marked
@@ -88,9 +114,10 @@ mod tests {
     #[test]
     fn marks_are_told_once() {
         let mut ecn = EcnState::default();
-        assert!(!ecn.on_ack(counts(10, 0, 0), 10, 20));
-        assert!(ecn.on_ack(counts(12, 0, 1), 3, 20));
-        assert!(!ecn.on_ack(counts(14, 0, 1), 2, 20));
+        assert_eq!(ecn.on_ack(counts(10, 0, 0), 10, 20), 0);
+        assert_eq!(ecn.on_ack(counts(12, 0, 1), 3, 20), 1);
+        assert_eq!(ecn.on_ack(counts(14, 0, 1), 2, 20), 0);
+        assert_eq!(ecn.support(), EcnSupport::Capable);
         assert_eq!(ecn.mark(5), Some(Ecn::Ect0));
     }
 
@@ -104,8 +131,10 @@ mod tests {
             (counts(u64::MAX, 0, u64::MAX), 5),
         ] {
             let mut ecn = EcnState::default();
-            assert!(!ecn.on_ack(told, packets, 20));
+            assert_eq!(ecn.on_ack(told, packets, 20), 0);
             assert_eq!(ecn.mark(0), None, "{told:?}");
+            ecn.on_new_path();
+            assert_eq!(ecn.mark(0), Some(Ecn::Ect0));
         }
     }
 

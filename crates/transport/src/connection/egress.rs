@@ -73,6 +73,9 @@ impl Connection {
         if self.pacer.on_mtu(mtu as u64) {
             self.congestion.on_mtu(mtu as u64);
         }
+        if let Some(probe) = self.transmit_path_probe(now, out) {
+            return Some(probe);
+        }
         if let Some(probe) = self.transmit_mtu_probe(now, out) {
             return Some(probe);
         }

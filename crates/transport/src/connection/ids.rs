@@ -287,7 +287,6 @@ impl Ids {
     }
 
     /// Takes an id that was not used yet, for another path.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no path needs one yet"))]
     pub(super) fn take(&mut self) -> Option<Numbered> {
         if self.spares.is_empty() {
             return None;
@@ -303,7 +302,6 @@ impl Ids {
     }
 
     /// Retires an id that was taken or switched from.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no path needs one yet"))]
     pub(super) fn retire_taken(&mut self, number: u32) {
         self.changed = true;
         self.taken = self.taken.saturating_sub(1);

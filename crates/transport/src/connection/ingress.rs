@@ -1,5 +1,7 @@
 //! What arrives: from a datagram to the state that its frames change.
 
+use core::net::SocketAddr;
+
 use codec::Reader;
 use internet::{
     ConnectionId, DropReason, Drops, Header, OpenError, Opened, PartialPacket, open_unmasked,
@@ -9,33 +11,49 @@ use internet::{
 use crate::frame::{Ack, Frame};
 use crate::recovery::Arrival;
 use crate::violation::{Refused, Violation, code};
-use crate::{Ecn, Epoch, Instant, Side};
+use crate::{Epoch, Instant, Meta, Side};
 
 use super::close::State;
 use super::keys::{KeyError, SpaceKeys};
 use super::space::index;
 use super::{Connection, DATAGRAM_MIN, EARLY_BYTES_MAX, EARLY_DATAGRAMS_MAX};
 
+/// Where a packet came from, and under which of our ids.
+#[derive(Clone, Copy)]
+struct Origin {
+    remote: SocketAddr,
+    under: u32,
+    datagram_len: usize,
+}
+
+/// What a packet's frames ask for.
+struct Told {
+    /// An acknowledgement.
+    eliciting: bool,
+    /// Nothing but a look at the path.
+    probing: bool,
+}
+
 impl Connection {
     /// Takes in a datagram that is for this connection. Its packets are opened in place.
     pub(crate) fn handle_datagram(
         &mut self,
         now: Instant,
-        ecn: Option<Ecn>,
+        meta: Meta,
         datagram: &mut [u8],
         drops: &mut Drops,
     ) {
-        self.ecn.on_datagram(ecn);
+        self.ecn.on_datagram(meta.ecn);
         self.log.at(now);
         self.notes.on_datagram_received(datagram.len());
         if !self.validated {
             self.unvalidated_received += datagram.len() as u64;
         }
-        self.unpack(now, datagram, drops);
+        self.unpack(now, meta.remote, datagram, drops);
         self.log_changes();
     }
 
-    fn unpack(&mut self, now: Instant, datagram: &mut [u8], drops: &mut Drops) {
+    fn unpack(&mut self, now: Instant, remote: SocketAddr, datagram: &mut [u8], drops: &mut Drops) {
         let was_handshaking = self.is_handshaking();
         let whole = datagram.len();
         let mut first_dcid = None;
@@ -52,13 +70,13 @@ impl Connection {
                 self.drop_packet(DropReason::UnknownConnection, drops);
                 continue;
             }
-            if let Err(reason) = self.handle_packet(now, &packet, bytes, whole) {
+            if let Err(reason) = self.handle_packet(now, remote, &packet, bytes, whole) {
                 self.drop_packet(reason, drops);
             }
         }
         if was_handshaking && self.is_open() {
             for mut datagram in core::mem::take(&mut self.early) {
-                self.unpack(now, &mut datagram, drops);
+                self.unpack(now, self.remote, &mut datagram, drops);
             }
         }
     }
@@ -72,6 +90,7 @@ impl Connection {
     fn handle_packet(
         &mut self,
         now: Instant,
+        remote: SocketAddr,
         packet: &PartialPacket,
         bytes: &mut [u8],
         datagram_len: usize,
@@ -111,24 +130,50 @@ impl Connection {
         let Some(payload) = bytes.get(opened.payload.clone()) else {
             return Err(DropReason::Truncated);
         };
+        let under = packet.dcid().and_then(|id| self.ids.number(id));
+        let origin = Origin {
+            remote,
+            under: under.unwrap_or_default(),
+            datagram_len,
+        };
         let number = opened.packet_number;
         self.log
             .packet_received(epoch, number, bytes.len(), payload);
-        let under = packet.dcid().and_then(|id| self.ids.number(id));
-        match self.handle_payload(now, epoch, under.unwrap_or_default(), payload) {
-            Ok(eliciting) => {
+        self.take_in(now, epoch, number, origin, bytes.len(), payload)
+    }
+
+    /// Takes in the payload of an authentic packet of `len` bytes.
+    fn take_in(
+        &mut self,
+        now: Instant,
+        epoch: Epoch,
+        number: u64,
+        origin: Origin,
+        len: usize,
+        payload: &[u8],
+    ) -> Result<(), DropReason> {
+        let remote = origin.remote;
+        let follows = epoch == Epoch::Data && self.side == Side::Server;
+        if follows && remote != self.remote {
+            self.on_packet_from_elsewhere(now, remote, origin.under, origin.datagram_len);
+        }
+        match self.handle_payload(now, epoch, origin, payload) {
+            Ok(told) => {
                 if epoch == Epoch::Data {
                     self.ecn.on_packet();
                 }
                 let arrival = Arrival {
-                    eliciting,
-                    ends: bytes.len() < DATAGRAM_MIN,
+                    eliciting: told.eliciting,
+                    ends: len < DATAGRAM_MIN,
                     // RFC 9000 §13.2.1: at once while the handshake lasts.
                     srtt: (epoch == Epoch::Data).then(|| self.rtt.smoothed()),
                 };
-                self.spaces[index(epoch)]
-                    .received
-                    .on_packet(now, number, arrival);
+                let received = &mut self.spaces[index(epoch)].received;
+                let is_newest = received.largest().is_none_or(|largest| largest < number);
+                received.on_packet(now, number, arrival);
+                if follows && is_newest && !told.probing {
+                    self.on_newest_packet(now, remote, origin.under);
+                }
                 Ok(())
             }
             // Not received, as far as the peer learns.
@@ -215,35 +260,39 @@ impl Connection {
         }
     }
 
-    /// Takes in the frames of an authentic packet. Returns whether it elicits an acknowledgement.
+    /// Takes in the frames of an authentic packet.
     fn handle_payload(
         &mut self,
         now: Instant,
         epoch: Epoch,
-        under: u32,
+        origin: Origin,
         payload: &[u8],
-    ) -> Result<bool, Refused> {
+    ) -> Result<Told, Refused> {
         if payload.is_empty() {
             return Err(Violation::new(code::PROTOCOL_VIOLATION, "a packet without frames").into());
         }
         let mut reader = Reader::new(payload);
-        let mut eliciting = false;
+        let mut told = Told {
+            eliciting: false,
+            probing: true,
+        };
         while !reader.is_empty() {
             let frame = Frame::decode(&mut reader)?;
-            eliciting |= frame.is_ack_eliciting();
-            self.handle_frame(now, epoch, under, &frame)?;
+            told.eliciting |= frame.is_ack_eliciting();
+            told.probing &= frame.is_probing();
+            self.handle_frame(now, epoch, origin, &frame)?;
             if !matches!(self.state, State::Handshaking | State::Open) {
                 break;
             }
         }
-        Ok(eliciting)
+        Ok(told)
     }
 
     fn handle_frame(
         &mut self,
         now: Instant,
         epoch: Epoch,
-        under: u32,
+        origin: Origin,
         frame: &Frame<'_>,
     ) -> Result<(), Refused> {
         if matches!(self.state, State::Closing(_)) && !matches!(frame, Frame::Close(_)) {
@@ -277,9 +326,15 @@ impl Connection {
                 Ok(())
             }
             Frame::NewConnectionId(frame) => Ok(self.ids.on_new(frame)?),
-            Frame::RetireConnectionId(number) => Ok(self.ids.on_retire(*number, under)?),
-            // Nobody moves yet.
-            Frame::PathChallenge(_) | Frame::PathResponse(_) => Ok(()),
+            Frame::RetireConnectionId(number) => Ok(self.ids.on_retire(*number, origin.under)?),
+            Frame::PathChallenge(data) => {
+                self.on_path_challenge(origin.remote, *data);
+                Ok(())
+            }
+            Frame::PathResponse(data) => {
+                self.on_path_response(now, *data);
+                Ok(())
+            }
             Frame::HandshakeDone => self.on_handshake_done(),
         }
     }

@@ -13,6 +13,7 @@ mod ingress;
 mod keys;
 #[cfg_attr(not(feature = "qlog"), path = "log_off.rs")]
 mod log;
+mod migration;
 mod path;
 mod path_mtu;
 mod recovery;
@@ -20,6 +21,7 @@ mod rest;
 mod space;
 mod stats;
 mod timers;
+mod validation;
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -39,16 +41,20 @@ use crate::{Config, Epoch, Instant, Side};
 pub(crate) use check::within;
 use close::State;
 use ecn::EcnState;
+pub use ecn::EcnSupport;
 use handshake::Admitted;
 pub(crate) use handshake::ChallengeState;
 use ids::Ids;
 use keys::SpaceKeys;
 use log::Log;
+pub use migration::MigrateError;
+use migration::PathState;
 use path_mtu::Mtu;
 use space::Spaces;
 use stats::Notes;
 pub use stats::{Counters, Stats};
 use timers::Timers;
+use validation::Paths;
 
 /// What every datagram of a handshake is padded to, and every path takes.
 pub(crate) const DATAGRAM_MIN: usize = 1200;
@@ -81,6 +87,13 @@ pub struct Connection {
     ecn: EcnState,
     /// How long datagrams may be.
     mtu: Mtu,
+    /// What there is besides the path in use.
+    paths: Option<Box<Paths<PathState>>>,
+    /// The number of our id that the peer uses.
+    under: u32,
+    /// What challenges of paths follow from, and how many were made.
+    path_seed: u64,
+    challenged: u32,
     totals: Totals,
     pto_count: u32,
     /// The congestion window, not a lack of data, ended the last transmission.
@@ -121,6 +134,8 @@ pub(crate) struct Start {
     pub(crate) session: Box<dyn Session>,
     /// Random: what nobody must guess, and no secret hangs on.
     pub(crate) seed: u64,
+    /// Random and secret.
+    pub(crate) path_seed: u64,
     /// Server only: what the gate said.
     pub(crate) admission: Option<crate::Admission>,
 }
@@ -164,6 +179,10 @@ impl Connection {
             pacer: Pacer::new(mss),
             ecn: EcnState::default(),
             mtu: Mtu::new(),
+            paths: None,
+            under: 0,
+            path_seed: start.path_seed,
+            challenged: 0,
             totals: Totals::default(),
             pto_count: 0,
             window_limited: false,

@@ -1,14 +1,32 @@
 //! What is sent for the path's own sake (docs/PROTOCOL.md §4.8).
 
+use core::net::SocketAddr;
+
 use codec::Writer;
+use internet::{ConnectionId, PacketBuilder};
 
 use crate::datagram::Transmit;
-use crate::frame;
+use crate::frame::{self, PathData};
 use crate::recovery::SentFrame;
 use crate::{Epoch, Instant};
 
-use super::Connection;
+use super::keys::SpaceKeys;
 use super::space::index;
+use super::{Connection, DATAGRAM_MIN};
+
+/// A datagram with a challenge has no less room than this.
+const PROBE_ROOM_MIN: usize = 40;
+
+/// A datagram that looks at a path.
+struct Probe {
+    remote: SocketAddr,
+    /// The id of the peer to send it to.
+    id: ConnectionId,
+    /// How long it may be.
+    room: usize,
+    challenge: Option<PathData>,
+    answers: Vec<PathData>,
+}
 
 impl Connection {
     /// The handshake is confirmed: datagrams may grow, as far as both ends allow.
@@ -16,6 +34,97 @@ impl Connection {
         let peer = self.peer.as_ref().map_or(0, |peer| peer.max_datagram);
         let own = u64::try_from(self.config.datagram_bytes_max).unwrap_or(u64::MAX);
         self.mtu.allow(peer.min(own));
+    }
+
+    /// A datagram of its own that looks at a path, or answers one that did.
+    pub(super) fn transmit_path_probe(
+        &mut self,
+        now: Instant,
+        out: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        self.paths.as_ref()?;
+        while let Some(probe) = self.next_probe(now) {
+            if probe.room < PROBE_ROOM_MIN || !self.prepare_data_keys(now) {
+                continue;
+            }
+            let len = self.build_probe(now, &probe, out);
+            if let Some(candidate) = self.paths.as_mut().and_then(|p| p.candidate(probe.remote)) {
+                candidate.on_sent(len);
+            }
+            return Some(Transmit {
+                remote: probe.remote,
+                len,
+                segment_len: None,
+                ecn: None,
+            });
+        }
+        if self.paths.as_ref().is_some_and(|paths| paths.is_over()) {
+            self.paths = None;
+        }
+        None
+    }
+
+    /// What is to be sent next to look at a path. It counts as sent.
+    fn next_probe(&mut self, now: Instant) -> Option<Probe> {
+        let (remote, id) = (self.remote, self.ids.remote());
+        let paths = self.paths.as_mut()?;
+        let moving = paths.moving.as_mut();
+        let challenge = moving.and_then(|moving| moving.validation.take_due(now));
+        let challenge = challenge.or_else(|| paths.asked.take());
+        if challenge.is_some() || !paths.answers.is_empty() {
+            return Some(Probe {
+                remote,
+                id,
+                room: DATAGRAM_MIN,
+                challenge,
+                answers: paths.answers.take(),
+            });
+        }
+        let candidate = paths.due(now)?;
+        let room = candidate.room().min(DATAGRAM_MIN);
+        let validation = candidate.validation.as_mut();
+        Some(Probe {
+            remote: candidate.remote,
+            id: candidate.id.map_or(id, |other| other.id),
+            room,
+            challenge: validation.and_then(|validation| validation.take_due(now)),
+            answers: candidate.answers.take(),
+        })
+    }
+
+    /// Neither loss nor delay of such a packet says anything of the path in use, so it is not among
+    /// those that an acknowledgement is waited for. A challenge without an answer is sent again.
+    fn build_probe(&mut self, now: Instant, probe: &Probe, out: &mut Vec<u8>) -> usize {
+        let start = out.len();
+        let space = &self.spaces[index(Epoch::Data)];
+        let phase = matches!(&space.keys, SpaceKeys::Data(keys) if keys.phase());
+        let (number, acked) = (space.sent.next(), space.sent.largest_acked());
+        let builder = PacketBuilder::data(out, probe.id, phase, number, acked);
+        let limit = out.len() + builder.room(out, start + probe.room);
+        let challenge = probe.challenge.map(|data| (frame::PATH_CHALLENGE, data));
+        let answers = probe.answers.iter().rev();
+        let answers = answers.map(|data| (frame::PATH_RESPONSE, *data));
+        for (kind, data) in challenge.into_iter().chain(answers) {
+            if limit.saturating_sub(out.len()) > data.len() {
+                frame::encode_path(kind, data, &mut Writer::new(out));
+            }
+        }
+        // RFC 9000 §8.2.1: a path that does not take this length is none. What the address has not
+        // earned yet is better spent on another challenge.
+        if probe.room >= DATAGRAM_MIN {
+            builder.pad_to(out, start + DATAGRAM_MIN);
+        }
+        self.seal(now, Epoch::Data, builder, out);
+        let len = out.len() - start;
+        let sent = &mut self.spaces[index(Epoch::Data)].sent;
+        sent.on_sent(now, len, 0, false, &mut self.totals);
+        self.shed_sent(now, Epoch::Data);
+        let counters = &mut self.notes.counters;
+        counters.packets_sent += 1;
+        counters.path_challenges += u64::from(probe.challenge.is_some());
+        self.notes.on_datagram_sent(len);
+        self.timers.on_sent(now, false, self.idle_after());
+        len
     }
 
     /// A datagram of its own that finds out whether the path takes longer ones: a PING, filled up

@@ -40,7 +40,7 @@ const BLACK_HOLE_LOSSES_PROBED: u32 = 2;
 const SHORT_AFTER_PTOS: u32 = 2;
 
 /// The search for the longest datagram that a path takes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Mtu {
     /// The longest length that has passed.
     current: u16,
@@ -179,6 +179,11 @@ impl Mtu {
         self.current = DATAGRAM_MIN as u16;
         self.in_flight = false;
         self.search_anew();
+    }
+
+    /// Back on a path that was left: what was on its way meanwhile went elsewhere.
+    pub(super) fn on_path_again(&mut self) {
+        self.in_flight = false;
     }
 
     fn search_anew(&mut self) {

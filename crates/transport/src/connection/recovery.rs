@@ -11,8 +11,8 @@ use crate::recovery::{
 use crate::violation::Refused;
 use crate::{Epoch, Instant, Side};
 
-use super::Connection;
 use super::space::{EPOCHS, Space, index};
+use super::{Connection, EcnSupport};
 
 /// Packets sent when a probe timeout passes (RFC 9002 §6.2.4).
 const PROBES: u8 = 2;
@@ -63,8 +63,13 @@ impl Connection {
         self.detect_losses(now, epoch);
         if epoch == Epoch::Data && outcome.advances {
             let sent = self.spaces[index(epoch)].sent.next();
-            let marked = self.ecn.on_ack(ack.ecn, outcome.packets, sent);
-            if let (true, Some(newest)) = (marked, outcome.newest_sent) {
+            let support = self.ecn.support();
+            let marks = self.ecn.on_ack(ack.ecn, outcome.packets, sent);
+            let counters = &mut self.notes.counters;
+            counters.ecn_marks += marks;
+            let fails = self.ecn.support() == EcnSupport::Failed && support != EcnSupport::Failed;
+            counters.ecn_failures += u64::from(fails);
+            if let (1.., Some(newest)) = (marks, outcome.newest_sent) {
                 self.congestion.on_congestion_experienced(now, newest);
             }
         }
@@ -95,6 +100,14 @@ impl Connection {
         self.lose(now, epoch, |sent, rtt, totals, lost| {
             sent.detect_losses(now, rtt, totals, lost)
         });
+    }
+
+    /// Declares all data packets lost that are on their way, which says nothing of the path in use.
+    pub(super) fn lose_all(&mut self, now: Instant) {
+        self.lose(now, Epoch::Data, |sent, _, totals, lost| {
+            sent.abandon(totals, lost)
+        });
+        self.spaces[index(Epoch::Data)].probes = 0;
     }
 
     /// Keeps the memory of packets that only acknowledge within bounds.

@@ -6,9 +6,9 @@ use core::time::Duration;
 use crate::recovery::SentFrame;
 use crate::{Epoch, Instant};
 
-use super::Connection;
 use super::keys::SpaceKeys;
 use super::space::index;
+use super::{Connection, EcnSupport};
 
 /// How a connection stands, and what it has done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Stats {
     pub datagram_bytes: usize,
     /// From the first packet until the handshake was complete. `None` before.
     pub handshake: Option<Duration>,
+    /// Whether the path lets marks of congestion through.
+    pub ecn: EcnSupport,
     /// Streams that are open in at least one direction.
     pub streams_open: usize,
     /// What happened so far.
@@ -72,6 +74,16 @@ pub struct Counters {
     pub probe_timeouts: u64,
     /// Updates of the data keys, by either end (RFC 9001 §6).
     pub key_updates: u64,
+    /// Changes of the path in use, after the new one was validated (RFC 9000 §9).
+    pub migrations: u64,
+    /// Moves of this end ([`Connection::migrate`]) that nobody answered.
+    pub migrations_failed: u64,
+    /// Challenges sent to validate paths.
+    pub path_challenges: u64,
+    /// Packets of ours that met congestion on their way and were marked (RFC 3168).
+    pub ecn_marks: u64,
+    /// Paths that turned out not to let ECN's marks through.
+    pub ecn_failures: u64,
     /// Messages and datagrams that were not sent, or not again, because their deadline had passed or
     /// they no longer fit in a packet.
     pub messages_dropped: u64,
@@ -105,6 +117,11 @@ impl AddAssign for Counters {
         self.frames_repeated += other.frames_repeated;
         self.probe_timeouts += other.probe_timeouts;
         self.key_updates += other.key_updates;
+        self.migrations += other.migrations;
+        self.migrations_failed += other.migrations_failed;
+        self.path_challenges += other.path_challenges;
+        self.ecn_marks += other.ecn_marks;
+        self.ecn_failures += other.ecn_failures;
         self.messages_dropped += other.messages_dropped;
         self.datagram_frames_dropped += other.datagram_frames_dropped;
     }
@@ -159,6 +176,7 @@ impl Connection {
             pacing_bytes_per_s: self.congestion.pacing_rate(srtt),
             bytes_in_flight: self.totals.in_flight,
             datagram_bytes: self.mtu.current(),
+            ecn: self.ecn.support(),
             handshake: self.notes.handshake,
             streams_open: self.streams.open_count(),
             counters: self.counters(),

@@ -107,6 +107,7 @@ impl Connection {
                     self.timers.pacing,
                     ack,
                     self.rest_at(),
+                    self.paths.as_ref().and_then(|paths| paths.next()),
                 ]
                 .into_iter()
                 .flatten()
@@ -137,6 +138,9 @@ impl Connection {
         }
         if self.rest_at().is_some_and(|at| at <= now) {
             self.rest(now);
+        }
+        if self.paths.is_some() {
+            self.on_path_timeout(now);
         }
         if self.loss_timeout().is_some_and(|at| at <= now) {
             self.on_loss_timeout(now);

@@ -146,7 +146,7 @@ impl Endpoint {
             self.stats.drops.count(DropReason::Refused);
             return None;
         };
-        let seed = u64::from_be_bytes(crypto::random_array(&mut *self.random));
+        let [seed, path_seed] = self.seeds();
         let start = Start {
             now,
             side: Side::Server,
@@ -156,6 +156,7 @@ impl Endpoint {
             original_dcid: dcid,
             session,
             seed,
+            path_seed,
             admission: Some(admission),
         };
         let connection = Connection::new(start, Arc::clone(&self.config));

@@ -139,7 +139,7 @@ impl Endpoint {
         let original_dcid = ConnectionId::random(&mut *self.random);
         let parameters = Parameters::new(&self.config, local_cid).encode();
         let session = sessions.session(parameters)?;
-        let seed = u64::from_be_bytes(crypto::random_array(&mut *self.random));
+        let [seed, path_seed] = self.seeds();
         let start = Start {
             now,
             side: Side::Client,
@@ -149,12 +149,19 @@ impl Endpoint {
             original_dcid,
             session,
             seed,
+            path_seed,
             admission: None,
         };
         let connection = Connection::new(start, Arc::clone(&self.config));
         let handle = self.table.insert(connection);
         self.touch(handle);
         Ok(handle)
+    }
+
+    /// What a connection needs of randomness.
+    fn seeds(&mut self) -> [u64; 2] {
+        let mut draw = || u64::from_be_bytes(crypto::random_array(&mut *self.random));
+        [draw(), draw()]
     }
 
     /// A new id that no other connection has.
@@ -204,7 +211,7 @@ impl Endpoint {
                 return;
             };
             let half_open = connection.side() == Side::Server && connection.is_handshaking();
-            connection.handle_datagram(now, meta.ecn, datagram, &mut self.stats.drops);
+            connection.handle_datagram(now, meta, datagram, &mut self.stats.drops);
             let ended = half_open && !connection.is_handshaking();
             if connection.take_ids_changed() {
                 self.update_ids(handle);
@@ -224,8 +231,12 @@ impl Endpoint {
             };
             let half_open = connection.side() == Side::Server && connection.is_handshaking();
             connection.handle_timeout(now);
+            let ids_changed = connection.take_ids_changed();
             if half_open && connection.is_gone() {
                 self.on_handshake_end(now, handle);
+            }
+            if ids_changed {
+                self.update_ids(handle);
             }
             self.touch(handle);
         }
@@ -262,6 +273,10 @@ impl Endpoint {
             });
         }
         while let Some(handle) = self.sending.pop_front() {
+            let connection = self.table.get_mut(handle);
+            if connection.is_some_and(Connection::take_ids_changed) {
+                self.update_ids(handle);
+            }
             let Some(connection) = self.table.get_mut(handle) else {
                 continue;
             };

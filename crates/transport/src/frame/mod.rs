@@ -13,7 +13,7 @@ pub(crate) use ack::{Ack, EcnCounts, RANGES_MAX, encode as encode_ack};
 pub(crate) use close::{Close, REASON_BYTES_MAX};
 pub(crate) use control::{MaxStreamData, ResetStream, StopSending};
 pub(crate) use delivery::{Datagram, Skip};
-pub(crate) use path::{NewConnectionId, PathData, RETIRE_LEN_MAX, encode_retire};
+pub(crate) use path::{NewConnectionId, PathData, RETIRE_LEN_MAX, encode_path, encode_retire};
 pub(crate) use stream::{Crypto, CryptoHeader, Stream, StreamHeader};
 
 pub(crate) const PADDING: u8 = 0x00;
@@ -98,6 +98,17 @@ impl<'a> Frame<'a> {
         })
     }
 
+    /// Whether it may stand in a packet that only looks at a path (RFC 9000 §9.1).
+    pub(crate) fn is_probing(&self) -> bool {
+        matches!(
+            self,
+            Self::Padding(_)
+                | Self::NewConnectionId(_)
+                | Self::PathChallenge(_)
+                | Self::PathResponse(_)
+        )
+    }
+
     /// Whether the peer owes an acknowledgement for it (RFC 9002 §2).
     pub(crate) fn is_ack_eliciting(&self) -> bool {
         !matches!(self, Self::Padding(_) | Self::Ack(_) | Self::Close(_))
@@ -131,8 +142,8 @@ impl<'a> Frame<'a> {
             Self::MaxStreams(max) => encode_max_streams(*max, writer),
             Self::NewConnectionId(frame) => frame.encode(writer),
             Self::RetireConnectionId(number) => encode_retire(*number, writer),
-            Self::PathChallenge(data) => path::encode_path(PATH_CHALLENGE, *data, writer),
-            Self::PathResponse(data) => path::encode_path(PATH_RESPONSE, *data, writer),
+            Self::PathChallenge(data) => encode_path(PATH_CHALLENGE, *data, writer),
+            Self::PathResponse(data) => encode_path(PATH_RESPONSE, *data, writer),
             Self::Close(frame) => frame.encode(writer),
             Self::HandshakeDone => {
                 writer.u8(HANDSHAKE_DONE);

@@ -56,7 +56,6 @@ pub(crate) fn encode_retire(number: u64, writer: &mut Writer<'_>) {
 }
 
 /// PATH_CHALLENGE and PATH_RESPONSE (RFC 9000 §19.17, §19.18): `kind`, then the data.
-#[cfg(any(test, feature = "danger-fuzzing"))]
 pub(crate) fn encode_path(kind: u8, data: PathData, writer: &mut Writer<'_>) {
     writer.u8(kind).bytes(&data);
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use internet::{ConnectionId, DropReason};
 use serde_json::{Map, Value, json};
 
-use crate::connection::Stats;
+use crate::connection::{EcnSupport, Stats};
 use crate::event::CloseReason;
 use crate::parameters::Parameters;
 use crate::{Epoch, Instant, Side};
@@ -197,6 +197,9 @@ impl Recorder {
             let data = json!({ "key_type": "1rtt", "generation": stats.counters.key_updates });
             self.event("security:key_updated", data);
         }
+        if let Some(old) = &old {
+            self.path_changes(&old.stats, &stats);
+        }
         let (before, after) = (old.map(|old| metrics(&old)), metrics(&seen));
         let changed: Map<_, _> = (after.into_iter())
             .filter(|(name, value)| {
@@ -207,6 +210,26 @@ impl Recorder {
             .collect();
         if !changed.is_empty() {
             self.event("recovery:metrics_updated", changed.into());
+        }
+    }
+
+    fn path_changes(&mut self, old: &Stats, new: &Stats) {
+        let (before, after) = (&old.counters, &new.counters);
+        for (happened, state) in [
+            (before.migrations < after.migrations, "migration_complete"),
+            (
+                before.migrations_failed < after.migrations_failed,
+                "migration_abandoned",
+            ),
+        ] {
+            if happened {
+                let name = "connectivity:migration_state_updated";
+                self.event(name, json!({ "new": state }));
+            }
+        }
+        if old.ecn != new.ecn {
+            let data = json!({ "old": ecn_name(old.ecn), "new": ecn_name(new.ecn) });
+            self.event("recovery:ecn_state_updated", data);
         }
     }
 
@@ -258,6 +281,14 @@ const fn packet_type(epoch: Epoch) -> &'static str {
         Epoch::Initial => "initial",
         Epoch::Handshake => "handshake",
         Epoch::Data => "1RTT",
+    }
+}
+
+const fn ecn_name(support: EcnSupport) -> &'static str {
+    match support {
+        EcnSupport::Unknown => "unknown",
+        EcnSupport::Capable => "capable",
+        EcnSupport::Failed => "failed",
     }
 }
 

@@ -407,6 +407,26 @@ impl SentPackets {
         outcome
     }
 
+    /// Gives all outstanding packets up; every frame that they carried goes to `lost`. What becomes of
+    /// them is of no interest any more, and says nothing of the path.
+    pub(crate) fn abandon(
+        &mut self,
+        totals: &mut Totals,
+        mut lost: impl FnMut(SentFrame),
+    ) -> LossOutcome {
+        let mut outcome = LossOutcome::default();
+        while self.outstanding > 0 {
+            self.lose_front(totals, &mut outcome, &mut lost);
+        }
+        (outcome.oldest_sent, outcome.newest_sent) = (None, None);
+        outcome.silence = Duration::ZERO;
+        self.lost.clear();
+        self.loss_time = None;
+        self.silent_since = None;
+        self.long.forgive(self.next());
+        outcome
+    }
+
     /// The frames of the oldest outstanding packet, to be sent again as a probe. The packet stays
     /// outstanding: it may yet be acknowledged.
     pub(crate) fn probe(&self, mut resend: impl FnMut(SentFrame)) {

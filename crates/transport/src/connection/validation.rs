@@ -1,0 +1,253 @@
+//! Addresses that have to prove that somebody receives there (RFC 9000 §8.2, docs/PROTOCOL.md §4.10).
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use crate::Instant;
+use crate::frame::PathData;
+
+use super::ids::Numbered;
+
+/// Addresses that are looked at besides the one in use.
+const CANDIDATES_MAX: usize = 4;
+
+/// Answers to challenges that wait to be sent to one address. Older ones go.
+const ANSWERS_MAX: usize = 4;
+
+/// A challenge is sent so many times, at intervals that double.
+const ATTEMPTS: u8 = 6;
+
+/// And grow no further than this.
+const INTERVAL_MAX: Duration = Duration::from_secs(1);
+
+/// So long an address is remembered from which only probes came.
+const FORGET_AFTER: Duration = Duration::from_secs(1);
+
+/// A challenge that is sent until it is answered or given up.
+#[derive(Debug)]
+pub(super) struct Validation {
+    data: PathData,
+    attempts: u8,
+    interval: Duration,
+    next: Instant,
+}
+
+impl Validation {
+    pub(super) fn new(now: Instant, data: PathData, interval: Duration) -> Self {
+        Self {
+            data,
+            attempts: 0,
+            interval,
+            next: now,
+        }
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.next <= now && self.attempts < ATTEMPTS
+    }
+
+    /// The challenge, if it is time to send it, which it then counts as.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<PathData> {
+        if !self.is_due(now) {
+            return None;
+        }
+        self.attempts += 1;
+        self.next = now + self.interval;
+        self.interval = (self.interval * 2).min(INTERVAL_MAX.max(self.interval));
+        Some(self.data)
+    }
+
+    /// When something is to be done about it.
+    pub(super) fn next(&self) -> Instant {
+        self.next
+    }
+
+    fn has_failed(&self, now: Instant) -> bool {
+        self.attempts >= ATTEMPTS && self.next <= now
+    }
+}
+
+/// Answers to challenges, the newest last.
+#[derive(Debug, Default)]
+pub(super) struct Answers(VecDeque<PathData>);
+
+impl Answers {
+    pub(super) fn push(&mut self, data: PathData) {
+        if self.0.len() >= ANSWERS_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(data);
+    }
+
+    pub(super) fn take(&mut self) -> Vec<PathData> {
+        core::mem::take(&mut self.0).into()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// An address of the peer's beside the one in use.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) remote: SocketAddr,
+    /// Bytes that came from there, and that were sent there (RFC 9000 §8.1).
+    received: u64,
+    sent: u64,
+    pub(super) answers: Answers,
+    /// The peer seems to have moved there.
+    pub(super) validation: Option<Validation>,
+    /// The peer's id that is used there, if not the present one.
+    pub(super) id: Option<Numbered>,
+    heard: Instant,
+}
+
+impl Candidate {
+    /// How long a datagram to this address may be.
+    pub(super) fn room(&self) -> usize {
+        let room = (self.received.saturating_mul(3)).saturating_sub(self.sent);
+        usize::try_from(room).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn on_sent(&mut self, len: usize) {
+        self.sent += len as u64;
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        match &self.validation {
+            Some(validation) => validation.has_failed(now),
+            None => self.answers.is_empty() && now.since(self.heard) >= FORGET_AFTER,
+        }
+    }
+
+    fn next(&self) -> Instant {
+        match &self.validation {
+            Some(validation) => validation.next(),
+            None => self.heard + FORGET_AFTER,
+        }
+    }
+}
+
+/// A client's move to another address of its own.
+pub(super) struct Move<S> {
+    pub(super) validation: Validation,
+    /// The id to go back to.
+    pub(super) fallback: Option<Numbered>,
+    /// What was known of the path before.
+    pub(super) left: S,
+}
+
+/// All that there is beside the path in use. Most connections never have any of it.
+pub(super) struct Paths<S> {
+    candidates: Vec<Candidate>,
+    /// Answers for the path in use.
+    pub(super) answers: Answers,
+    /// Whether the peer is still there: asked once when it seems to have moved.
+    pub(super) asked: Option<PathData>,
+    pub(super) moving: Option<Move<S>>,
+}
+
+impl<S> Default for Paths<S> {
+    fn default() -> Self {
+        Self {
+            candidates: Vec::new(),
+            answers: Answers::default(),
+            asked: None,
+            moving: None,
+        }
+    }
+}
+
+impl<S> Paths<S> {
+    /// Nothing is left to be done.
+    pub(super) fn is_over(&self) -> bool {
+        self.candidates.is_empty()
+            && self.answers.is_empty()
+            && self.asked.is_none()
+            && self.moving.is_none()
+    }
+
+    pub(super) fn candidate(&mut self, remote: SocketAddr) -> Option<&mut Candidate> {
+        let mut candidates = self.candidates.iter_mut();
+        candidates.find(|candidate| candidate.remote == remote)
+    }
+
+    /// A packet of `len` bytes has come from an address that is not in use. What makes room for it is
+    /// returned.
+    pub(super) fn on_packet(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        len: usize,
+    ) -> Option<Candidate> {
+        if let Some(candidate) = self.candidate(remote) {
+            candidate.received += len as u64;
+            candidate.heard = now;
+            return None;
+        }
+        let full = self.candidates.len() >= CANDIDATES_MAX;
+        let oldest = full.then(|| self.candidates.remove(0));
+        self.candidates.push(Candidate {
+            remote,
+            received: len as u64,
+            sent: 0,
+            answers: Answers::default(),
+            validation: None,
+            id: None,
+            heard: now,
+        });
+        oldest
+    }
+
+    /// The candidate that has something due.
+    pub(super) fn due(&mut self, now: Instant) -> Option<&mut Candidate> {
+        let is_due = |candidate: &&mut Candidate| {
+            let validation = candidate.validation.as_ref();
+            !candidate.answers.is_empty() || validation.is_some_and(|v| v.is_due(now))
+        };
+        self.candidates.iter_mut().find(is_due)
+    }
+
+    /// The candidate whose challenge this answers.
+    pub(super) fn take_validated(&mut self, data: PathData) -> Option<Candidate> {
+        let is_it = |candidate: &Candidate| {
+            let validation = candidate.validation.as_ref();
+            validation.is_some_and(|v| v.attempts > 0 && v.data == data)
+        };
+        let place = self.candidates.iter().position(is_it)?;
+        Some(self.candidates.remove(place))
+    }
+
+    /// The peer is where it was: takes out an address to which it seemed to have moved.
+    pub(super) fn take_challenged(&mut self) -> Option<Candidate> {
+        let is_it = |candidate: &Candidate| candidate.validation.is_some();
+        let place = self.candidates.iter().position(is_it)?;
+        Some(self.candidates.remove(place))
+    }
+
+    /// Takes out an address that did not answer.
+    pub(super) fn take_over(&mut self, now: Instant) -> Option<Candidate> {
+        let place = self.candidates.iter().position(|c| c.is_over(now))?;
+        Some(self.candidates.remove(place))
+    }
+
+    /// Whether this answers the client's own challenge.
+    pub(super) fn confirms_move(&self, data: PathData) -> bool {
+        let moving = self.moving.as_ref();
+        moving.is_some_and(|moving| moving.validation.data == data)
+    }
+
+    pub(super) fn move_has_failed(&self, now: Instant) -> bool {
+        let moving = self.moving.as_ref();
+        moving.is_some_and(|moving| moving.validation.has_failed(now))
+    }
+
+    /// When something is to be done.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let candidates = self.candidates.iter().map(Candidate::next);
+        let moving = self.moving.iter().map(|moving| moving.validation.next());
+        candidates.chain(moving).min()
+    }
+}
