@@ -430,6 +430,8 @@ fn a_doctor_tells_what_the_path_to_a_server_gives() {
     assert!(number("rtt_median_ms") >= number("rtt_min_ms"));
     assert!(number("datagram_bytes") >= 1200.0);
     assert!(number("gso_segments") >= 1.0 && number("gro_segments") >= 1.0);
+    assert_eq!(found["survives_rebinding"], true);
+    assert_eq!(found["ecn"], "capable");
     let (code, out, _) =
         ended(
             home.client()
@@ -442,6 +444,8 @@ fn a_doctor_tells_what_the_path_to_a_server_gives() {
         "0 of 2 probes",
         " bytes",
         "round trip",
+        "marks of congestion pass",
+        "the connection goes on",
     ] {
         assert!(out.contains(words), "{words} in {out}");
     }

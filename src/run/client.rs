@@ -10,7 +10,7 @@ use ::client::{
 };
 use chat::Username;
 use crypto::{Fingerprint, SecretBytes};
-use net::{BindOptions, Clock, Driver, OsRandom, Waker, unix_time_ms, unix_time_s};
+use net::{BindOptions, Clock, Driver, OsRandom, Roaming, Waker, unix_time_ms, unix_time_s};
 use store::Store;
 use store::device::SqliteStore;
 use tls::{ClientSessions, Trust, WallClock};
@@ -128,6 +128,7 @@ struct Desk {
     endings: Endings,
     clock: WallClock,
     address: SocketAddr,
+    roaming: Roaming,
     /// Logged in, and the connection stands.
     is_online: bool,
     /// The connection was lost and is being made again.
@@ -160,13 +161,8 @@ impl Desk {
         let client = Client::new(config, channel, Box::new(OsRandom), Box::new(OsRandom))
             .map_err(|error| Problem::usage(error.to_string()))?;
         let store = SqliteStore::open(&settings.database).map_err(Problem::from)?;
-        let any: IpAddr = match address.ip() {
-            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
         let machine = |error| Problem::other(format!("cannot open a UDP socket: {error}"));
-        let driver =
-            Driver::bind(SocketAddr::new(any, 0), &BindOptions::client()).map_err(machine)?;
+        let driver = Driver::bind(any_port(address), &BindOptions::client()).map_err(machine)?;
         let crew = Crew::start("client", store, &driver.waker())
             .map_err(|error| Problem::other(format!("cannot start a thread: {error}")))?;
         let endings = Endings::register(driver.registry())
@@ -178,6 +174,7 @@ impl Desk {
             endings,
             clock,
             address,
+            roaming: Roaming::new(address),
             is_online: false,
             is_away: false,
             leaving: None,
@@ -193,10 +190,12 @@ impl Desk {
                 self.driver.flush(&mut self.client);
                 return end;
             }
+            let patience = self.roaming.patience(self.driver.now());
             self.driver
-                .turn(&mut self.client, None)
+                .turn(&mut self.client, Some(patience))
                 .map_err(|error| Problem::other(format!("the socket failed: {error}")))?;
             self.tell_time();
+            self.roam();
             self.take_in(front);
             if self.crew.is_lost() {
                 return Err(Problem::other("the local store's thread is lost".into()).into());
@@ -208,6 +207,18 @@ impl Desk {
         let unix_ms = unix_time_ms();
         self.client.set_wall_time(unix_ms);
         self.clock.set(unix_ms / 1000);
+    }
+
+    /// Goes on from another socket when this one leads nowhere any more.
+    fn roam(&mut self) {
+        let now = self.driver.now();
+        let silence = self.client.silence(now);
+        if !(self.roaming).is_due(now, silence, self.driver.stats()) {
+            return;
+        }
+        // Without another socket the old one has to do: it may lead elsewhere by now.
+        let _ = (self.driver).rebind(any_port(self.address), &BindOptions::client());
+        self.client.network_changed(now);
     }
 
     /// What came from elsewhere than the socket.
@@ -314,4 +325,13 @@ impl Desk {
             }
         }
     }
+}
+
+/// Any port of any address of the same family.
+pub(super) fn any_port(address: SocketAddr) -> SocketAddr {
+    let any: IpAddr = match address.ip() {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    SocketAddr::new(any, 0)
 }

@@ -1,18 +1,19 @@
 //! What the path to a server gives: a handshake, some probes, and words about them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crypto::Fingerprint;
 use net::{BindOptions, Driver, Offload, OsRandom, unix_time_s};
 use tls::{ClientSessions, Trust, WallClock};
 use transport::{
-    CloseReason, Completion, Config, Connection, ConnectionHandle, Endpoint, Event, Instant,
-    Request, Stats,
+    CloseReason, Completion, Config, Connection, ConnectionHandle, EcnSupport, Endpoint, Event,
+    Instant, Request, Stats,
 };
 
 use crate::cli::exit::Exit;
 
+use super::client::any_port;
 use super::problem::Problem;
 use super::resolve::resolve;
 
@@ -58,6 +59,8 @@ pub struct Findings {
     pub datagram_bytes: usize,
     /// What the kernel takes off the program.
     pub offload: Offload,
+    /// Whether marks of congestion pass (ECN), so that routers need not drop packets to be heard.
+    pub ecn: EcnSupport,
     /// The connection went on when this end's port changed, as a NAT changes it.
     pub survives_rebinding: bool,
 }
@@ -86,6 +89,7 @@ pub fn examine(settings: Settings) -> Result<Findings, Problem> {
         probes_lost: settings.probes.saturating_sub(samples.len() as u32),
         datagram_bytes: stats.datagram_bytes,
         offload,
+        ecn: stats.ecn,
         survives_rebinding,
     })
 }
@@ -321,15 +325,6 @@ impl Visit {
     }
 }
 
-/// Any port of any address of the same family.
-fn any_port(address: SocketAddr) -> SocketAddr {
-    let any: IpAddr = match address.ip() {
-        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    SocketAddr::new(any, 0)
-}
-
 fn socket_failed(error: &std::io::Error) -> Problem {
     Problem::other(format!("the UDP socket failed: {error}"))
 }
@@ -352,6 +347,7 @@ mod tests {
                 send_segments: 64,
                 receive_segments: 64,
             },
+            ecn: EcnSupport::Capable,
             survives_rebinding: true,
         }
     }

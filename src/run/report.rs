@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use serde_json::json;
+use transport::EcnSupport;
 
 use super::doctor::Findings;
 
@@ -23,6 +24,11 @@ pub fn to_json(findings: &Findings) -> String {
         "datagram_bytes": findings.datagram_bytes,
         "gso_segments": findings.offload.send_segments,
         "gro_segments": findings.offload.receive_segments,
+        "ecn": match findings.ecn {
+            EcnSupport::Capable => "capable",
+            EcnSupport::Failed => "failed",
+            _ => "unknown",
+        },
         "survives_rebinding": findings.survives_rebinding,
         "advice": findings.advice(),
     })
@@ -70,6 +76,15 @@ pub fn to_table(findings: &Findings) -> String {
         ),
         ("sending", segments(offload.send_segments)),
         ("receiving", segments(offload.receive_segments)),
+        (
+            "ECN",
+            match findings.ecn {
+                EcnSupport::Capable => "marks of congestion pass",
+                EcnSupport::Failed => "marks of congestion do not pass",
+                _ => "not known yet",
+            }
+            .to_owned(),
+        ),
         (
             "new port",
             match findings.survives_rebinding {

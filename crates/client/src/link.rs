@@ -104,6 +104,24 @@ impl Client {
         }
     }
 
+    /// For how long the server has owed an answer, any at all; zero while it owes none. `None` while
+    /// there is no connection that could go on elsewhere.
+    pub fn silence(&mut self, now: Instant) -> Option<Duration> {
+        let connection = self.endpoint.connection(self.link.handle()?)?;
+        (connection.can_migrate()).then(|| connection.unanswered(now))
+    }
+
+    /// This machine's address has changed, or its socket: the connection, if it is past its
+    /// handshake, goes on from there, without another login.
+    pub fn network_changed(&mut self, now: Instant) {
+        if let Some(handle) = self.link.handle()
+            && let Some(connection) = self.endpoint.connection(handle)
+        {
+            // One that cannot move is made anew when it is over.
+            let _ = connection.migrate(now);
+        }
+    }
+
     /// What happened on a connection.
     pub(crate) fn transported(
         &mut self,

@@ -8,6 +8,7 @@
 //!   own.
 //! - [`blocking`]: handles for programs that want no loop at all.
 //! - [`workers`]: threads for what would block the loop.
+//! - [`Roaming`]: notices that a client's way to the network has changed.
 //! - [`OsRandom`]: the operating system's randomness, to inject into machines.
 #![deny(unsafe_code)]
 
@@ -21,6 +22,7 @@ pub mod proxy;
 #[cfg(feature = "qlog")]
 pub mod qlog;
 mod random;
+mod roaming;
 mod socket;
 #[cfg(target_os = "linux")]
 mod timer;
@@ -31,8 +33,9 @@ pub mod workers;
 
 pub use clock::{Clock, unix_time_ms, unix_time_s};
 pub use driver::{Driver, FIRST_RESERVED_TOKEN, Turn, Waker};
-pub use outward::outward_address;
+pub use outward::{address_towards, outward_address};
 pub use random::OsRandom;
+pub use roaming::Roaming;
 pub use socket::{BindOptions, Offload, PathError, Progress, Socket, SocketStats};
 pub use worker::{WORKERS_MAX, Worker, WorkerStats, bind_workers};
 

@@ -1,7 +1,7 @@
 //! A UDP proxy in user space that loses, doubles, spoils and shuffles what passes through it: a bad
 //! network for tests over real sockets, where the kernel offers none.
 
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -70,6 +70,10 @@ pub struct Proxy {
 #[derive(Default)]
 struct Shared {
     ended: AtomicBool,
+    /// Every client is to get another outward port.
+    rebinds: AtomicBool,
+    /// Every client that there is, is to be cut off.
+    cuts: AtomicBool,
     lost: AtomicU64,
     passed: AtomicU64,
 }
@@ -92,6 +96,7 @@ impl Proxy {
             target,
             sockets: vec![(front, local)],
             clients: BTreeMap::new(),
+            deaf: BTreeSet::new(),
             held: BinaryHeap::new(),
             sequence: 0,
             impairment,
@@ -113,6 +118,20 @@ impl Proxy {
     /// Where to connect to instead of the target.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Gives every client another port towards the target, as a NAT does that has forgotten its
+    /// mappings. What is on its way to the old ports is lost.
+    pub fn rebind(&self) {
+        self.shared.rebinds.store(true, Ordering::SeqCst);
+        self.waker.wake();
+    }
+
+    /// Nothing passes any more to and from the addresses of the clients that there are, as if their
+    /// network was gone; from others it does.
+    pub fn cut_off(&self) {
+        self.shared.cuts.store(true, Ordering::SeqCst);
+        self.waker.wake();
     }
 
     /// How many datagrams were passed on, and how many lost on purpose.
@@ -138,6 +157,8 @@ struct Forwarder {
     /// The first faces the clients; each other stands for the client beside it.
     sockets: Vec<(UdpSocket, SocketAddr)>,
     clients: BTreeMap<SocketAddr, usize>,
+    /// Clients that were cut off.
+    deaf: BTreeSet<SocketAddr>,
     held: BinaryHeap<Held>,
     sequence: u64,
     impairment: Impairment,
@@ -165,6 +186,14 @@ impl Forwarder {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return,
                 _ => {}
             }
+            if self.shared.rebinds.swap(false, Ordering::SeqCst) {
+                // Old sockets stay, so that their ports are not used again; nobody reads them.
+                self.clients.clear();
+            }
+            if self.shared.cuts.swap(false, Ordering::SeqCst) {
+                self.deaf.extend(self.clients.keys());
+                self.clients.clear();
+            }
             for event in &events {
                 if event.token() != WAKE {
                     self.receive(event.token().0);
@@ -183,7 +212,12 @@ impl Forwarder {
                 Ok((len, from)) => {
                     let bytes = buffer.get(..len).unwrap_or_default().to_vec();
                     if index != FRONT.0 {
-                        self.spoil(FRONT.0, client, bytes);
+                        // A port that a client no longer has leads nowhere.
+                        if self.clients.get(&client) == Some(&index) {
+                            self.spoil(FRONT.0, client, bytes);
+                        }
+                    } else if self.deaf.contains(&from) {
+                        self.shared.lost.fetch_add(1, Ordering::Relaxed);
                     } else if let Some(back) = self.back_for(from) {
                         self.spoil(back, self.target, bytes);
                     }

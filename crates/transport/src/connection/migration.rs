@@ -55,7 +55,7 @@ impl Connection {
         if self.side == Side::Server {
             return Err(MigrateError::NotClient);
         }
-        if !self.confirmed || !self.is_open() {
+        if !self.can_migrate() {
             return Err(MigrateError::NotConfirmed);
         }
         self.log.at(now);
@@ -82,6 +82,17 @@ impl Connection {
             left,
         });
         Ok(())
+    }
+
+    /// Whether [`Connection::migrate`] would do anything.
+    pub fn can_migrate(&self) -> bool {
+        self.side == Side::Client && self.confirmed && self.is_open()
+    }
+
+    /// For how long the peer has not answered, by any packet at all, what asks for an answer; zero
+    /// while nothing does. Seconds of it mean that one end's way to the network is not what it was.
+    pub fn unanswered(&self, now: Instant) -> Duration {
+        self.timers.unanswered(now)
     }
 
     /// Whether [`Connection::migrate`] was called and its outcome is open.

@@ -16,8 +16,8 @@ pub(super) struct Timers {
     handshake: Instant,
     /// The connection is over for want of a sign of the peer.
     idle: Instant,
-    /// Something has arrived since we last sent something that asks for an answer.
-    heard: bool,
+    /// When we first sent something that asks for an answer since anything arrived.
+    asked_at: Option<Instant>,
     /// A packet was sent or received since the connection last rested.
     pub(super) awake: bool,
     /// When anything was sent last, or the last probe was due.
@@ -31,7 +31,7 @@ impl Timers {
         Self {
             handshake: now + config.handshake_timeout,
             idle: now + config.idle_timeout,
-            heard: false,
+            asked_at: Some(now),
             awake: true,
             quiet_since: now,
             pacing: None,
@@ -47,7 +47,7 @@ impl Timers {
         if !planted!(IdleTimerNotRenewed) {
             self.idle = now + idle;
         }
-        self.heard = true;
+        self.asked_at = None;
         self.awake = true;
     }
 
@@ -55,10 +55,15 @@ impl Timers {
     pub(super) fn on_sent(&mut self, now: Instant, eliciting: bool, idle: Duration) {
         self.quiet_since = now;
         self.awake = true;
-        if eliciting && self.heard {
-            self.heard = false;
+        if eliciting && self.asked_at.is_none() {
+            self.asked_at = Some(now);
             self.idle = now + idle;
         }
+    }
+
+    /// For how long an answer has been owed.
+    pub(super) fn unanswered(&self, now: Instant) -> Duration {
+        self.asked_at.map_or(Duration::ZERO, |at| now.since(at))
     }
 
     pub(super) fn on_probe(&mut self, now: Instant) {
