@@ -208,18 +208,22 @@ impl Server {
         }
     }
 
-    /// Does all there is to do.
-    fn pump(&mut self, now: Instant) {
+    /// Does all there is to do. Tells whether there was anything.
+    fn pump(&mut self, now: Instant) -> bool {
+        let mut changed = false;
         loop {
             while let Some((handle, event)) = self.endpoint.poll_event() {
                 self.happened(now, handle, event);
+                changed = true;
             }
             let Some(handle) = self.ready.pop_front() else {
                 break;
             };
             self.serve(now, handle);
+            changed = true;
         }
         self.advance_shutdown(now);
+        changed
     }
 
     /// Looks at the peers whose time has come.
@@ -252,7 +256,13 @@ impl Machine for Server {
         max_segments: usize,
         buffer: &mut Vec<u8>,
     ) -> Option<Transmit> {
-        self.endpoint.poll_transmit(now, max_segments, buffer)
+        loop {
+            let transmit = self.endpoint.poll_transmit(now, max_segments, buffer);
+            // Sending can be what ends a connection: it is forgotten now, not when somebody speaks.
+            if transmit.is_some() || !self.pump(now) {
+                return transmit;
+            }
+        }
     }
 
     fn poll_timeout(&mut self) -> Option<Instant> {

@@ -200,3 +200,14 @@ fn what_may_have_been_lost_with_a_connection_is_told_again() {
     let told = crate::common::delivered(&mut fixture, again);
     assert_eq!(told, deliver.message_id);
 }
+
+#[test]
+fn a_connection_is_forgotten_when_its_last_word_is_said() {
+    let mut fixture = Fixture::knowing(&[alice()]);
+    let id = session(&mut fixture, &alice(), PHONE);
+    assert_eq!(fixture.connections(), 1);
+    fixture.client_mut(id, |client, now| client.close(now));
+    // Nobody else speaks: there is nothing that the server could notice it by later.
+    fixture.idle(Duration::from_secs(1));
+    assert_eq!(fixture.connections(), 0);
+}

@@ -148,6 +148,13 @@ impl Fixture {
         }
     }
 
+    pub(crate) fn connections(&self) -> usize {
+        match self.world.machine(self.server) {
+            Some(Node::Server(server)) => server.stats().connections,
+            _ => panic!("not the server"),
+        }
+    }
+
     /// Lets time pass until `done`; a minute is too long.
     pub(crate) fn until(&mut self, mut done: impl FnMut(&Self) -> bool) {
         let deadline = self.world.now() + Duration::from_secs(60);
