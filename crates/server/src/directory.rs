@@ -141,11 +141,14 @@ impl Directory {
         }
     }
 
-    /// The newest directory, if it is new enough; otherwise `who` is among those that
-    /// [`Directory::stored`] gives later.
+    /// The newest directory, if it is new enough and no newer one is on its way; otherwise `who` is
+    /// among those that [`Directory::stored`] gives later.
     pub(crate) fn ask(&mut self, who: ConnectionHandle, now_ms: u64) -> Option<Weak<Manifest>> {
+        let settled = matches!(self.step, Step::Idle);
         match self.published.back() {
-            Some(newest) if !self.is_outdated(newest, now_ms) => Some(Arc::downgrade(newest)),
+            Some(newest) if settled && !self.is_outdated(newest, now_ms) => {
+                Some(Arc::downgrade(newest))
+            }
             _ => {
                 self.waiting_next.push(who);
                 None

@@ -102,6 +102,24 @@ fn a_version_rises_with_changes_and_never_goes_back() {
 }
 
 #[test]
+fn whoever_asks_while_a_newer_directory_is_on_its_way_waits_for_it() {
+    let mut fixture = Fixture::new(MemoryStore::default());
+    fixture.ask(NOW_MS);
+    fixture.directory.insert(&summary("Alice")).unwrap();
+    assert!(fixture.directory.ask(fixture.who, NOW_MS).is_none());
+    let Job(signing) = fixture.directory.poll_job(NOW_MS).unwrap();
+    // The one before it does not list Alice, who may be the one that asks.
+    assert!(fixture.directory.ask(fixture.who, NOW_MS).is_none());
+    let Done(manifest) = Job(signing).run();
+    let served = fixture.directory.signed(manifest, &mut fixture.ledger);
+    assert!(served.unwrap().is_empty(), "its version is not stored yet");
+    assert!(fixture.directory.ask(fixture.who, NOW_MS).is_none());
+    assert_eq!(fixture.settle(), 3);
+    let newest = fixture.directory.newest().unwrap().upgrade().unwrap();
+    assert_eq!(newest.entries().len(), 1);
+}
+
+#[test]
 fn h61_a_server_restored_from_an_older_state_is_above_what_clients_have_seen() {
     let mut fixture = Fixture::new(MemoryStore::default());
     fixture.ask(NOW_MS);
