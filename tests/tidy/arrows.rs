@@ -32,6 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "e2e",
             "chat",
             "store",
+            "tls",
             "transport",
             "internet",
             "crypto",

@@ -10,6 +10,8 @@ pub mod null;
 mod rng;
 #[cfg(any(test, feature = "danger"))]
 pub mod swarm;
+#[cfg(feature = "system")]
+pub mod system;
 mod world;
 
 pub use rng::Rng;

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use serde_json::json;
-use sim::swarm::{Description, Failure, Fault, Limits, Outcome, Plan, run, shrink};
+use sim::swarm::{Description, Failure, Fault, Faults, Limits, Outcome, Plan, run, shrink_with};
+use sim::system::{SystemPlan, run_system, watch_system};
 
 /// Failures that are made small; it takes many runs each.
 const SHRUNK_MAX: u64 = 3;
@@ -21,13 +22,50 @@ const TWICE_EVERY: u64 = 100;
 #[cfg(feature = "planted")]
 const HUNTED_MAX: u64 = 1_000;
 
+/// Kinds of worlds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum World {
+    /// Endpoints of the transport.
+    Transport,
+    /// A server and clients with their disks.
+    System,
+}
+
+impl World {
+    fn run(self, seed: u64, limits: Limits) -> Result<Outcome, Box<Failure>> {
+        match self {
+            Self::Transport => run(&Plan::new(seed, limits)),
+            Self::System => run_system(&SystemPlan::new(seed, limits)),
+        }
+    }
+
+    /// Whether a seed is one run to the byte.
+    fn repeats(self, seed: u64, limits: Limits) -> bool {
+        self == Self::Transport || !SystemPlan::new(seed, limits).real_tls
+    }
+
+    /// The faults that are active, and how many clients there are.
+    fn plan(self, seed: u64, limits: Limits) -> (Faults, u64) {
+        match self {
+            Self::Transport => {
+                let plan = Plan::new(seed, limits);
+                (plan.faults, plan.clients)
+            }
+            Self::System => {
+                let plan = SystemPlan::new(seed, limits);
+                (plan.faults, plan.clients)
+            }
+        }
+    }
+}
+
 /// Runs seeds of a simulated world. Ends with 1 when something happened that must never happen.
 #[derive(Parser)]
 #[command(name = "sim")]
 struct Arguments {
     /// What the world is made of.
-    #[arg(long, value_parser = ["transport"], default_value = "transport")]
-    world: String,
+    #[arg(long, value_enum, default_value_t = World::Transport)]
+    world: World,
     /// The first seed.
     #[arg(long, default_value_t = 0, value_name = "S")]
     from: u64,
@@ -43,6 +81,9 @@ struct Arguments {
     /// Kinds of faults to leave out.
     #[arg(long, value_delimiter = ',', value_name = "FAULT,...")]
     without: Vec<Fault>,
+    /// Tells what everybody in a system is told, and when.
+    #[arg(long, requires = "seed")]
+    watch: bool,
     /// At most so many clients.
     #[arg(long, value_name = "K")]
     clients: Option<u64>,
@@ -123,15 +164,19 @@ fn main() -> ExitCode {
         return hunt(&arguments.planted);
     }
     let limits = arguments.limits();
+    let world = arguments.world;
+    if arguments.watch {
+        return watch(arguments.seed.unwrap_or(0), limits);
+    }
     #[allow(clippy::disallowed_methods, reason = "how fast the simulation is")]
     let begin = Instant::now();
     let mut totals = Totals::default();
     for seed in arguments.seeds() {
         totals.seeds += 1;
-        let plan = Plan::new(seed, limits);
-        match run(&plan) {
+        match world.run(seed, limits) {
             Ok(outcome) => {
-                if seed % TWICE_EVERY == 0 && run(&plan).as_ref() != Ok(&outcome) {
+                let twice = seed % TWICE_EVERY == 0 && world.repeats(seed, limits);
+                if twice && world.run(seed, limits).as_ref() != Ok(&outcome) {
                     totals.violations += 1;
                     eprintln!("seed {seed}: it went another way the second time");
                 }
@@ -139,7 +184,8 @@ fn main() -> ExitCode {
             }
             Err(failure) => {
                 totals.violations += 1;
-                report(seed, limits, failure, totals.violations <= SHRUNK_MAX);
+                let shrunk = totals.violations <= SHRUNK_MAX;
+                report(world, seed, limits, failure, shrunk);
             }
         }
     }
@@ -176,13 +222,35 @@ fn hunt(names: &[String]) -> ExitCode {
     }
 }
 
+/// Runs one world of a system before everybody's eyes.
+fn watch(seed: u64, limits: Limits) -> ExitCode {
+    let plan = SystemPlan::new(seed, limits);
+    println!("{plan:?}");
+    let outcome = watch_system(&plan, &mut |at, who, what| {
+        let ms = at.as_nanos() / 1_000_000;
+        println!("{ms:>9} ms  {who}: {what:?}");
+    });
+    println!("{outcome:?}");
+    match outcome {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
 /// Prints a failure, and the smallest world in which something still fails.
-fn report(seed: u64, limits: Limits, failure: Box<Failure>, shrunk: bool) {
+fn report(world: World, seed: u64, limits: Limits, failure: Box<Failure>, shrunk: bool) {
     eprintln!("{failure} ({})", commit());
-    eprintln!("  faults: {}", Plan::new(seed, limits).faults);
+    eprintln!("  faults: {}", world.plan(seed, limits).0);
     if shrunk {
-        let (limits, failure) = shrink(seed, limits, failure);
-        eprintln!("  sim {}\n  {failure}", Description { seed, limits });
+        let plan = |limits| world.plan(seed, limits);
+        let fails = |limits| world.run(seed, limits).err();
+        let (limits, failure) = shrink_with(limits, failure, &plan, &fails);
+        let kind = match world {
+            World::Transport => "",
+            World::System => "--world system ",
+        };
+        let description = Description { seed, limits };
+        eprintln!("  sim {kind}{description}\n  {failure}");
     }
 }
 

@@ -25,7 +25,7 @@ pub enum Fault {
     Partition,
     /// A client's address changes.
     Rebinding,
-    /// The server forgets everything.
+    /// The server ends without a word, and begins again with no more than what its disk holds.
     Restart,
     /// Somebody on the path sends what was captured again: as it was, changed, from elsewhere, or
     /// back to its sender.
@@ -38,11 +38,27 @@ pub enum Fault {
     Closes,
     /// Applications read late.
     Laziness,
+    /// A client ends without a word and begins again with what its disk holds.
+    Crash,
+    /// Clocks are up to an hour off, and jump.
+    Skew,
+    /// Workers take long, and what they return overtakes each other.
+    SlowWork,
+    /// Workers fail.
+    FailedWork,
+    /// Transactions take long.
+    SlowDisk,
+    /// There is no room on a disk for a while.
+    DiskFull,
+    /// Writing or syncing fails.
+    DiskError,
+    /// The server deceives.
+    Malice,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 24] = [
         Self::Loss,
         Self::Bursts,
         Self::Jitter,
@@ -59,6 +75,60 @@ impl Fault {
         Self::Resets,
         Self::Closes,
         Self::Laziness,
+        Self::Crash,
+        Self::Skew,
+        Self::SlowWork,
+        Self::FailedWork,
+        Self::SlowDisk,
+        Self::DiskFull,
+        Self::DiskError,
+        Self::Malice,
+    ];
+
+    /// Those of the transport's world.
+    pub const TRANSPORT: &'static [Self] = &[
+        Self::Loss,
+        Self::Bursts,
+        Self::Jitter,
+        Self::Reordering,
+        Self::Duplication,
+        Self::Corruption,
+        Self::Rate,
+        Self::Mtu,
+        Self::Partition,
+        Self::Rebinding,
+        Self::Restart,
+        Self::Replay,
+        Self::Noise,
+        Self::Resets,
+        Self::Closes,
+        Self::Laziness,
+    ];
+
+    /// Those of the system's world.
+    pub const SYSTEM: &'static [Self] = &[
+        Self::Loss,
+        Self::Bursts,
+        Self::Jitter,
+        Self::Reordering,
+        Self::Duplication,
+        Self::Corruption,
+        Self::Rate,
+        Self::Mtu,
+        Self::Partition,
+        Self::Rebinding,
+        Self::Restart,
+        Self::Replay,
+        Self::Noise,
+        Self::Closes,
+        Self::Crash,
+        Self::Skew,
+        Self::SlowWork,
+        Self::FailedWork,
+        Self::SlowDisk,
+        Self::DiskFull,
+        Self::DiskError,
+        Self::Malice,
     ];
 
     /// Its name on a command line.
@@ -80,6 +150,14 @@ impl Fault {
             Self::Resets => "resets",
             Self::Closes => "closes",
             Self::Laziness => "laziness",
+            Self::Crash => "crash",
+            Self::Skew => "skew",
+            Self::SlowWork => "slow-work",
+            Self::FailedWork => "failed-work",
+            Self::SlowDisk => "slow-disk",
+            Self::DiskFull => "disk-full",
+            Self::DiskError => "disk-error",
+            Self::Malice => "malice",
         }
     }
 }

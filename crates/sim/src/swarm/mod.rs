@@ -18,8 +18,10 @@ mod work;
 
 pub use description::Description;
 pub use fault::{Fault, Faults};
+#[cfg(feature = "system")]
+pub(crate) use plan::link_of;
 pub use plan::{Limits, Plan};
 #[cfg(feature = "planted")]
 pub use planted::{Found, find};
 pub use run::{Failure, Outcome, run};
-pub use shrink::shrink;
+pub use shrink::{shrink, shrink_with};

@@ -72,7 +72,7 @@ impl Plan {
         let mut faults = Faults::default();
         // A few kinds at a time find more than all of them at once.
         let share = [0.1, 0.25, 0.5].get(pick(&mut rng, 3)).copied();
-        for fault in Fault::ALL {
+        for &fault in Fault::TRANSPORT {
             // Each draws from a stream of its own, so that a new kind leaves the others as they were.
             let mut rng = Rng::stream(seed, fault.name(), 0);
             if rng.chance(share.unwrap_or(0.25)) && limits.faults.has(fault) {
@@ -88,7 +88,7 @@ impl Plan {
             faults,
             clients,
             gated,
-            link: link(seed, faults),
+            link: link_of(seed, faults),
             configs,
             streams: 1 + rng.below(6),
             message_bytes: [40, 300, 3_000, 60_000]
@@ -136,8 +136,8 @@ fn config(rng: &mut Rng) -> Config {
     config
 }
 
-/// Draws equally often whatever is active, so that dropping one fault leaves the others as they were.
-fn link(seed: u64, faults: Faults) -> Link {
+/// What these faults make of every link. Draws equally often whatever is active, so that dropping one fault leaves the others as they were.
+pub(crate) fn link_of(seed: u64, faults: Faults) -> Link {
     let mut rng = Rng::stream(seed, "links", 0);
     let mut up_to = |fault, most: f64| {
         let share = most * (rng.below(1_000) + 1) as f64 / 1_000.0;

@@ -3,8 +3,25 @@ use super::{Failure, Faults, Limits, Plan, run};
 /// Turns a failing plan's limits down as long as it still fails: first kinds of faults, then clients,
 /// then actions, then messages. Returns the smallest that was found, and how it fails.
 pub fn shrink(seed: u64, limits: Limits, failure: Box<Failure>) -> (Limits, Box<Failure>) {
+    let plan = |limits| {
+        let plan = Plan::new(seed, limits);
+        (plan.faults, plan.clients)
+    };
+    let fails = |limits| run(&Plan::new(seed, limits)).err();
+    shrink_with(limits, failure, &plan, &fails)
+}
+
+/// The same for any kind of world. `plan` tells which faults and how many clients there are within
+/// some limits, `fails` how a world fails that keeps to them, if it does.
+pub fn shrink_with(
+    limits: Limits,
+    failure: Box<Failure>,
+    plan: &dyn Fn(Limits) -> (Faults, u64),
+    fails: &dyn Fn(Limits) -> Option<Box<Failure>>,
+) -> (Limits, Box<Failure>) {
     let mut smallest = Smallest {
-        seed,
+        plan,
+        fails,
         limits,
         failure,
     };
@@ -16,16 +33,17 @@ pub fn shrink(seed: u64, limits: Limits, failure: Box<Failure>) -> (Limits, Box<
 }
 
 /// The smallest failing world that is known.
-struct Smallest {
-    seed: u64,
+struct Smallest<'a> {
+    plan: &'a dyn Fn(Limits) -> (Faults, u64),
+    fails: &'a dyn Fn(Limits) -> Option<Box<Failure>>,
     limits: Limits,
     failure: Box<Failure>,
 }
 
-impl Smallest {
+impl Smallest<'_> {
     /// Whether it fails within these limits as well; then they are the smallest.
     fn fails(&mut self, limits: Limits) -> bool {
-        let failed = run(&Plan::new(self.seed, limits)).err();
+        let failed = (self.fails)(limits);
         let fails = failed.is_some();
         if let Some(failure) = failed {
             (self.limits, self.failure) = (limits, failure);
@@ -34,7 +52,7 @@ impl Smallest {
     }
 
     fn drop_faults(&mut self) {
-        let active = Plan::new(self.seed, self.limits).faults;
+        let (active, _) = (self.plan)(self.limits);
         let without = |faults: Faults, limits| Limits { faults, ..limits };
         // Those that are not active are no loss, and a world without any is easily understood.
         self.limits.faults = active;
@@ -45,7 +63,8 @@ impl Smallest {
     }
 
     fn drop_clients(&mut self) {
-        for clients in 1..Plan::new(self.seed, self.limits).clients {
+        let (_, most) = (self.plan)(self.limits);
+        for clients in 1..most {
             let limits = self.limits;
             if self.fails(Limits { clients, ..limits }) {
                 return;

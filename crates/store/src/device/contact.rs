@@ -2,6 +2,7 @@ use crate::Digest;
 
 /// Somebody whose keys are pinned.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Contact {
     /// The contact's name, already case-mapped.
     pub name: String,
@@ -21,6 +22,7 @@ pub struct Contact {
 
 /// How far a contact's keys are trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ContactState {
     /// Pinned when first seen, not compared.
     Unverified,

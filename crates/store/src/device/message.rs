@@ -2,6 +2,7 @@ use crate::{ConversationId, DeviceId, Digest, MessageId};
 
 /// A message to be sent. Its bytes are frozen: every transmission carries the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Outbound {
     /// The conversation.
     pub conversation: ConversationId,
@@ -35,6 +36,7 @@ pub struct OutboundEntry {
 /// How far a message got. It only moves forward, in this order; a message fails only while it is
 /// queued, and what failed stays so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum OutboxState {
     /// On this disk.
     Queued,
@@ -59,6 +61,7 @@ impl OutboxState {
 
 /// A message as it came from the mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Inbound {
     /// Its position in the mailbox.
     pub position: u64,
@@ -78,6 +81,7 @@ pub struct Inbound {
 
 /// What became of a message from the mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum InboundState {
     /// On disk, not looked at.
     Received,
@@ -98,6 +102,7 @@ pub struct Conversation {
 
 /// Whose count a received sequence number belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Origin {
     /// Fingerprint of the sender's signature key.
     pub sender_key: Digest,

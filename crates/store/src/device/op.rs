@@ -7,6 +7,7 @@ use crate::{ConversationId, MessageId};
 ///
 /// Times are milliseconds since the Unix epoch and saturate at 63 bits, as positions do.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Op {
     /// Puts a message into the outbox as queued and advances its conversation past it:

@@ -2,6 +2,7 @@ use crate::{DeviceId, Digest};
 
 /// An account, as its owner registered it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Account {
     /// The user's name, already case-mapped.
     pub name: String,
@@ -17,6 +18,7 @@ pub struct Account {
 
 /// An account's keys and what unlocks them. Everything in it is opaque to the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Credentials {
     /// The OPAQUE password file (RFC 9807 §4.2, the "record").
     pub opaque_record: Vec<u8>,

@@ -2,6 +2,7 @@ use crate::{ConversationId, DeviceId, MessageId};
 
 /// A message on its way into a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Append {
     /// Whose mailbox.
     pub recipient: String,
@@ -30,6 +31,7 @@ pub struct Append {
 
 /// The most that a mailbox holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Quota {
     /// Number of entries.
     pub messages: u64,
@@ -85,6 +87,7 @@ pub struct Receipt {
 
 /// What a device is to be told about a message of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Notice {
     /// The message's id.
     pub message_id: MessageId,

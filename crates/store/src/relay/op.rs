@@ -7,6 +7,7 @@ use crate::{DeviceId, MessageId};
 ///
 /// Times are milliseconds since the Unix epoch and saturate at 63 bits, as positions do.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Op {
     /// Adds an account unless the name is there: [`Outcome::Inserted`] or [`Outcome::Taken`].

@@ -1,0 +1,308 @@
+//! What was said, and what has been heard of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chat::message::MessageId;
+use client::{Delivery, Event, Failure, Message};
+use transport::Instant;
+
+use super::keys::{self, CANARY};
+use crate::Rng;
+use crate::swarm::{Fault, Faults};
+
+/// A message that somebody typed.
+pub(super) struct Letter {
+    /// The installation it was typed at.
+    pub(super) from: usize,
+    /// The account it is for.
+    pub(super) to: usize,
+    text: String,
+    /// Its place among those from there to there.
+    place: u64,
+    said_at: Instant,
+    /// The furthest that its sender was told it got.
+    pub(super) told: Option<Delivery>,
+    /// The installations that have shown it.
+    shown: BTreeSet<usize>,
+    /// Those whose process ended after they had noted that it is shown, and before it was.
+    excused: BTreeSet<usize>,
+}
+
+impl Letter {
+    /// Whether the server has promised to deliver it.
+    pub(super) fn is_promised(&self) -> bool {
+        matches!(self.told, Some(Delivery::Stored | Delivery::Delivered))
+    }
+}
+
+/// What an installation is known to be.
+#[derive(Clone, Copy, Debug)]
+struct Party {
+    account: usize,
+    first_login: Option<Instant>,
+}
+
+/// All letters, and what must hold of them.
+pub(super) struct Book {
+    pub(super) faults: Faults,
+    parties: Vec<Party>,
+    pub(super) letters: BTreeMap<MessageId, Letter>,
+    places: BTreeMap<(usize, usize), u64>,
+    /// By sending installation, recipient and showing installation: the place shown last.
+    last_shown: BTreeMap<(usize, usize, usize), u64>,
+    registered: BTreeSet<usize>,
+    pub(super) shown: u64,
+    /// What must never happen.
+    pub(super) wrong: Option<String>,
+}
+
+impl Book {
+    pub(super) fn new(faults: Faults, accounts: impl Iterator<Item = usize>) -> Self {
+        let party = |account| Party {
+            account,
+            first_login: None,
+        };
+        Self {
+            faults,
+            parties: accounts.map(party).collect(),
+            letters: BTreeMap::new(),
+            places: BTreeMap::new(),
+            last_shown: BTreeMap::new(),
+            registered: BTreeSet::new(),
+            shown: 0,
+            wrong: None,
+        }
+    }
+
+    pub(super) fn is_registered(&self, account: usize) -> bool {
+        self.registered.contains(&account)
+    }
+
+    /// Whose an installation is.
+    pub(super) fn account(&self, installation: usize) -> Option<usize> {
+        self.parties.get(installation).map(|party| party.account)
+    }
+
+    /// Whether an installation ever got as far as being logged in.
+    pub(super) fn was_online(&self, installation: usize) -> bool {
+        let party = self.parties.get(installation);
+        party.is_some_and(|party| party.first_login.is_some())
+    }
+
+    pub(super) fn is_honest(&self) -> bool {
+        !self.faults.has(Fault::Malice)
+    }
+
+    pub(super) fn fail(&mut self, wrong: String) {
+        self.wrong.get_or_insert(wrong);
+    }
+
+    /// What is to be typed next at `from` for `to`: at most `len` bytes, or as many as it takes to be
+    /// told from all others.
+    pub(super) fn compose(&mut self, from: usize, to: usize, len: usize) -> (u64, String) {
+        let place = self.places.entry((from, to)).or_insert(0);
+        *place += 1;
+        let mut text = format!("{CANARY} {from}>{to} #{place} ");
+        let mut rng = Rng::stream(*place, &text, 0);
+        while text.len() < len {
+            let letter = u8::try_from(rng.below(26)).unwrap_or(0);
+            text.push(char::from(b'a' + letter));
+        }
+        (*place, text)
+    }
+
+    /// It was taken, under this id.
+    pub(super) fn said(
+        &mut self,
+        now: Instant,
+        id: MessageId,
+        from: usize,
+        to: usize,
+        (place, text): (u64, String),
+    ) {
+        let letter = Letter {
+            from,
+            to,
+            text,
+            place,
+            said_at: now,
+            told: None,
+            shown: BTreeSet::new(),
+            excused: BTreeSet::new(),
+        };
+        if self.letters.insert(id, letter).is_some() {
+            self.fail(format!("the id {} was given twice", hex(&id)));
+        }
+    }
+
+    /// An installation tells its user something.
+    pub(super) fn heard(&mut self, now: Instant, by: usize, event: &Event) {
+        let honest = self.is_honest();
+        match event {
+            Event::Message(message) => {
+                if let Err(wrong) = self.show(by, message) {
+                    self.fail(wrong);
+                }
+            }
+            Event::Status { id, state, .. } => self.status(by, *id, *state),
+            Event::Registered { .. } => self.register(by),
+            Event::LoggedIn { .. } => {
+                self.register(by);
+                if let Some(party) = self.parties.get_mut(by) {
+                    party.first_login.get_or_insert(now);
+                }
+            }
+            Event::Failed(Failure::NameTaken) => self.register(by),
+            // A worker that fails at a message would fail at it for ever.
+            Event::Unreadable { id, .. } if honest && self.faults.has(Fault::FailedWork) => {
+                self.noted_as_shown(by, id);
+            }
+            Event::Unreadable { reason, id, .. } if honest => {
+                self.fail(format!("{by} cannot read {}: {reason}", hex(id)));
+            }
+            Event::KeyChanged { name, .. } if honest => {
+                self.fail(format!("{by} is told that {name:?} has another key"));
+            }
+            Event::DirectoryFork { from, .. } if honest => {
+                self.fail(format!("{by} sees another directory than {from:?}"));
+            }
+            Event::Failed(failure) if honest && !self.is_excusable(failure) => {
+                self.fail(format!("{by} gave up: {failure}"));
+            }
+            _ => {}
+        }
+    }
+
+    /// The server tells its operator something.
+    pub(super) fn served(&mut self, event: &server::Event) {
+        if let server::Event::Violation { user, reason } = event
+            && self.is_honest()
+        {
+            self.fail(format!(
+                "the server says that {user:?} breaks a rule: {reason}"
+            ));
+        }
+    }
+
+    fn register(&mut self, by: usize) {
+        if let Some(party) = self.parties.get(by) {
+            self.registered.insert(party.account);
+        }
+    }
+
+    /// Whether a client may give up like that under the faults that are active.
+    fn is_excusable(&self, failure: &Failure) -> bool {
+        match failure {
+            Failure::Unreachable { .. } | Failure::Refused { .. } => true,
+            Failure::Storage { .. } => {
+                self.faults.has(Fault::DiskFull) || self.faults.has(Fault::DiskError)
+            }
+            Failure::Internal { .. } => self.faults.has(Fault::FailedWork),
+            _ => false,
+        }
+    }
+
+    fn show(&mut self, by: usize, message: &Message) -> Result<(), String> {
+        let id = hex(&message.id);
+        let honest = self.is_honest();
+        let account = self.account(by);
+        // A server that deceives may name any id: then the text, which is signed, says which it is.
+        let letter = if honest {
+            self.letters.get_mut(&message.id)
+        } else {
+            let mut letters = self.letters.values_mut();
+            letters.find(|letter| letter.text == message.text)
+        };
+        let letter = letter.ok_or_else(|| format!("{by} shows {id}, which nobody sent"))?;
+        let from = self.parties.get(letter.from).map(|party| party.account);
+        if keys::account_of(&message.from) != from
+            || keys::account_of(&message.to) != Some(letter.to)
+        {
+            return Err(format!("{by} shows {id} as from or for somebody else"));
+        }
+        if account != Some(letter.to) && account != from {
+            return Err(format!("{by} shows {id}, which is for {}", letter.to));
+        }
+        if message.text != letter.text {
+            return Err(format!("{by} shows {id} with another text"));
+        }
+        if letter.excused.contains(&by) || !letter.shown.insert(by) {
+            return Err(format!("{by} shows {id} a second time"));
+        }
+        self.shown += 1;
+        let last = self.last_shown.entry((letter.from, letter.to, by));
+        let last = last.or_insert(0);
+        if honest && letter.place <= *last {
+            return Err(format!("{by} shows {} after {last}", letter.place));
+        }
+        *last = letter.place;
+        Ok(())
+    }
+
+    fn status(&mut self, by: usize, id: MessageId, state: Delivery) {
+        let Some(letter) = self.letters.get_mut(&id) else {
+            if self.is_honest() {
+                self.fail(format!("{by} is told of {}, which nobody sent", hex(&id)));
+            }
+            return;
+        };
+        if letter.from != by {
+            // Another device of the account is told of what this one sent.
+            return;
+        }
+        let before = letter.told;
+        letter.told = before.max(Some(state));
+        let promised = matches!(before, Some(Delivery::Stored | Delivery::Delivered));
+        if state == Delivery::Failed && promised {
+            self.fail(format!("{} was stored and has failed", hex(&id)));
+        }
+    }
+
+    /// The installation's disk says that it has shown this.
+    pub(super) fn noted_as_shown(&mut self, by: usize, id: &MessageId) -> bool {
+        let Some(letter) = self.letters.get_mut(id) else {
+            return false;
+        };
+        !letter.shown.contains(&by) && letter.excused.insert(by)
+    }
+
+    /// Whether a letter has to come to an installation: it was there before the letter was.
+    pub(super) fn is_owed(&self, letter: &Letter, to: usize) -> bool {
+        self.parties.get(to).is_some_and(|party| {
+            let early = party.first_login.is_some_and(|at| at < letter.said_at);
+            party.account == letter.to && early
+        })
+    }
+
+    /// Something that was promised and has not come. With `all`, also what is still queued.
+    pub(super) fn missing(&self, all: bool) -> Option<String> {
+        for (id, letter) in &self.letters {
+            let id = hex(id);
+            let (from, to, place) = (letter.from, letter.to, letter.place);
+            if all && letter.told == Some(Delivery::Queued) {
+                return Some(format!("{from}>{to} #{place} {id} is still queued"));
+            }
+            if !letter.is_promised() {
+                continue;
+            }
+            let has = |by: &usize| letter.shown.contains(by) || letter.excused.contains(by);
+            let owed = (0..self.parties.len()).filter(|by| self.is_owed(letter, *by));
+            let owed: Vec<usize> = owed.collect();
+            if let Some(by) = owed.iter().find(|by| !has(by)) {
+                return Some(format!("{from}>{to} #{place} {id} is not shown at {by}"));
+            }
+            let anywhere = !letter.shown.is_empty() || !letter.excused.is_empty();
+            if owed.is_empty() && !anywhere {
+                return Some(format!("{from}>{to} #{place} {id} is shown nowhere"));
+            }
+        }
+        None
+    }
+}
+
+pub(super) fn hex(id: &MessageId) -> String {
+    id.iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

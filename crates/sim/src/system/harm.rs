@@ -1,0 +1,177 @@
+//! What goes wrong.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use crypto::Random;
+
+use super::journal::DiskFault;
+use super::keys::SERVER;
+use super::node::Node;
+use super::plan::SystemPlan;
+use super::process::Conditions;
+use super::run::{Strike, System};
+use crate::swarm::Fault;
+use crate::{NodeId, Rng};
+
+/// The longest that a strike waits: it comes at any moment of what an action has set off.
+const STRIKE_WITHIN_MS: u64 = 400;
+
+/// How far clocks are off, at most.
+const SKEW_MS: u64 = 3_600_000;
+
+/// Sets what is wrong with a node from the beginning.
+pub(super) fn prepare(plan: &SystemPlan, conditions: &mut Conditions, index: u64) {
+    let mut rng = Rng::stream(plan.seed, "conditions", index);
+    let (slow, stuck) = (rng.below(1_000), rng.below(500));
+    let (back, skew) = (rng.below(200), skew(&mut rng));
+    if plan.faults.has(Fault::SlowWork) {
+        conditions.pace.job = Duration::from_millis(slow);
+        conditions.pace.back = Duration::from_millis(back);
+    }
+    if plan.faults.has(Fault::SlowDisk) {
+        conditions.pace.commit = Duration::from_millis(stuck);
+    }
+    if plan.faults.has(Fault::FailedWork) {
+        conditions.job_failure = 0.02;
+    }
+    if plan.faults.has(Fault::Skew) {
+        conditions.skew_ms = skew;
+    }
+}
+
+fn skew(rng: &mut Rng) -> i64 {
+    let (ahead, by) = (rng.chance(0.5), rng.below(SKEW_MS));
+    let by = i64::try_from(by).unwrap_or(0);
+    if ahead { by } else { -by }
+}
+
+impl System<'_> {
+    /// Something goes wrong soon, perhaps. Draws equally often whatever is active.
+    pub(super) fn harm(&mut self) {
+        let rare = [
+            (Fault::Partition, 0.03),
+            (Fault::Rebinding, 0.05),
+            (Fault::Restart, 0.05),
+            (Fault::Crash, 0.08),
+            (Fault::Replay, 0.3),
+            (Fault::Noise, 0.2),
+            (Fault::Closes, 0.03),
+            (Fault::Skew, 0.03),
+            (Fault::DiskFull, 0.04),
+            (Fault::DiskError, 0.03),
+            (Fault::Malice, 0.2),
+        ];
+        let now = self.world.now();
+        for (fault, chance) in rare {
+            let (fires, draw) = (self.faults.chance(chance), self.faults.next_u64());
+            let wait = self.faults.below(STRIKE_WITHIN_MS);
+            if fires && self.plan.faults.has(fault) {
+                *self.fired.entry(fault.name()).or_default() += 1;
+                let at = now + Duration::from_millis(wait);
+                self.strikes.push(Strike { at, fault, draw });
+            }
+        }
+    }
+
+    pub(super) fn strike(&mut self, fault: Fault, draw: u64) {
+        let mut draw = Rng::new(draw);
+        let index = usize::try_from(draw.below(self.clients.len() as u64)).unwrap_or(0);
+        let Some(&client) = self.clients.get(index) else {
+            return;
+        };
+        // The server is one of those that have disks and clocks.
+        let any = match draw.below(self.clients.len() as u64 + 1) {
+            0 => self.server,
+            _ => client,
+        };
+        let absence = Duration::from_millis(draw.below(8_000));
+        match fault {
+            Fault::Partition if self.cut.is_none() => {
+                let until = self.world.now() + Duration::from_millis(draw.below(45_000));
+                self.cut = Some((client, until));
+                self.world.change_links(client, |link| link.up = false);
+            }
+            Fault::Rebinding => {
+                self.moves += 1;
+                let last = u8::try_from(index).unwrap_or(u8::MAX);
+                let [high, low] = self.moves.to_be_bytes();
+                let address = SocketAddr::from(([10, 2 + high, low, last], 4_000));
+                self.world.move_node(client, address);
+            }
+            Fault::Restart => self.crash(self.server, absence),
+            // Whoever comes back reads its mailbox.
+            Fault::Malice => self.crash(self.server, absence / 16),
+            Fault::Crash => self.crash(client, absence),
+            Fault::Closes => self.leave(client),
+            Fault::Replay => self.replay(&mut draw),
+            Fault::Noise => {
+                let len = usize::try_from(draw.below(1_300)).unwrap_or(0);
+                let mut bytes = vec![0; len];
+                draw.fill(&mut bytes);
+                let from = SocketAddr::from(([10, 9, 9, 9], 9));
+                self.world.inject(Duration::ZERO, from, SERVER, bytes);
+            }
+            Fault::Skew | Fault::DiskFull | Fault::DiskError => self.worsen(any, fault, &mut draw),
+            _ => {}
+        }
+    }
+
+    fn leave(&mut self, client: NodeId) {
+        self.world.with(client, |node, now| {
+            if let Node::Client(client) = node {
+                client.leave(now);
+            }
+        });
+    }
+
+    /// Something is wrong with a node's machine.
+    fn worsen(&mut self, node: NodeId, fault: Fault, draw: &mut Rng) {
+        self.world.with(node, |node, now| {
+            let conditions = match node {
+                Node::Server(host) => &mut host.conditions,
+                Node::Client(client) => &mut client.conditions,
+            };
+            match fault {
+                Fault::Skew => conditions.skew_ms = skew(draw),
+                Fault::DiskFull => {
+                    conditions.full_until = now + Duration::from_millis(draw.below(20_000));
+                }
+                _ => {
+                    let syncing = draw.chance(0.5);
+                    let fault = if syncing {
+                        DiskFault::Sync
+                    } else {
+                        DiskFault::Write
+                    };
+                    conditions.disk_fault = Some(fault);
+                }
+            }
+        });
+    }
+
+    /// A captured datagram comes again, in one of four ways.
+    fn replay(&mut self, draw: &mut Rng) {
+        let index = usize::try_from(draw.below(self.captured.len() as u64)).unwrap_or(0);
+        let Some(mut captured) = self.captured.get(index).cloned() else {
+            return;
+        };
+        let (from, to) = (captured.from, captured.to);
+        let elsewhere = SocketAddr::from(([10, 9, 9, 8], 8));
+        let (from, to) = match draw.below(4) {
+            0 => (from, to),
+            1 => {
+                let bit = draw.below(captured.bytes.len() as u64 * 8);
+                let place = usize::try_from(bit / 8).unwrap_or(0);
+                if let Some(byte) = captured.bytes.get_mut(place) {
+                    *byte ^= 1 << (bit % 8);
+                }
+                (from, to)
+            }
+            2 => (elsewhere, to),
+            _ => (to, from),
+        };
+        let delay = Duration::from_millis(draw.below(2_000));
+        self.world.replay(delay, from, to, captured);
+    }
+}

@@ -1,0 +1,239 @@
+//! The server's machine: a disk that stays, and processes that come and go.
+
+use server::{AdmissionPolicy, Completion, Config, Event, Request, Server, StoreBatch};
+use store::relay;
+use tls::WallClock;
+use transport::{Instant, Machine, Meta, Transmit};
+
+use chat::puzzle::AdmissionConfig;
+
+use super::crew::Crew;
+use super::disk::Disk;
+use super::journal::{Engine, Journal};
+use super::keys;
+use super::malice::{Deceiving, Malice};
+use super::process::Conditions;
+use crate::Rng;
+
+pub(super) type Relay = Journal<relay::MemoryStore>;
+
+/// What of a server follows from the plan.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HostSettings {
+    pub(super) seed: u64,
+    /// Strangers have to work.
+    pub(super) gated: bool,
+    pub(super) real_tls: bool,
+    pub(super) deceives: bool,
+}
+
+struct Process {
+    server: Server,
+    journal: Relay,
+    crew: Crew<StoreBatch, Completion>,
+}
+
+pub(super) struct Host {
+    settings: HostSettings,
+    process: Option<Process>,
+    /// Where the process is not.
+    disk: Disk,
+    clock: WallClock,
+    pub(super) conditions: Conditions,
+    malice: Option<Malice>,
+    /// Processes so far.
+    lives: u64,
+    /// Why the last one ended by itself.
+    pub(super) ended: Option<String>,
+    pub(super) events: Vec<Event>,
+}
+
+impl Host {
+    pub(super) fn new(settings: HostSettings) -> Self {
+        Self {
+            settings,
+            process: None,
+            disk: Disk::default(),
+            clock: WallClock::new(0),
+            conditions: Conditions::new(Rng::stream(settings.seed, "host", 0)),
+            malice: (settings.deceives)
+                .then(|| Malice::new(Rng::stream(settings.seed, "malice", 0))),
+            lives: 0,
+            ended: None,
+            events: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// How often it has deceived.
+    pub(super) fn deceptions(&self) -> u64 {
+        self.malice.as_ref().map_or(0, |malice| malice.count)
+    }
+
+    pub(super) fn server(&self) -> Option<&Server> {
+        self.process.as_ref().map(|process| &process.server)
+    }
+
+    /// Begins a process with what the disk holds.
+    pub(super) fn start(&mut self, now: Instant) {
+        self.lives += 1;
+        self.tell_clock(now);
+        let HostSettings {
+            seed,
+            gated,
+            real_tls,
+            ..
+        } = self.settings;
+        let mut config = Config::default();
+        config.admission = AdmissionPolicy::Open;
+        if gated {
+            let mut work = AdmissionConfig::default();
+            work.difficulty = 4;
+            config.admission = AdmissionPolicy::Work(work);
+        }
+        let life = self.lives << 8;
+        let sessions = Rng::stream(seed, "server sessions", life);
+        let sessions = keys::server_sessions(real_tls, sessions, &self.clock);
+        let mut index = life;
+        let mut server = Server::new(config, keys::server_keys(), sessions, &mut || {
+            index += 1;
+            Box::new(Rng::stream(seed, "server", index))
+        });
+        server.set_wall_time(self.conditions.wall_ms(now));
+        self.process = Some(Process {
+            server,
+            journal: Journal::open(core::mem::take(&mut self.disk)),
+            crew: Crew::new(Rng::stream(seed, "server crew", life)),
+        });
+    }
+
+    /// The process ends without a word, and so does what the disk had not synced. Tells whether
+    /// anything was lost by that.
+    pub(super) fn crash(&mut self, rng: &mut Rng) -> bool {
+        let Some(process) = self.process.take() else {
+            return false;
+        };
+        let (disk, lost) = process.journal.crash(rng);
+        self.disk = disk;
+        lost
+    }
+
+    /// What a process would find, at least, that began after a crash now.
+    pub(super) fn recovered(&self) -> Relay {
+        Journal::open(self.disk().durable())
+    }
+
+    pub(super) fn disk(&self) -> &Disk {
+        let running = self.process.as_ref().map(|process| process.journal.disk());
+        running.unwrap_or(&self.disk)
+    }
+
+    fn tell_clock(&mut self, now: Instant) {
+        self.clock.set(self.conditions.wall_ms(now) / 1000);
+    }
+
+    /// Does what the server asks for.
+    pub(super) fn drain(&mut self, now: Instant) {
+        self.tell_clock(now);
+        let wall_ms = self.conditions.wall_ms(now);
+        let Some(process) = &mut self.process else {
+            return;
+        };
+        process.server.set_wall_time(wall_ms);
+        loop {
+            let mut idle = true;
+            while let Some(request) = process.server.poll_request() {
+                idle = false;
+                process.take(now, request, &mut self.conditions);
+            }
+            process.turn_store(now, &mut self.conditions, self.malice.as_mut());
+            while let Some(completion) = process.crew.poll(now) {
+                idle = false;
+                process.server.handle_completion(now, completion);
+            }
+            while let Some(event) = process.server.poll_event() {
+                idle = false;
+                if let Event::Fatal(fatal) = &event {
+                    self.ended = Some(fatal.to_string());
+                }
+                self.events.push(event);
+            }
+            if idle {
+                return;
+            }
+        }
+    }
+}
+
+impl Process {
+    fn take(&mut self, now: Instant, request: Request, conditions: &mut Conditions) {
+        match request {
+            Request::Store(batch) => self.crew.transact(batch),
+            Request::Job(job) => {
+                let completion = if conditions.fails() {
+                    Completion::Lost("a worker failed".to_owned())
+                } else {
+                    Completion::Done(job.run())
+                };
+                self.crew.work(now, conditions.pace, completion);
+            }
+        }
+    }
+
+    fn turn_store(
+        &mut self,
+        now: Instant,
+        conditions: &mut Conditions,
+        mut malice: Option<&mut Malice>,
+    ) {
+        let pace = conditions.pace;
+        loop {
+            if let Some(batch) = self.crew.end(now) {
+                let done = batch.commit(&mut Deceiving {
+                    store: &mut self.journal,
+                    malice: malice.as_deref_mut(),
+                });
+                self.crew.finished(now, pace, Completion::Stored(done));
+            }
+            let Some(batch) = self.crew.begin(now, pace) else {
+                return;
+            };
+            let writes = !batch.ops().iter().all(relay::MemoryStore::is_load);
+            let fault = conditions.meets(now, writes);
+            self.journal.write(batch.ops(), fault);
+        }
+    }
+}
+
+impl Machine for Host {
+    fn handle_datagram(&mut self, now: Instant, meta: Meta, datagram: &mut [u8]) {
+        if let Some(process) = &mut self.process {
+            process.server.handle_datagram(now, meta, datagram);
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if let Some(process) = &mut self.process {
+            process.server.handle_timeout(now);
+        }
+    }
+
+    fn poll_transmit(
+        &mut self,
+        now: Instant,
+        max_segments: usize,
+        buffer: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        let process = self.process.as_mut()?;
+        process.server.poll_transmit(now, max_segments, buffer)
+    }
+
+    fn poll_timeout(&mut self) -> Option<Instant> {
+        let process = self.process.as_mut()?;
+        let crew = process.crew.next_at();
+        process.server.poll_timeout().into_iter().chain(crew).min()
+    }
+}

@@ -1,0 +1,100 @@
+//! Names, keys and passwords that everybody knows, and channels made of them.
+
+use core::net::SocketAddr;
+use std::sync::Arc;
+
+use chat::Username;
+use chat::login::{KsfId, ServerSecrets};
+use client::Channel;
+use crypto::fixtures::{SeededRandom, rsa3072_decryption, rsa3072_pkcs8, rsa3072_signing};
+use crypto::{Fingerprint, Secret, SecretBytes};
+use e2e::Identity;
+use server::ServerKeys;
+use tls::{ClientSessions, Lifetime, NodeCertificate, ServerSessions, Trust, WallClock};
+use transport::Sessions;
+
+use crate::Rng;
+use crate::null::NullSessions;
+
+/// What nobody but the two who talk, and nothing but their memory, may ever hold.
+pub(super) const CANARY: &str = "PLAINTEXT-CANARY";
+
+/// Where the server is.
+pub(super) const SERVER: SocketAddr = SocketAddr::new(
+    core::net::IpAddr::V4(core::net::Ipv4Addr::new(10, 0, 0, 1)),
+    5000,
+);
+
+/// The names of accounts, in order.
+const NAMES: [&str; 4] = ["Alice", "Bob", "Carol", "Dave"];
+
+/// Most accounts that a world has.
+pub(super) const ACCOUNTS_MAX: u64 = NAMES.len() as u64;
+
+pub(super) fn name(account: usize) -> Username {
+    let typed = NAMES.get(account).copied().unwrap_or("Nobody");
+    match Username::parse(typed) {
+        Ok(name) => name,
+        Err(_) => unreachable!("these are names"),
+    }
+}
+
+/// Which account this is the name of.
+pub(super) fn account_of(name: &Username) -> Option<usize> {
+    (NAMES.iter()).position(|known| known.to_lowercase() == name.key())
+}
+
+pub(super) fn password(account: usize) -> SecretBytes {
+    SecretBytes::new(format!("{CANARY} {account}").into())
+}
+
+/// The keys of an account. No two accounts sign with one key.
+pub(super) fn identity(name: &str) -> Result<Identity, String> {
+    let account = NAMES.iter().position(|known| known.to_lowercase() == name);
+    let account = account.ok_or("nobody has that name")?;
+    let signing = rsa3072_signing(account);
+    let decryption = rsa3072_decryption(account ^ 1);
+    Identity::from_keys(name, signing, decryption, Vec::new(), Secret::from([8; 32]))
+        .map_err(|error| error.to_string())
+}
+
+pub(super) fn server_keys() -> ServerKeys {
+    // What a password is checked with is the same after a restart.
+    let passwords = ServerSecrets::generate(&mut SeededRandom::new(99));
+    ServerKeys {
+        identity: Arc::new(rsa3072_signing(0)),
+        passwords: passwords.with_ksf(KsfId::DangerCheap),
+        endpoint: Secret::from([9; 32]),
+    }
+}
+
+fn server_spki() -> Vec<u8> {
+    rsa3072_signing(0).verifying_key().spki_der().to_vec()
+}
+
+/// A server's side of channels.
+pub(super) fn server_sessions(real: bool, rng: Rng, clock: &WallClock) -> Box<dyn Sessions> {
+    if !real {
+        return Box::new(NullSessions::server(rng).with_identity(server_spki()));
+    }
+    let certificate = NodeCertificate::issue(rsa3072_pkcs8(0), clock.now(), Lifetime::Online);
+    let sessions = certificate
+        .ok()
+        .and_then(|certificate| ServerSessions::new(certificate, clock).ok());
+    match sessions {
+        Some(sessions) => Box::new(sessions),
+        None => unreachable!("the fixtures make a certificate"),
+    }
+}
+
+/// A client's side of channels.
+pub(super) fn channel(real: bool, rng: Rng, clock: &WallClock) -> Channel {
+    if !real {
+        return Channel::new(Box::new(NullSessions::client(rng)));
+    }
+    let trust = Trust::Pinned(Fingerprint::of_spki(&server_spki()));
+    match ClientSessions::new(trust, clock) {
+        Ok(sessions) => Channel::new(Box::new(sessions)),
+        Err(_) => unreachable!("a pin makes sessions"),
+    }
+}

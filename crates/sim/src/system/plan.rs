@@ -1,0 +1,83 @@
+use core::time::Duration;
+
+use super::keys::ACCOUNTS_MAX;
+use crate::swarm::{Fault, Faults, Limits, link_of};
+use crate::{Link, Rng};
+
+/// Everything that follows from a seed before the system's world begins.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SystemPlan {
+    /// The seed.
+    pub seed: u64,
+    /// Its bounds.
+    pub limits: Limits,
+    /// The faults that are active.
+    pub faults: Faults,
+    /// Installations; each belongs to one of the accounts.
+    pub clients: u64,
+    /// Accounts, at most as many as installations.
+    pub accounts: u64,
+    /// Whether strangers have to work before the server admits them.
+    pub gated: bool,
+    /// Channels are TLS: then the run does not repeat to the byte.
+    pub real_tls: bool,
+    /// Nothing goes wrong suddenly before everybody has been there once.
+    pub settled: bool,
+    /// Every link.
+    pub link: Link,
+    /// The longest text, in bytes.
+    pub message_bytes: u64,
+    /// The longest pause between two actions.
+    pub pause: Duration,
+    /// Actions of phase 1.
+    pub actions: u64,
+}
+
+impl SystemPlan {
+    /// The plan of a seed.
+    pub fn new(seed: u64, limits: Limits) -> Self {
+        let mut rng = Rng::stream(seed, "system plan", 0);
+        let mut faults = Faults::default();
+        let share = [0.1, 0.25, 0.5].get(pick(&mut rng, 3)).copied();
+        for &fault in Fault::SYSTEM {
+            // One that changes what can be promised is for some worlds only.
+            let share = if fault == Fault::Malice {
+                Some(0.1)
+            } else {
+                share
+            };
+            if rng.chance(share.unwrap_or(0.25)) && limits.faults.has(fault) {
+                faults = faults.with(fault);
+            }
+        }
+        let clients = (2 + rng.below(3)).min(limits.clients).max(1);
+        let accounts = (clients - rng.below(2)).clamp(1, ACCOUNTS_MAX);
+        Self {
+            seed,
+            limits,
+            faults,
+            clients,
+            accounts,
+            gated: rng.chance(0.5),
+            real_tls: rng.chance(0.1),
+            settled: rng.chance(0.8),
+            link: link_of(seed, faults),
+            message_bytes: [60, 400, 4_000, 40_000]
+                .get(pick(&mut rng, 4))
+                .copied()
+                .unwrap_or(400),
+            pause: Duration::from_millis(
+                [100, 1_000, 10_000]
+                    .get(pick(&mut rng, 3))
+                    .copied()
+                    .unwrap_or(1_000),
+            ),
+            actions: [20, 40, 80].get(pick(&mut rng, 3)).copied().unwrap_or(40),
+        }
+    }
+}
+
+fn pick(rng: &mut Rng, count: u64) -> usize {
+    usize::try_from(rng.below(count)).unwrap_or(0)
+}

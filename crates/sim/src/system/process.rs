@@ -1,0 +1,71 @@
+use core::time::Duration;
+
+use transport::Instant;
+
+use super::crew::Pace;
+use super::journal::DiskFault;
+use crate::Rng;
+
+/// 2026-11-20T12:00:00Z, in milliseconds since 1970-01-01 UTC: when worlds begin.
+const START_MS: u64 = 1_795_176_000_000;
+
+/// What a process runs on: a machine with a clock, a disk and some cores, each of which may be bad.
+#[derive(Debug)]
+pub(super) struct Conditions {
+    /// How far its clock is off.
+    pub(super) skew_ms: i64,
+    pub(super) pace: Pace,
+    /// How often a worker fails at a job.
+    pub(super) job_failure: f64,
+    /// Until then there is no room on the disk.
+    pub(super) full_until: Instant,
+    /// What the next transaction that writes meets.
+    pub(super) disk_fault: Option<DiskFault>,
+    rng: Rng,
+}
+
+impl Conditions {
+    pub(super) fn new(rng: Rng) -> Self {
+        Self {
+            skew_ms: 0,
+            pace: Pace::DEFAULT,
+            job_failure: 0.0,
+            full_until: Instant::ZERO,
+            disk_fault: None,
+            rng,
+        }
+    }
+
+    /// Everything is as it should be.
+    pub(super) fn heal(&mut self) {
+        self.pace = Pace::DEFAULT;
+        self.job_failure = 0.0;
+        self.full_until = Instant::ZERO;
+        self.disk_fault = None;
+    }
+
+    /// What its clock shows, in milliseconds since 1970-01-01 UTC.
+    pub(super) fn wall_ms(&self, now: Instant) -> u64 {
+        let since = u64::try_from(now.since(Instant::ZERO).as_millis()).unwrap_or(0);
+        (START_MS + since).saturating_add_signed(self.skew_ms)
+    }
+
+    /// Whether the next job fails.
+    pub(super) fn fails(&mut self) -> bool {
+        self.rng.chance(self.job_failure)
+    }
+
+    /// What a transaction that writes now meets.
+    pub(super) fn meets(&mut self, now: Instant, writes: bool) -> Option<DiskFault> {
+        if !writes {
+            return None;
+        }
+        if now < self.full_until {
+            return Some(DiskFault::Full);
+        }
+        self.disk_fault.take()
+    }
+}
+
+/// How long whoever looks after a process takes to start it again.
+pub(super) const AGAIN: Duration = Duration::from_secs(1);

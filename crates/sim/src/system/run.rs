@@ -1,0 +1,496 @@
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use transport::Instant;
+
+use super::audit::{self, Found};
+use super::book::Book;
+use super::host::{Host, HostSettings};
+use super::installation::Installation;
+use super::node::Node;
+use super::plan::SystemPlan;
+use super::process::AGAIN;
+use super::{harm, keys};
+use crate::swarm::{Failure, Fault, Outcome};
+use crate::{Captured, NodeId, Rng, World};
+
+/// How long phase 2 may take until everything stored is shown.
+const HEALING: Duration = Duration::from_secs(60);
+
+/// How long it may take until everything queued is stored and shown too: clients wait for up to half
+/// a minute before they try again, and for up to a minute before they send again.
+const SETTLING: Duration = Duration::from_secs(300);
+
+/// Is told what everybody is told: when, who (the server is 0, clients follow), what.
+pub type Watcher<'a> = &'a mut dyn FnMut(Instant, usize, &dyn core::fmt::Debug);
+
+/// Connections that the server keeps for a client at a time: the last one, and those before it that
+/// nobody has told it are over, each for no longer than its idle timeout.
+const CONNECTIONS_MAX: usize = 12;
+
+/// Runs a plan in both phases.
+///
+/// # Errors
+/// What must never happen, and when it did.
+pub fn run_system(plan: &SystemPlan) -> Result<Outcome, Box<Failure>> {
+    watch_system(plan, &mut |_, _, _| ())
+}
+
+/// The same, before somebody's eyes.
+///
+/// # Errors
+/// What must never happen, and when it did.
+pub fn watch_system(plan: &SystemPlan, watcher: Watcher<'_>) -> Result<Outcome, Box<Failure>> {
+    let mut system = System::new(plan, watcher);
+    let what = system.phases();
+    what.map_err(|what| {
+        Box::new(Failure {
+            seed: plan.seed,
+            at: system.world.now(),
+            what,
+        })
+    })?;
+    Ok(system.outcome())
+}
+
+/// Something that will go wrong.
+pub(super) struct Strike {
+    pub(super) at: Instant,
+    pub(super) fault: Fault,
+    pub(super) draw: u64,
+}
+
+pub(super) struct System<'a> {
+    pub(super) plan: &'a SystemPlan,
+    pub(super) world: World<Node>,
+    pub(super) server: NodeId,
+    pub(super) clients: Vec<NodeId>,
+    pub(super) book: Book,
+    pub(super) workload: Rng,
+    pub(super) faults: Rng,
+    pub(super) crashes: Rng,
+    pub(super) strikes: Vec<Strike>,
+    pub(super) captured: Vec<Captured>,
+    pub(super) fired: BTreeMap<&'static str, u64>,
+    /// A client that hears nothing, and until when.
+    pub(super) cut: Option<(NodeId, Instant)>,
+    pub(super) moves: u16,
+    /// When processes begin again that are not there.
+    again: BTreeMap<NodeId, Instant>,
+    /// Bytes of the server's disk that were looked through.
+    looked_to: usize,
+    pub(super) watcher: Watcher<'a>,
+}
+
+impl<'a> System<'a> {
+    fn new(plan: &'a SystemPlan, watcher: Watcher<'a>) -> Self {
+        let mut world = World::new(plan.seed);
+        world.set_default_link(plan.link.clone());
+        world.add_canary(keys::CANARY.as_bytes());
+        let mut host = Host::new(HostSettings {
+            seed: plan.seed,
+            gated: plan.gated,
+            real_tls: plan.real_tls,
+            deceives: plan.faults.has(Fault::Malice),
+        });
+        harm::prepare(plan, &mut host.conditions, 0);
+        host.start(Instant::ZERO);
+        let server = world.add(keys::SERVER, Node::Server(Box::new(host)));
+        let mut again = BTreeMap::new();
+        let mut clients = Vec::new();
+        let account = |index: u64| usize::try_from(index % plan.accounts).unwrap_or(0);
+        for index in 0..plan.clients {
+            let number = usize::try_from(index).unwrap_or(0);
+            let mut client = Installation::new(plan.seed, number, account(index), plan.real_tls);
+            harm::prepare(plan, &mut client.conditions, index + 1);
+            let last = u8::try_from(index).unwrap_or(u8::MAX);
+            let address = SocketAddr::from(([10, 1, 0, last], 4_000));
+            let node = world.add(address, Node::Client(Box::new(client)));
+            again.insert(node, Instant::ZERO);
+            clients.push(node);
+        }
+        if plan.faults.has(Fault::Replay) {
+            world.start_capture();
+        }
+        let stream = |concern| Rng::stream(plan.seed, concern, 0);
+        Self {
+            plan,
+            world,
+            server,
+            clients,
+            book: Book::new(plan.faults, (0..plan.clients).map(account)),
+            workload: stream("system workload"),
+            faults: stream("system faults"),
+            crashes: stream("crashes"),
+            strikes: Vec::new(),
+            captured: Vec::new(),
+            fired: BTreeMap::new(),
+            cut: None,
+            moves: 0,
+            again,
+            looked_to: 0,
+            watcher,
+        }
+    }
+
+    fn phases(&mut self) -> Result<(), String> {
+        let limits = self.plan.limits;
+        let actions = self.plan.actions.min(limits.actions);
+        self.gather()?;
+        for _ in 0..actions {
+            let over = self.world.now() >= Instant::ZERO + limits.time;
+            if over || self.world.stats().sent >= limits.datagrams {
+                break;
+            }
+            let pause = self.plan.pause.as_millis();
+            let pause = self.workload.below(u64::try_from(pause).unwrap_or(1_000));
+            self.advance(Duration::from_millis(pause))?;
+            self.work();
+            self.harm();
+        }
+        self.heal();
+        self.settle()
+    }
+
+    /// Somebody has to be there before there is much to disturb.
+    fn gather(&mut self) -> Result<(), String> {
+        const PATIENCE: u64 = 60;
+        for _ in 0..PATIENCE {
+            let mut all = 0..self.clients.len();
+            if !self.plan.settled || all.all(|client| self.book.was_online(client)) {
+                break;
+            }
+            self.advance(Duration::from_millis(500))?;
+        }
+        Ok(())
+    }
+
+    /// Phase 2.
+    fn settle(&mut self) -> Result<(), String> {
+        let healed = self.world.now();
+        let mut promised = true;
+        loop {
+            self.advance(Duration::from_millis(250))?;
+            if !self.book.is_honest() {
+                // Whoever deceives need not deliver.
+                if self.world.now() >= healed + HEALING {
+                    return Ok(());
+                }
+                continue;
+            }
+            let after = self.world.now().since(healed);
+            if promised {
+                match self.book.missing(false) {
+                    None => promised = false,
+                    Some(missing) if after >= HEALING => {
+                        return Err(format!("a minute after it healed: {missing}"));
+                    }
+                    Some(_) => continue,
+                }
+            }
+            match self.book.missing(true) {
+                None => return self.part(),
+                Some(missing) if after >= SETTLING => {
+                    return Err(format!("{} s after it healed: {missing}", after.as_secs()));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Lets time pass, in which what is due goes wrong.
+    pub(super) fn advance(&mut self, time: Duration) -> Result<(), String> {
+        let until = self.world.now() + time;
+        loop {
+            let next = self.strikes.iter().map(|strike| strike.at).min();
+            self.pass(next.unwrap_or(until).min(until))?;
+            let now = self.world.now();
+            let due = self.strikes.iter().position(|strike| strike.at <= now);
+            match due {
+                Some(due) => {
+                    let Strike { fault, draw, .. } = self.strikes.swap_remove(due);
+                    (self.watcher)(now, 0, &fault);
+                    self.strike(fault, draw);
+                    self.check()?;
+                }
+                None if now >= until => break,
+                None => {}
+            }
+        }
+        if self.plan.faults.has(Fault::Replay) {
+            self.keep_captured();
+        }
+        if let Some((node, _)) = self.cut.filter(|(_, until)| *until <= self.world.now()) {
+            self.cut = None;
+            self.world.change_links(node, |link| link.up = true);
+        }
+        self.tend();
+        self.check()
+    }
+
+    fn keep_captured(&mut self) {
+        const CAPTURED_MAX: usize = 64;
+        self.captured.extend(self.world.take_capture());
+        let old = self.captured.len().saturating_sub(CAPTURED_MAX);
+        self.captured.drain(..old);
+        self.world.start_capture();
+    }
+
+    /// Lets the world go on, and everybody hear what happens.
+    fn pass(&mut self, until: Instant) -> Result<(), String> {
+        let (book, again) = (&mut self.book, &mut self.again);
+        let watcher = &mut self.watcher;
+        let moved = self.world.run(
+            until,
+            |id, node, now| {
+                node.drain(now);
+                match node {
+                    Node::Client(client) => {
+                        for event in core::mem::take(&mut client.events) {
+                            watcher(now, id.index(), &event);
+                            book.heard(now, client.index, &event);
+                        }
+                        if client.is_over {
+                            again.entry(id).or_insert(now + AGAIN);
+                        }
+                    }
+                    Node::Server(host) => {
+                        for event in core::mem::take(&mut host.events) {
+                            watcher(now, id.index(), &event);
+                            book.served(&event);
+                        }
+                        if host.ended.is_some() {
+                            again.entry(id).or_insert(now + AGAIN);
+                        }
+                    }
+                }
+            },
+            |_| false,
+        );
+        moved
+            .map(|_| ())
+            .map_err(|violation| violation.kind.to_string())
+    }
+
+    fn check(&mut self) -> Result<(), String> {
+        if let Some(Node::Server(host)) = self.world.machine(self.server) {
+            let bytes = host.disk().bytes();
+            let begin = self.looked_to.saturating_sub(keys::CANARY.len());
+            if holds_canary(bytes.get(begin..).unwrap_or_default()) {
+                self.book
+                    .fail("the server's disk holds a canary".to_owned());
+            }
+            self.looked_to = bytes.len();
+        }
+        if let Some(Node::Server(host)) = self.world.machine(self.server)
+            && let Some(server) = host.server()
+        {
+            let (there, clients) = (server.stats().connections, self.clients.len());
+            if there > clients * CONNECTIONS_MAX {
+                return Err(format!("the server has {there} connections with {clients}"));
+            }
+        }
+        match self.book.wrong.take() {
+            Some(wrong) => Err(wrong),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends a process without a word; it begins again after a while.
+    pub(super) fn crash(&mut self, node: NodeId, until: Duration) {
+        let crashes = &mut self.crashes;
+        let torn = self.world.with(node, |node, _| match node {
+            Node::Server(host) => host.crash(crashes),
+            Node::Client(client) => client.crash(crashes),
+        });
+        if torn == Some(true) {
+            *self.fired.entry("torn").or_default() += 1;
+        }
+        let begins = self.world.now() + until;
+        self.again.insert(node, begins);
+        self.audit(node);
+    }
+
+    /// Compares what disks hold with what was promised.
+    fn audit(&mut self, crashed: NodeId) {
+        if !self.book.is_honest() {
+            return;
+        }
+        let mut installations = Vec::new();
+        for &node in &self.clients {
+            if let Some(Node::Client(client)) = self.world.machine(node) {
+                let (index, store) = (client.index, client.recovered());
+                installations.push(Found { index, store });
+            }
+        }
+        if let Some(place) = self.clients.iter().position(|node| *node == crashed)
+            && let Some(found) = installations.get_mut(place)
+        {
+            audit::client_crashed(&mut self.book, found);
+        }
+        if let Some(Node::Server(host)) = self.world.machine(self.server) {
+            let mut relay = host.recovered();
+            audit::nothing_is_lost(&mut self.book, &mut relay, &mut installations);
+        }
+    }
+
+    /// Processes that are not there begin again.
+    fn tend(&mut self) {
+        let now = self.world.now();
+        let due: Vec<NodeId> = (self.again.iter())
+            .filter(|(_, at)| **at <= now)
+            .map(|(node, _)| *node)
+            .collect();
+        for node in due {
+            if self.is_over(node) {
+                // It has ended by itself; the machine goes on, and so does what it had written.
+                self.crash(node, Duration::ZERO);
+            }
+            if self.begin(node) {
+                self.again.remove(&node);
+            }
+        }
+    }
+
+    fn is_over(&self, node: NodeId) -> bool {
+        match self.world.machine(node) {
+            Some(Node::Server(host)) => host.ended.is_some() && host.is_up(),
+            Some(Node::Client(client)) => client.is_over && client.is_up(),
+            None => false,
+        }
+    }
+
+    /// Begins a process, unless it is too early for it.
+    fn begin(&mut self, node: NodeId) -> bool {
+        let book = &self.book;
+        let begun = self.world.with(node, |node, now| match node {
+            Node::Server(host) => {
+                host.start(now);
+                true
+            }
+            Node::Client(client) => {
+                let account = client.account;
+                let first = account == client.index;
+                let registered = book.is_registered(account);
+                // The first of an account makes it; the others wait for that.
+                if !first && !registered {
+                    return false;
+                }
+                client.set_registers(!registered);
+                client.start(now);
+                true
+            }
+        });
+        begun.unwrap_or(true)
+    }
+
+    /// Somebody does something.
+    fn work(&mut self) {
+        let plan = self.plan;
+        let index = self.workload.below(self.clients.len() as u64);
+        let to = self.workload.below(plan.accounts);
+        let len = self.workload.below(plan.message_bytes);
+        let lists = self.workload.chance(0.05);
+        let said = self
+            .workload
+            .below(1 << 20)
+            .is_multiple_of(plan.limits.thinning.max(1));
+        let from = usize::try_from(index).unwrap_or(0);
+        let (to, len) = (
+            usize::try_from(to).unwrap_or(0),
+            usize::try_from(len).unwrap_or(0),
+        );
+        let (book, Some(&node)) = (&mut self.book, self.clients.get(from)) else {
+            return;
+        };
+        // Nobody writes to somebody who was never there.
+        if !said || !book.is_registered(to) || !book.was_online(from) {
+            return;
+        }
+        self.world.with(node, |node, now| {
+            let Node::Client(client) = node else {
+                return;
+            };
+            if !client.is_up() || client.is_over {
+                return;
+            }
+            if lists {
+                client.list(now);
+            }
+            let composed = book.compose(from, to, len);
+            if let Some(id) = client.send(now, to, composed.1.clone()) {
+                book.said(now, id, from, to, composed);
+            }
+        });
+    }
+
+    /// Everything is what it should be from now on, and everybody there.
+    fn heal(&mut self) {
+        self.cut = None;
+        self.strikes.clear();
+        let nodes: Vec<NodeId> = self.world.nodes().collect();
+        for node in nodes {
+            self.world
+                .change_links(node, |link| *link = crate::Link::default());
+            self.world.with(node, |node, _| match node {
+                Node::Server(host) => host.conditions.heal(),
+                Node::Client(client) => client.conditions.heal(),
+            });
+        }
+        self.world.set_default_link(crate::Link::default());
+        let now = self.world.now();
+        for at in self.again.values_mut() {
+            *at = (*at).min(now);
+        }
+        self.tend();
+    }
+
+    /// Everybody leaves, and is forgotten.
+    fn part(&mut self) -> Result<(), String> {
+        const FORGETTING: Duration = Duration::from_secs(120);
+        for &node in &self.clients {
+            self.world.with(node, |node, now| {
+                if let Node::Client(client) = node {
+                    client.leave(now);
+                }
+            });
+        }
+        let until = self.world.now() + FORGETTING;
+        self.pass(until)?;
+        self.check()?;
+        if let Some(Node::Server(host)) = self.world.machine(self.server)
+            && let Some(server) = host.server()
+            && (server.stats().connections, server.strangers()) != (0, 0)
+        {
+            let (left, strangers) = (server.stats().connections, server.strangers());
+            return Err(format!(
+                "the server still has {left} connections, {strangers} of strangers"
+            ));
+        }
+        Ok(())
+    }
+
+    fn outcome(&self) -> Outcome {
+        let stats = self.world.stats();
+        let mut fired = self.fired.clone();
+        if let Some(Node::Server(host)) = self.world.machine(self.server) {
+            fired.insert("deceptions", host.deceptions());
+        }
+        fired.insert("lost", stats.lost);
+        fired.insert("duplicated", stats.duplicated);
+        fired.insert("corrupted", stats.corrupted);
+        Outcome {
+            trace: self.world.trace(),
+            time: self.world.now().since(Instant::ZERO),
+            datagrams: stats.sent,
+            records: self.book.shown,
+            fired,
+        }
+    }
+}
+
+fn holds_canary(bytes: &[u8]) -> bool {
+    let canary = keys::CANARY.as_bytes();
+    bytes.windows(canary.len()).any(|window| window == canary)
+}

@@ -1,0 +1,69 @@
+//! Seeds of the system's world. `cargo run --release -p sim -- --world system` runs more of them.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use sim::swarm::{Fault, Faults, Limits, Outcome};
+use sim::system::{SystemPlan, run_system};
+
+/// How many worlds of a kind.
+const SEEDS: usize = 4;
+
+/// The first few seeds whose plan is like that, and what comes of them.
+fn worlds(limits: Limits, like: impl Fn(&SystemPlan) -> bool) -> Vec<Outcome> {
+    let plans = (0..).map(|seed| SystemPlan::new(seed, limits));
+    let plans = plans.filter(|plan| like(plan)).take(SEEDS);
+    let run = |plan: SystemPlan| match run_system(&plan) {
+        Ok(outcome) => outcome,
+        Err(failure) => {
+            let seed = plan.seed;
+            panic!("{failure}; try cargo run --release -p sim -- --world system --seed {seed}")
+        }
+    };
+    plans.map(run).collect()
+}
+
+fn without(fault: Fault) -> Limits {
+    Limits {
+        faults: Faults::ALL.without(fault),
+        ..Limits::default()
+    }
+}
+
+#[test]
+fn h77_whenever_machines_crash_what_was_acknowledged_is_kept_and_shown_once() {
+    let crashes = |plan: &SystemPlan| {
+        plan.faults.has(Fault::Crash) && plan.faults.has(Fault::Restart) && !plan.real_tls
+    };
+    let outcomes = worlds(without(Fault::Malice), crashes);
+    let fired = |name| {
+        let counts = outcomes.iter().map(|outcome| outcome.fired.get(name));
+        counts.flatten().sum::<u64>()
+    };
+    assert!(fired("crash") + fired("restart") > 5);
+    let shown: u64 = outcomes.iter().map(|outcome| outcome.records).sum();
+    assert!(shown > 20, "{shown} messages are no test");
+}
+
+#[test]
+fn h54_a_server_that_deceives_has_nothing_shown_twice_or_in_anothers_name() {
+    let deceives = |plan: &SystemPlan| plan.faults.has(Fault::Malice) && !plan.real_tls;
+    let outcomes = worlds(Limits::default(), deceives);
+    let deceptions = outcomes.iter().map(|outcome| outcome.fired["deceptions"]);
+    assert!(deceptions.sum::<u64>() > 10);
+}
+
+#[test]
+fn the_same_holds_over_the_real_channel() {
+    let real = |plan: &SystemPlan| plan.real_tls;
+    let outcomes = worlds(without(Fault::Malice), real);
+    assert!(outcomes.iter().any(|outcome| outcome.records > 0));
+}
+
+#[test]
+fn a_system_seed_is_one_run() {
+    let limits = Limits {
+        actions: 15,
+        ..Limits::default()
+    };
+    let null = |plan: &SystemPlan| !plan.real_tls;
+    assert_eq!(worlds(limits, null), worlds(limits, null));
+}
