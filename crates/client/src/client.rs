@@ -429,7 +429,9 @@ impl Machine for Client {
             self.outbox.timeout(),
             self.contacts.timeout(),
         ];
-        let ours = ours.into_iter().flatten().min();
+        // Whoever has given up waits for nothing but its connection's end.
+        let ours = ours.into_iter().filter(|_| !self.is_over());
+        let ours = ours.flatten().min();
         let endpoint = self.endpoint.poll_timeout();
         ours.into_iter().chain(endpoint).min()
     }

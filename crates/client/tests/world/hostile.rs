@@ -2,6 +2,7 @@
 
 use chat::message::Refusal;
 use client::{Delivery, Event};
+use store::StoreError;
 
 use crate::house::{FULL, House, name};
 
@@ -341,4 +342,19 @@ fn h65_nobody_learns_whom_a_user_knows_by_writing_that_name_into_a_message() {
     });
     house.pass(5);
     assert!(house.relay().notified.is_empty());
+}
+
+#[test]
+fn a_client_that_has_given_up_waits_for_nothing() {
+    let (mut house, alice, _) = House::with_alice_and_bob(79);
+    house.change_relay(|relay, _| relay.mischief.refusals.push_back(Refusal::MailboxFull));
+    let held = house.send(alice, "Bob", "held back for a second");
+    let refused = |house: &House| house.user(alice).reason(held).is_some();
+    assert!(house.until(5, refused));
+    let broken = StoreError::Io("a sector".to_owned());
+    house.change_user(alice, |user| user.faults.push_back(Some(broken)));
+    house.send(alice, "Bob", "the disk fails");
+    assert!(house.until(5, |house| house.user(alice).failure().is_some()));
+    // Whoever asks to be woken for what it does not do any more is woken for ever.
+    house.pass(5);
 }
