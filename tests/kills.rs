@@ -221,7 +221,10 @@ fn h77_a_server_killed_again_and_again_under_load_loses_doubles_and_reorders_not
     fixtures::furnish(&home, &[["Alice", "Bob"].as_slice(), &ABSENT].concat());
     let server = Server::start(&home);
     let port = server.port;
-    let (alice, bob) = (Person::login("Alice", port), Person::login("Bob", port));
+    let (alice, bob) = (
+        Person::login_impatient("Alice", port),
+        Person::login_impatient("Bob", port),
+    );
     server.kill();
     let talk = |from, name, to| Talk {
         from,

@@ -91,6 +91,17 @@ impl Crowd {
         });
     }
 
+    /// So many of them, as fast as they go.
+    pub fn first_packets_unpaced(&mut self, count: usize) {
+        let mut packet = first_packet(&mut self.rng, [0; 2], b"");
+        for index in 0..count {
+            // The destination id, behind first byte, version and its length.
+            packet[6..14].copy_from_slice(&self.rng.next_u64().to_be_bytes());
+            let socket = &self.sockets[index % self.sockets.len()];
+            self.sent += usize::from(socket.send_to(&packet, self.server).is_ok());
+        }
+    }
+
     /// Asks for challenges from every address and answers each with work that was not done.
     pub fn wrong_solutions(&mut self, each: usize) -> usize {
         let mut answered = 0;

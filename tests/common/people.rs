@@ -40,8 +40,9 @@ pub struct Heard {
     pub stored: usize,
     /// Why messages wait or failed.
     pub reasons: Vec<String>,
-    /// Answers to lists.
+    /// Answers to lists, and when the last one came.
     pub lists: usize,
+    pub listed: Option<Instant>,
     /// Messages that could not be read, gaps, forks, changed keys: nothing of it should be.
     pub oddities: Vec<String>,
     /// The client gave up.
@@ -81,18 +82,33 @@ pub struct Person {
 }
 
 impl Person {
-    /// Somebody whose password is the name, at any address of this machine.
+    /// Somebody whose password is the name.
     pub fn start(name: &str, port: u16) -> Self {
         Self::start_from(Ipv4Addr::LOCALHOST, name, name, port)
     }
 
-    /// The same, at an address below 127.0.0.0/8.
+    /// Somebody at this address below 127.0.0.0/8.
     pub fn start_from(from: Ipv4Addr, name: &str, password: &str, port: u16) -> Self {
+        Self::open(from, name, password, port, Duration::from_secs(8))
+    }
+
+    /// Somebody who does not wait long for a server that was killed in the middle of a handshake.
+    pub fn login_impatient(name: &str, port: u16) -> Self {
+        let patience = Duration::from_secs(2);
+        Self::open(Ipv4Addr::LOCALHOST, name, name, port, patience).logged_in()
+    }
+
+    fn open(
+        from: Ipv4Addr,
+        name: &str,
+        password: &str,
+        port: u16,
+        connect_timeout: Duration,
+    ) -> Self {
         let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let name = Username::parse(name).unwrap();
         let mut config = Config::new(server, name, SecretBytes::new(password.into()));
-        // A server that was killed in the middle of a handshake is not waited for.
-        config.connect_timeout = Duration::from_secs(2);
+        config.connect_timeout = connect_timeout;
         let driver = Driver::bind((from, 0).into(), &BindOptions::client()).unwrap();
         let waker = driver.waker();
         let heard = Arc::<(Mutex<Heard>, Condvar)>::default();
@@ -109,9 +125,15 @@ impl Person {
 
     /// Starts and waits for the login.
     pub fn login(name: &str, port: u16) -> Self {
-        let person = Self::start(name, port);
-        person.until("the login", |heard| heard.logins > 0);
-        person
+        Self::start(name, port).logged_in()
+    }
+
+    fn logged_in(self) -> Self {
+        self.until("the login", |heard| {
+            assert_eq!(heard.failure, None);
+            heard.logins > 0
+        });
+        self
     }
 
     fn order(&self, order: Order) {
@@ -283,7 +305,10 @@ impl Desk {
 fn note(heard: &mut Heard, event: Event) {
     match event {
         Event::LoggedIn { .. } => heard.logins += 1,
-        Event::Online { .. } => heard.lists += 1,
+        Event::Online { .. } => {
+            heard.lists += 1;
+            heard.listed = Some(now());
+        }
         Event::Message(message) => {
             if message.gap.is_some() || message.forked {
                 heard.oddities.push(format!("{message:?}"));

@@ -47,7 +47,7 @@ pub use config::Config;
 pub use congestion::CongestionControl;
 pub use connection::{Connection, Counters, EcnSupport, MigrateError, Stats};
 pub use datagram::{Ecn, Meta, Transmit};
-pub use endpoint::{Accept, ConnectError, Endpoint, EndpointStats};
+pub use endpoint::{Accept, ConnectError, DUE_MAX, Endpoint, EndpointStats};
 pub use event::{CloseReason, Completion, ConnectionHandle, Event, Request};
 pub use gate::{Admission, Attempt, Gate, Load, OpenGate, Verdict};
 pub use machine::Machine;

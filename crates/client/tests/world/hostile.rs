@@ -1,7 +1,10 @@
 //! A server that deceives, a mailbox that is full, a disk that is.
 
-use chat::message::Refusal;
+use chat::message::{Account, Refusal, SessionServerMessage};
 use client::{Delivery, Event};
+use crypto::Secret;
+use crypto::fixtures::{rsa3072_decryption, rsa3072_signing};
+use e2e::Identity;
 use store::StoreError;
 
 use crate::house::{FULL, House, name};
@@ -115,6 +118,47 @@ fn h55_a_changed_key_is_never_sent_to_and_what_it_signs_stays_sealed() {
     let sent = house.send(alice, "Bob", "secret");
     assert!(house.until(10, |house| house.user(alice).states(sent)
         == [Delivery::Failed]));
+}
+
+#[test]
+fn h57_keys_that_nobody_asked_for_are_not_taken() {
+    let (signing, decryption) = (rsa3072_signing(1), rsa3072_decryption(0));
+    let stranger = Identity::from_keys("bob", signing, decryption, vec![], Secret::from([1; 32]));
+    let stranger = stranger.unwrap();
+    let public = stranger.public();
+    // For somebody who is known, and for somebody who is not yet.
+    for met_before in [true, false] {
+        let (mut house, alice, bob) = House::with_alice_and_bob(75);
+        if met_before {
+            house.send(alice, "Bob", "one");
+            assert!(house.until(5, |house| house.user(bob).texts() == ["one"]));
+        }
+        let unasked = SessionServerMessage::from(Account {
+            request: 99,
+            name: name("Bob"),
+            sig_key: public.signing_key().spki_der().try_into().unwrap(),
+            enc_key: public.encryption_key().spki_der().try_into().unwrap(),
+            enc_certificate: public.certificate().try_into().unwrap(),
+        });
+        let unasked = unasked.encode();
+        house.change_relay(|relay, _| relay.mischief.babbles = Some(unasked));
+        house.act(alice, |client, now| client.list(now).unwrap());
+        let back = |event: &Event| matches!(event, Event::LoggedIn { .. });
+        assert!(house.until(20, |house| house.user(alice).count(back) == 2));
+        let sent = house.send(alice, "Bob", "two");
+        assert!(house.until(20, |house| {
+            house
+                .user(alice)
+                .states(sent)
+                .contains(&Delivery::Delivered)
+        }));
+        // It was sealed for Bob's own keys.
+        assert!(house.until(5, |house| {
+            house.user(bob).texts().contains(&"two".to_owned())
+        }));
+        let swapped = |event: &Event| matches!(event, Event::KeyChanged { .. });
+        assert_eq!(house.user(alice).count(swapped), 0);
+    }
 }
 
 #[test]

@@ -11,4 +11,6 @@ mod limits;
 mod packets;
 mod paths;
 mod raw;
+mod timers;
 mod updates;
+mod wrong_address;

@@ -92,20 +92,20 @@ fn idle(what: &str, sessions: Both, count: usize, time: Duration) {
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
-fn an_idle_connection_is_small_and_stays_so_for_an_hour() {
+fn h67_an_idle_connection_is_small_and_stays_so_for_an_hour() {
     idle("TLS", tls(None), 300, HOUR);
     idle("no secrets", null(), 300, HOUR);
 }
 
 #[test]
 #[ignore = "minutes, in a release build"]
-fn ten_thousand_idle_connections() {
+fn h67_ten_thousand_idle_connections() {
     idle("TLS", tls(None), 10_000, HOUR);
 }
 
 #[test]
 #[ignore = "minutes, in a release build"]
-fn a_hundred_thousand_idle_connections() {
+fn h67_a_hundred_thousand_idle_connections() {
     idle("TLS", tls(None), 100_000, Duration::from_secs(600));
 }
 
@@ -183,4 +183,54 @@ fn handshakes_that_fail_leave_nothing() {
     let first = round(&mut pair);
     let second = round(&mut pair);
     assert!(second <= first, "{first} bytes, then {second}");
+}
+
+/// `count` connections are made, some at a time, and closed in turn by either end.
+fn come_and_go(pair: &mut Pair, client: &mut dyn Sessions, count: usize) {
+    const AT_A_TIME: usize = 20;
+    for round in 0..count / AT_A_TIME {
+        for _ in 0..AT_A_TIME {
+            pair.connect(client);
+        }
+        pair.settle();
+        assert_eq!(pair.server.endpoint.stats().connections, AT_A_TIME);
+        let now = pair.now;
+        let end = if round % 2 == 0 {
+            &mut pair.client
+        } else {
+            &mut pair.server
+        };
+        for handle in core::mem::take(&mut end.connected) {
+            end.call(|endpoint| {
+                if let Some(connection) = endpoint.connection(handle) {
+                    connection.close(now, 0, "");
+                }
+            });
+        }
+        pair.run_for(Duration::from_secs(1));
+        pair.client.connected.clear();
+        pair.server.connected.clear();
+        assert_eq!(pair.server.endpoint.stats().connections, 0);
+    }
+}
+
+/// A million of them by `UNDERTONE_CONNECTIONS`, in a release build.
+#[test]
+fn h68_connections_that_come_and_go_leave_nothing() {
+    let count =
+        std::env::var("UNDERTONE_CONNECTIONS").map_or(3_000, |count| count.parse().unwrap());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    for (what, (server, mut client), count) in [
+        ("no secrets", null(), count),
+        ("TLS", tls(None), count / 10),
+    ] {
+        let mut pair = Pair::new(server, &config());
+        // Tables and queues have then grown to what they keep.
+        come_and_go(&mut pair, &mut *client, 200);
+        let first = (pair.server.held, pair.client.held);
+        come_and_go(&mut pair, &mut *client, count);
+        let last = (pair.server.held, pair.client.held);
+        println!("{count} connections, {what}: {first:?} bytes held before them, {last:?} after");
+        assert!(last.0 <= first.0, "{what}: {first:?}, then {last:?}");
+    }
 }

@@ -30,6 +30,10 @@ use table::Table;
 /// Stateless answers that wait to be sent; more are dropped.
 const ANSWERS_MAX: usize = 256;
 
+/// Connections whose timers one call of [`Endpoint::handle_timeout`] looks at: some milliseconds of
+/// work.
+pub const DUE_MAX: usize = 1024;
+
 /// What accepts connections.
 pub struct Accept {
     /// Makes a session for each admitted connection.
@@ -223,9 +227,11 @@ impl Endpoint {
         }
     }
 
-    /// Does what is due.
+    /// Does what is due, for at most [`DUE_MAX`] connections: of very many that are due at once,
+    /// [`Endpoint::poll_timeout`] tells the rest to be due still, so that datagrams have their turn.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(handle) = self.table.next_due(now) {
+        let mut left = DUE_MAX;
+        while let Some(handle) = self.table.next_due(now, &mut left) {
             let Some(connection) = self.table.get_mut(handle) else {
                 continue;
             };

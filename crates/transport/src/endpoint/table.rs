@@ -257,9 +257,11 @@ impl Table {
         self.timeouts.next()
     }
 
-    /// Takes out the next connection that is due.
-    pub(super) fn next_due(&mut self, now: Instant) -> Option<ConnectionHandle> {
+    /// Takes out the next connection that is due, as long as there is some of `left`: of timers that
+    /// may be looked at.
+    pub(super) fn next_due(&mut self, now: Instant, left: &mut usize) -> Option<ConnectionHandle> {
         loop {
+            *left = left.checked_sub(1)?;
             let place = self.timeouts.pop_due(now)?;
             let Some(handle) = self.entries.at(place) else {
                 continue;
