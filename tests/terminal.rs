@@ -4,9 +4,16 @@
 #![cfg(unix)]
 
 mod common;
+#[path = "common/fixtures.rs"]
+mod fixtures;
 
+use chat::Username;
+use client::Event;
 use common::{Client, Home, PATIENCE, Server};
+use rexpect::process::Signal;
 use rexpect::session::{Options, PtySession, spawn_with_options};
+use rustix::termios::{LocalModes, tcgetattr};
+use undertone::cli::line::{Console, Input};
 
 fn open(home: &Home, arguments: &[&str]) -> PtySession {
     let mut command = home.client();
@@ -84,4 +91,76 @@ fn the_end_of_input_leaves() {
     bob.send_control('d').unwrap();
     bob.exp_eof().unwrap();
     ends_well(&bob);
+}
+
+/// Whether the terminal hands over lines, as a shell wants it, or single keys.
+fn takes_lines(session: &PtySession) -> bool {
+    let terminal = session.process().get_file_handle().unwrap();
+    let modes = tcgetattr(&terminal).unwrap().local_modes;
+    modes.contains(LocalModes::ICANON)
+}
+
+/// Waits until the terminal is set so.
+fn until_lines(session: &PtySession, lines: bool) {
+    let begin = std::time::Instant::now();
+    while takes_lines(session) != lines {
+        assert!(begin.elapsed() < PATIENCE, "lines: {}", !lines);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+/// A client at its prompt, as the terminal's foreground job.
+fn at_the_prompt(home: &Home, port: u16) -> PtySession {
+    let port = port.to_string();
+    let mut session = open(home, &["-u", "Bob", "-p", "Bob", "-sp", &port]);
+    session.exp_string("logged in").unwrap();
+    until_lines(&session, false);
+    session
+}
+
+#[test]
+fn h89_signals_that_end_it_leave_the_terminal_as_it_was() {
+    let home = Home::new();
+    fixtures::furnish(&home, &["Bob"]);
+    let server = Server::start(&home);
+    for signal in [Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT] {
+        let mut bob = at_the_prompt(&home, server.port);
+        bob.process_mut().signal(signal).unwrap();
+        bob.exp_eof().unwrap();
+        ends_well(&bob);
+        assert!(takes_lines(&bob), "{signal:?}");
+    }
+}
+
+/// The process of the next test: a prompt, and then a panic.
+#[test]
+#[ignore = "run by another test as a process of its own"]
+fn panics_at_its_prompt() {
+    let mut console = Console::open(false, || {}).unwrap();
+    let user = Username::parse("Bob").unwrap();
+    console.output.event(&Event::LoggedIn { user }).unwrap();
+    // The other test types this when it has seen the prompt.
+    assert!(matches!(console.input.recv(), Ok(Input::Line(_))));
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    panic!("on purpose");
+}
+
+#[test]
+fn h89_a_panic_leaves_the_terminal_as_it_was() {
+    let home = Home::new();
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args([
+        "--exact",
+        "panics_at_its_prompt",
+        "--ignored",
+        "--nocapture",
+    ]);
+    command.env("TERM", "xterm").env("HOME", home.path());
+    let options = Options::new().timeout_ms(Some(PATIENCE.as_millis() as u64));
+    let mut session = spawn_with_options(command, options).unwrap();
+    until_lines(&session, false);
+    session.send_line("go").unwrap();
+    session.exp_string("on purpose").unwrap();
+    session.exp_eof().unwrap();
+    assert!(takes_lines(&session));
 }
