@@ -1,0 +1,289 @@
+//! What people notice while the real server is flooded, on loopback: `cargo bench --bench flood`.
+//!
+//! Quiet and flooded seconds take turns, so that the ratio between them means something on a machine
+//! that has other work. Accounts are those of the tests: their passwords cost nothing to stretch, which
+//! is work of clients alone, so a login's time is that of the server, the puzzle and the way.
+//!
+//! `UNDERTONE_FLOOD_S` (default 4) is the length of each turn, `UNDERTONE_FLOOD_PACKETS` (default
+//! 1,000,000) how many first packets are sent as fast as they go, to see what one costs the server.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a benchmark whose set-up fails has nothing to measure"
+)]
+#![allow(clippy::print_stdout, reason = "figures")]
+#![allow(clippy::disallowed_methods, reason = "it runs in real time")]
+
+#[path = "../tests/common/attack.rs"]
+mod attack;
+#[path = "../tests/common/mod.rs"]
+mod common;
+#[path = "../tests/common/fixtures.rs"]
+mod fixtures;
+#[path = "../tests/common/people.rs"]
+mod people;
+
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use attack::{Crowd, Guest, address};
+use common::{Home, Server, http_get};
+use people::{Person, now};
+
+/// How often each of the two turns comes.
+const TURNS: usize = 3;
+
+/// Between two requests of a person.
+const PACE: Duration = Duration::from_millis(4);
+
+/// Every so many of them, a message.
+const MESSAGE_EVERY: usize = 10;
+
+/// People who log in once: one in each turn of each flood.
+const NEWCOMERS: usize = 2 * TURNS * 6;
+
+/// The kernel's unit of a process's time: 1/100 s on every Linux of today.
+const TICK_US: f64 = 10_000.0;
+
+/// Times that people waited, in microseconds.
+#[derive(Default)]
+struct Waits {
+    lists: Vec<f64>,
+    messages: Vec<f64>,
+    logins: Vec<f64>,
+}
+
+fn percentile(times: &mut [f64], share: f64) -> f64 {
+    times.sort_by(f64::total_cmp);
+    let index = (times.len() as f64 * share) as usize;
+    times
+        .get(index.min(times.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or(0.0)
+}
+
+fn newcomer(index: usize) -> String {
+    format!("newcomer{index}")
+}
+
+struct Scene {
+    home: Home,
+    server: Server,
+    metrics: String,
+    alice: Person,
+    bob: Person,
+    said: usize,
+    came: usize,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let home = Home::new();
+        // Each newcomer once: an account has only so many devices.
+        let newcomers: Vec<String> = (0..NEWCOMERS).map(newcomer).collect();
+        let mut names = vec!["Alice", "Bob", "Mallory", "Victim"];
+        names.extend(newcomers.iter().map(String::as_str));
+        fixtures::furnish(&home, &names);
+        let server = Server::start_with(&home, &["-sp", "0", "--metrics", "0"]);
+        let line = server.said.iter().find(|line| line.starts_with("metrics "));
+        let metrics = line.unwrap().rsplit("http://").next().unwrap();
+        let metrics = metrics.strip_suffix("/metrics").unwrap().to_owned();
+        let alice = Person::login("Alice", server.port);
+        let bob = Person::login("Bob", server.port);
+        alice.send("Bob", "first");
+        bob.until("the first message", |heard| heard.messages.len() == 1);
+        Self {
+            home,
+            server,
+            metrics,
+            alice,
+            bob,
+            said: 1,
+            came: 0,
+        }
+    }
+
+    /// Alice asks and says something for so long; somebody logs in at half time.
+    fn live(&mut self, time: Duration, waits: &mut Waits) {
+        let (begin, mut turn, mut logged_in) = (now(), 0, false);
+        while begin.elapsed() < time {
+            turn += 1;
+            let asked = now();
+            if turn % MESSAGE_EVERY == 0 {
+                self.alice.send("Bob", &self.said.to_string());
+                self.said += 1;
+                let said = self.said;
+                self.bob
+                    .until("a message", |heard| heard.messages.len() == said);
+                let shown = self.bob.heard().messages.last().unwrap().2;
+                waits.messages.push((shown - asked).as_secs_f64() * 1e6);
+            } else {
+                let lists = self.alice.heard().lists;
+                self.alice.list();
+                self.alice.until("a list", |heard| heard.lists > lists);
+                let listed = self.alice.heard().listed.unwrap();
+                waits.lists.push((listed - asked).as_secs_f64() * 1e6);
+            }
+            if !logged_in && begin.elapsed() > time / 2 {
+                logged_in = true;
+                let begin = now();
+                let somebody = Person::login(&newcomer(self.came), self.server.port);
+                waits.logins.push(begin.elapsed().as_secs_f64() * 1e6);
+                self.came += 1;
+                somebody.leave();
+            }
+            std::thread::sleep(PACE.saturating_sub(asked.elapsed()));
+        }
+    }
+
+    /// User and system time of the server's process, in microseconds.
+    fn cpu_us(&self) -> (f64, f64) {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.server.id())).unwrap();
+        let behind_name = stat.rsplit(')').next().unwrap();
+        let fields: Vec<&str> = behind_name.split_whitespace().collect();
+        let ticks = |index: usize| fields[index].parse::<f64>().unwrap() * TICK_US;
+        (ticks(11), ticks(12))
+    }
+
+    fn resident_kib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.server.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.unwrap()
+            .trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .unwrap()
+    }
+
+    fn counted(&self, name: &str) -> f64 {
+        let page = http_get(&self.metrics, "/metrics");
+        let mut lines = page.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value
+            .unwrap_or_else(|| panic!("no {name}"))
+            .parse()
+            .unwrap()
+    }
+}
+
+/// Quiet and flooded turns of one kind of flood, and what they say.
+fn compare(scene: &mut Scene, name: &str, time: Duration, mut flood: impl FnMut() -> usize + Send) {
+    let (mut quiet, mut flooded) = (Waits::default(), Waits::default());
+    let mut attacks = 0;
+    let resident = scene.resident_kib();
+    for _ in 0..TURNS {
+        scene.live(time, &mut quiet);
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let flooding = scope.spawn(|| {
+                let mut count = 0;
+                while !over.load(Ordering::Relaxed) {
+                    count += flood();
+                }
+                count
+            });
+            scene.live(time, &mut flooded);
+            over.store(true, Ordering::Relaxed);
+            attacks += flooding.join().unwrap();
+        });
+    }
+    let grown = scene.resident_kib().saturating_sub(resident);
+    let rate = attacks as f64 / (time.as_secs_f64() * TURNS as f64);
+    let line = |quiet: &mut [f64], flooded: &mut [f64]| {
+        let [before, after] =
+            [quiet, flooded].map(|times| (percentile(times, 0.5), percentile(times, 0.99)));
+        let ratio = after.1 / before.1;
+        format!(
+            "p50 {:7.0} -> {:7.0} us, p99 {:7.0} -> {:7.0} us, ratio {ratio:.2}",
+            before.0, after.0, before.1, after.1
+        )
+    };
+    println!("{name}: {rate:.0} a second, the server grew by {grown} KiB");
+    println!("  list     {}", line(&mut quiet.lists, &mut flooded.lists));
+    println!(
+        "  message  {}",
+        line(&mut quiet.messages, &mut flooded.messages)
+    );
+    let mean = |times: &[f64]| times.iter().sum::<f64>() / times.len().max(1) as f64 / 1e3;
+    println!(
+        "  login    {:.0} -> {:.0} ms on average of {}",
+        mean(&quiet.logins),
+        mean(&flooded.logins),
+        flooded.logins.len()
+    );
+}
+
+/// First packets as fast as they go, and what one of them costs the server.
+fn cost_of_strangers(scene: &Scene, packets: usize) {
+    let mut crowd = Crowd::new(250, scene.server.port);
+    let (user, system) = scene.cpu_us();
+    let answered = scene.counted("undertone_challenges_total");
+    crowd.first_packets_unpaced(packets);
+    std::thread::sleep(Duration::from_millis(300));
+    let answered = scene.counted("undertone_challenges_total") - answered;
+    let (user, system) = (scene.cpu_us().0 - user, scene.cpu_us().1 - system);
+    println!(
+        "{} first packets sent, {answered} reached the server and were answered: {:.2} us of user \
+         and {:.2} us of system time each",
+        crowd.sent,
+        user / answered,
+        system / answered
+    );
+}
+
+fn main() {
+    let variable = |name| std::env::var(name).ok().map(|text| text.parse().unwrap());
+    let time = Duration::from_secs(variable("UNDERTONE_FLOOD_S").unwrap_or(4));
+    let packets = variable("UNDERTONE_FLOOD_PACKETS").unwrap_or(1_000_000);
+    let mut scene = Scene::new();
+    let port = scene.server.port;
+    cost_of_strangers(&scene, packets as usize);
+
+    let mut crowd = Crowd::new(250, port);
+    compare(&mut scene, "first packets", time, || {
+        let before = crowd.sent;
+        crowd.first_packets();
+        crowd.clear();
+        crowd.sent - before
+    });
+    compare(&mut scene, "wrong solutions", time, || {
+        crowd.wrong_solutions(1)
+    });
+    let mut index = 0;
+    compare(&mut scene, "half-open handshakes", time, || {
+        index += 1;
+        usize::from(Guest::new(address(index), port).hello_and_gone())
+    });
+    let mut guess = 0u32;
+    compare(&mut scene, "wrong passwords", time, || {
+        guess += 1;
+        let [.., high, low] = guess.to_be_bytes();
+        let from = Ipv4Addr::new(127, 200, high, low.max(1));
+        let guesser = Person::start_from(from, "Victim", "wrong", port);
+        guesser.until("a refusal", |heard| heard.failure.is_some());
+        1
+    });
+    compare(&mut scene, "streams opened and reset", time, || {
+        index += 1;
+        let mut guest = Guest::new(address(index), port);
+        guest.connect();
+        guest.open_and_reset(500)
+    });
+    let mallory = Person::login("Mallory", port);
+    mallory.deaf(true);
+    let bob = Person::login("Bob", port);
+    let text = "x".repeat(10_000);
+    compare(
+        &mut scene,
+        "messages to somebody who reads nothing",
+        time,
+        || {
+            std::thread::sleep(Duration::from_millis(25));
+            usize::from(bob.try_send("Mallory", &text).is_some())
+        },
+    );
+    drop(scene.home);
+}
