@@ -27,6 +27,12 @@ pub fn fingerprint() -> Fingerprint {
 
 /// Makes the server's folder in `home`, with accounts whose passwords are their names.
 pub fn furnish(home: &Home, names: &[&str]) {
+    let people: Vec<_> = names.iter().map(|&name| (name, name)).collect();
+    furnish_with(home, &people);
+}
+
+/// The same, with names and passwords.
+pub fn furnish_with(home: &Home, people: &[(&str, &str)]) {
     let folder = home.server_data();
     fs::create_dir_all(&folder).unwrap();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
@@ -37,8 +43,8 @@ pub fn furnish(home: &Home, names: &[&str]) {
     write(&folder, "endpoint.secret", &[9; 32]);
     let secrets = secrets.with_ksf(KsfId::DangerCheap);
     let mut store = SqliteStore::open(&folder.join("server.sqlite")).unwrap();
-    let ops: Vec<_> = (names.iter().enumerate())
-        .map(|(index, name)| insert(account(index, name, &secrets, &mut random)))
+    let ops: Vec<_> = (people.iter().enumerate())
+        .map(|(index, person)| insert(account(index, *person, &secrets, &mut random)))
         .collect();
     store.commit(&ops).unwrap();
 }
@@ -62,12 +68,12 @@ fn identity(index: usize, name: &str) -> Identity {
 
 fn account(
     index: usize,
-    name: &str,
+    (name, password): (&str, &str),
     secrets: &ServerSecrets,
     random: &mut SeededRandom,
 ) -> Account {
     let username = Username::parse(name).unwrap();
-    let password = Password::parse(name).unwrap();
+    let password = Password::parse(password).unwrap();
     let (registered, record) = register_locally(secrets, &username, password, random).unwrap();
     let identity = identity(index, username.key());
     let key_bag = keybag::seal(&identity, 1, registered.export_key.expose(), random);

@@ -89,25 +89,33 @@ impl Person {
 
     /// Somebody at this address below 127.0.0.0/8.
     pub fn start_from(from: Ipv4Addr, name: &str, password: &str, port: u16) -> Self {
+        let password = SecretBytes::new(password.into());
         Self::open(from, name, password, port, Duration::from_secs(8))
+    }
+
+    /// Somebody whose password is nowhere else in this process.
+    pub fn start_secret(name: &str, password: SecretBytes, port: u16) -> Self {
+        let patience = Duration::from_secs(8);
+        Self::open(Ipv4Addr::LOCALHOST, name, password, port, patience)
     }
 
     /// Somebody who does not wait long for a server that was killed in the middle of a handshake.
     pub fn login_impatient(name: &str, port: u16) -> Self {
         let patience = Duration::from_secs(2);
-        Self::open(Ipv4Addr::LOCALHOST, name, name, port, patience).logged_in()
+        let password = SecretBytes::new(name.into());
+        Self::open(Ipv4Addr::LOCALHOST, name, password, port, patience).logged_in()
     }
 
     fn open(
         from: Ipv4Addr,
         name: &str,
-        password: &str,
+        password: SecretBytes,
         port: u16,
         connect_timeout: Duration,
     ) -> Self {
         let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let name = Username::parse(name).unwrap();
-        let mut config = Config::new(server, name, SecretBytes::new(password.into()));
+        let mut config = Config::new(server, name, password);
         config.connect_timeout = connect_timeout;
         let driver = Driver::bind((from, 0).into(), &BindOptions::client()).unwrap();
         let waker = driver.waker();
@@ -128,7 +136,8 @@ impl Person {
         Self::start(name, port).logged_in()
     }
 
-    fn logged_in(self) -> Self {
+    /// Waits for the login.
+    pub fn logged_in(self) -> Self {
         self.until("the login", |heard| {
             assert_eq!(heard.failure, None);
             heard.logins > 0
