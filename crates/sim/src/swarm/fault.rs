@@ -23,8 +23,10 @@ pub enum Fault {
     Mtu,
     /// Nothing gets through for a while.
     Partition,
-    /// A client's address changes.
+    /// A client's address changes, and it does not know.
     Rebinding,
+    /// A client moves to another address.
+    Migration,
     /// The server ends without a word, and begins again with no more than what its disk holds.
     Restart,
     /// Somebody on the path sends what was captured again: as it was, changed, from elsewhere, or
@@ -58,7 +60,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Loss,
         Self::Bursts,
         Self::Jitter,
@@ -69,6 +71,7 @@ impl Fault {
         Self::Mtu,
         Self::Partition,
         Self::Rebinding,
+        Self::Migration,
         Self::Restart,
         Self::Replay,
         Self::Noise,
@@ -97,6 +100,7 @@ impl Fault {
         Self::Mtu,
         Self::Partition,
         Self::Rebinding,
+        Self::Migration,
         Self::Restart,
         Self::Replay,
         Self::Noise,
@@ -144,6 +148,7 @@ impl Fault {
             Self::Mtu => "mtu",
             Self::Partition => "partition",
             Self::Rebinding => "rebinding",
+            Self::Migration => "migration",
             Self::Restart => "restart",
             Self::Replay => "replay",
             Self::Noise => "noise",

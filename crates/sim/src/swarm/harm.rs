@@ -18,6 +18,7 @@ impl Swarm<'_> {
         let rare = [
             (Fault::Partition, 0.02),
             (Fault::Rebinding, 0.03),
+            (Fault::Migration, 0.03),
             (Fault::Restart, 0.003),
             (Fault::Replay, 0.3),
             (Fault::Noise, 0.2),
@@ -54,12 +55,16 @@ impl Swarm<'_> {
                 self.world.change_links(node, |link| link.up = false);
             }
             Fault::Rebinding => {
-                self.moves += 1;
-                let last = u8::try_from(index).unwrap_or(u8::MAX);
-                // Another host each time: a token is good for all ports of one.
-                let [high, low] = self.moves.to_be_bytes();
-                let address = SocketAddr::from(([10, 2 + high, low, last], 4_000));
-                self.world.move_node(node, address);
+                let only_port = draw.chance(0.5);
+                self.move_client(index, only_port);
+            }
+            Fault::Migration => {
+                self.move_client(index, false);
+                self.world.with(node, |endpoint, now| {
+                    // One that is not there yet cannot move, and begins again in time.
+                    let connection = handle.and_then(|handle| endpoint.connection(handle));
+                    connection.map(|connection| connection.migrate(now))
+                });
             }
             Fault::Restart => {
                 self.restarts += 1;
@@ -103,6 +108,20 @@ impl Swarm<'_> {
             }
             _ => {}
         }
+    }
+
+    /// A client gets an address that nobody has had.
+    fn move_client(&mut self, index: usize, only_port: bool) {
+        let Some(client) = self.clients.get(index) else {
+            return;
+        };
+        self.moves += 1;
+        let here = self.world.address(client.node).filter(|_| only_port);
+        let last = u8::try_from(index).unwrap_or(u8::MAX);
+        let [high, low] = self.moves.to_be_bytes();
+        let there = SocketAddr::from(([10, 2 + high, low, last], 4_000));
+        let address = here.map_or(there, |here| SocketAddr::new(here.ip(), 4_000 + self.moves));
+        self.world.move_node(client.node, address);
     }
 
     pub(super) fn close(&mut self, node: NodeId, handle: ConnectionHandle) {

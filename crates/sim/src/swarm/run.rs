@@ -268,6 +268,13 @@ impl<'a> Swarm<'a> {
         closed.collect()
     }
 
+    /// Whether a client may be somewhere without the server finding out: it does not know that it has
+    /// moved, and says nothing by itself.
+    fn may_be_mislaid(&self) -> bool {
+        let [client, _] = &self.plan.configs;
+        self.plan.faults.has(Fault::Rebinding) && client.keep_alive.is_none()
+    }
+
     /// Whether a connection may end like that under the faults that are active.
     pub(super) fn is_excusable(&self, reason: &CloseReason, of_server: bool) -> bool {
         let has = |faults: &[Fault]| faults.iter().any(|&fault| self.plan.faults.has(fault));
@@ -278,14 +285,15 @@ impl<'a> Swarm<'a> {
             // How a close looks to a peer whose handshake is under way.
             CloseReason::PeerError { code, .. } => *code == APPLICATION && has(&[Fault::Closes]),
             // Whoever was not heard for too long is forgotten.
-            CloseReason::StatelessReset => has(&[
-                Fault::Restart,
-                Fault::Partition,
-                Fault::Rebinding,
-                Fault::Loss,
-                Fault::Bursts,
-                Fault::Corruption,
-            ]),
+            CloseReason::StatelessReset => {
+                has(&[
+                    Fault::Restart,
+                    Fault::Partition,
+                    Fault::Loss,
+                    Fault::Bursts,
+                    Fault::Corruption,
+                ]) || self.may_be_mislaid()
+            }
             // An end that does not keep alive is forgotten when nobody speaks.
             CloseReason::IdleTimeout => {
                 let silent = |config: &transport::Config| config.keep_alive.is_none();
@@ -297,8 +305,8 @@ impl<'a> Swarm<'a> {
                         Fault::Bursts,
                         Fault::Corruption,
                         Fault::Closes,
-                        Fault::Rebinding,
                     ])
+                    || self.may_be_mislaid()
             }
             CloseReason::HandshakeTimeout => {
                 late || has(&[
@@ -308,6 +316,7 @@ impl<'a> Swarm<'a> {
                     Fault::Bursts,
                     Fault::Corruption,
                     Fault::Rebinding,
+                    Fault::Migration,
                     Fault::Rate,
                 ])
             }

@@ -15,12 +15,7 @@ const QUIET: Duration = Duration::from_secs(70);
 const QUIET_DATAGRAMS_MAX: u64 = 100;
 
 /// Faults with which an end that has nothing to say may not know that the other is gone.
-const FORGETTING: [Fault; 4] = [
-    Fault::Restart,
-    Fault::Partition,
-    Fault::Rebinding,
-    Fault::Closes,
-];
+const FORGETTING: [Fault; 3] = [Fault::Restart, Fault::Partition, Fault::Closes];
 
 /// Faults with which datagrams arrive that nobody sent like that, or under other keys.
 const STRANGE: [Fault; 5] = [

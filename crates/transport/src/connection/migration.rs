@@ -61,6 +61,8 @@ impl Connection {
         self.log.at(now);
         let validation = self.validation(now);
         self.abandon_packets(now);
+        // More than a probe, so that the server follows.
+        self.ping_due = true;
         let fresh = self.ids.take();
         let attempted = fresh.map(|fresh| self.ids.switch(fresh));
         let before = self.paths.as_mut().and_then(|paths| paths.moving.take());
