@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 use internet::ConnectionId;
 use sim::{Link, Rng};
@@ -264,11 +265,44 @@ fn a_move_that_nobody_answers_leads_back() {
     talk.pair.world.move_node(client, old);
     talk.finish(30);
     assert_eq!(talk.pair.logs[1].migrated, 0);
-    // The ids of the failed attempt were replaced.
+}
+
+#[test]
+fn the_ids_of_attempts_that_failed_are_replaced() {
+    let mut talk = Talk::new(10, &link(20, None));
+    let client = talk.pair.client;
+    let old = talk.pair.world.address(client).unwrap();
+    talk.pair.world.start_capture();
+    for attempt in 1..=5 {
+        talk.migrate();
+        talk.pair.world.change_links(client, |link| link.up = false);
+        assert!(
+            talk.pair
+                .run(10, |logs| logs[0].migrations_failed == attempt)
+        );
+        talk.pair.world.change_links(client, |link| link.up = true);
+        talk.pair.world.move_node(client, old);
+        talk.say(1, 100);
+        talk.finish(5);
+        talk.wait(Duration::from_secs(1));
+    }
     talk.migrate();
-    talk.say(10, 100);
+    talk.say(1, 100);
     talk.finish(5);
-    assert!(talk.pair.run(5, |logs| logs[0].migrated == 1));
+    let mut places: BTreeMap<[u8; 8], BTreeSet<SocketAddr>> = BTreeMap::new();
+    for datagram in talk.pair.world.take_capture() {
+        let id = datagram.bytes.get(1..).and_then(|rest| rest.first_chunk());
+        if datagram.to == address(2) {
+            places
+                .entry(*id.unwrap())
+                .or_default()
+                .insert(datagram.from);
+        }
+    }
+    assert_eq!(places.len(), 7, "one for each place");
+    // When an attempt has failed the old one is used again, wherever the client is by then.
+    let elsewhere = places.values().filter(|seen| seen.len() > 1).count();
+    assert_eq!(elsewhere, 1, "{places:?}");
 }
 
 /// The network is gone for longer than an attempt takes; the client tries again and again.
