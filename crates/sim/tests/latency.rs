@@ -222,6 +222,25 @@ fn an_answer_carries_the_acknowledgement() {
 }
 
 #[test]
+fn an_answer_leaves_no_timer_behind_for_the_acknowledgement() {
+    let (mut pair, stream) = pair(1, &lossy(Duration::from_micros(20), 0.0));
+    pair.send(stream, b"hello");
+    pass_for(&mut pair, 100 * MS);
+    let theirs = pair.server_handle();
+    for count in 2..12 {
+        pair.send(stream, &[7; 64]);
+        assert!(pair.run(1, |logs| logs[1].messages.len() == count));
+        pair.on_server(|endpoint, _| {
+            let connection = endpoint.connection(theirs).unwrap();
+            connection.send(stream, &[8; 64]).unwrap();
+        });
+        let left = pair.on_server(|endpoint, now| endpoint.poll_timeout().map(|at| at.since(now)));
+        assert!(left.is_some_and(|left| left >= MS), "{left:?}");
+        pass_for(&mut pair, Duration::from_micros(100));
+    }
+}
+
+#[test]
 fn a_message_to_which_nobody_answers_is_acknowledged_without_delay() {
     let (mut pair, stream) = pair(1, &lossy(100 * MS, 0.0));
     pair.send(stream, b"hello");

@@ -301,7 +301,7 @@ impl Endpoint {
                 self.sending.push_back(handle);
                 return transmit;
             }
-            self.table.settle(handle);
+            self.table.settle(now, handle);
         }
         None
     }

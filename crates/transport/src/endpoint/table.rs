@@ -1,5 +1,6 @@
 use core::hash::{Hash, Hasher};
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use crypto::Random;
@@ -14,6 +15,11 @@ use crate::event::ConnectionHandle;
 use super::keyed::{Keyed, Map};
 use super::slab::{self, Slab};
 use super::wheel::Wheel;
+
+/// A timeout that is put off stays filed where it was unless that is sooner than this: an answer
+/// that takes an acknowledgement along must not leave a timer behind that wakes the process up for
+/// nothing before the next packet comes.
+const SOON: Duration = Duration::from_millis(1);
 
 /// What identifies a client's first packets before it knows our id.
 pub(super) type Attempt = (SocketAddr, ConnectionId, ConnectionId);
@@ -71,7 +77,7 @@ pub(super) struct Table {
     half_open: BTreeMap<u64, HalfOpen>,
     accepted: u64,
     /// By a connection's place in `entries`. A connection whose timeout moved to a later time stays
-    /// where it is, and is filed anew when the wheel gets there.
+    /// where it is unless that is [`SOON`], and is filed anew when the wheel gets there.
     timeouts: Wheel,
 }
 
@@ -237,7 +243,7 @@ impl Table {
     }
 
     /// A connection has nothing more to send: files its timeout.
-    pub(super) fn settle(&mut self, handle: ConnectionHandle) {
+    pub(super) fn settle(&mut self, now: Instant, handle: ConnectionHandle) {
         let Some(entry) = self.entries.get_mut(handle.0) else {
             return;
         };
@@ -245,9 +251,7 @@ impl Table {
         let place = slab::place(handle.0);
         match entry.connection.poll_timeout() {
             None => self.timeouts.cancel(place),
-            // What is filed too early costs a look at it then, which is less than moving it with
-            // every packet.
-            Some(due) if self.timeouts.armed(place).is_some_and(|at| at <= due) => {}
+            Some(due) if self.timeouts.armed(place).is_some_and(|at| may_stay(at, due, now)) => {}
             Some(due) => self.timeouts.arm(place, due),
         }
     }
@@ -290,4 +294,10 @@ impl Table {
             self.resets.remove(reset);
         }
     }
+}
+
+/// Whether what is filed for `at` may stay there though it is due later: that costs a look at it
+/// then, which is less than moving it with every packet.
+fn may_stay(at: Instant, due: Instant, now: Instant) -> bool {
+    at == due || at < due && at.since(now) >= SOON
 }

@@ -166,11 +166,10 @@ pub(crate) fn encode_max_streams(max: u64, writer: &mut Writer<'_>) {
 }
 
 fn skip_padding(reader: &mut Reader<'_>) -> usize {
-    let mut len = 0;
-    while reader.peek() == Ok(PADDING) && reader.u8().is_ok() {
-        len += 1;
-    }
-    len
+    let rest = reader.clone().rest();
+    let len = rest.iter().position(|&byte| byte != PADDING);
+    let len = len.unwrap_or(rest.len());
+    reader.bytes(len).map_or(0, <[u8]>::len)
 }
 
 #[cfg(test)]
