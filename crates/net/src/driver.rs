@@ -29,6 +29,10 @@ const RECEIVE_BUDGET: usize = 512;
 /// System calls of sending before receiving gets its turn: at most 4 MiB.
 const SEND_BUDGET: usize = 64;
 
+/// A turn that took in no more datagrams than this leaves it to the caller's next step to send what
+/// follows from them.
+const ANSWERED_TOGETHER_MAX: u64 = 8;
+
 /// Wakes a [`Driver`] from another thread. Many wakes before a turn are one.
 #[derive(Clone, Debug)]
 pub struct Waker(Arc<mio::Waker>);
@@ -65,7 +69,7 @@ pub struct Turn {
 ///
 /// ```text
 /// loop {
-///     let turn = driver.turn(&mut machine, None)?;   // sends, waits, receives, does what is due
+///     let turn = driver.turn(&mut machine, None)?;   // sends, waits, takes in, does what is due
 ///     while let Some(event) = machine.poll_event() { /* act */ }
 ///     driver.flush(&mut machine);                    // or leave it to the next turn
 /// }
@@ -175,28 +179,37 @@ impl Driver {
     }
 
     /// Sends what `machine` has to say; waits until a datagram, a timer, a wake-up or another
-    /// source, at most `wait` long (`None`: as long as it takes); takes datagrams in, does what is
-    /// due, and sends what follows from it.
+    /// source, at most `wait` long (`None`: as long as it takes); takes datagrams in and does what is
+    /// due.
     ///
     /// The caller then drains the machine's events. What it does in answer is sent by
-    /// [`Driver::flush`], or by the next turn.
+    /// [`Driver::flush`], or by the next turn, and so is what follows from a few datagrams if it
+    /// [may wait](Machine::may_wait): then an acknowledgement, the end of a handshake and the answer
+    /// to a request share a packet. What follows from many, or from a timer, is sent at once.
     ///
     /// # Errors
     /// Only those that make the loop useless; nothing that a peer or the network does.
     pub fn turn(&mut self, machine: &mut impl Machine, wait: Option<Duration>) -> io::Result<Turn> {
         self.flush(machine);
         let mut turn = self.wait(machine, wait)?;
+        let before = self.socket.stats();
         if self.receive == Progress::More {
-            let calls = self.socket.stats().receive_calls;
             self.receive = self.socket.receive(&self.clock, machine, RECEIVE_BUDGET)?;
-            turn.received = self.socket.stats().receive_calls > calls;
+            turn.received = self.socket.stats().receive_calls > before.receive_calls;
         }
         let now = self.clock.now();
         if machine.poll_timeout().is_some_and(|due| due <= now) {
             machine.handle_timeout(now);
             turn.timed_out = true;
         }
-        self.flush(machine);
+        let received = self.socket.stats().received - before.received;
+        let waits = self.send != Progress::More
+            && !turn.timed_out
+            && received <= ANSWERED_TOGETHER_MAX
+            && machine.may_wait();
+        if !waits {
+            self.flush(machine);
+        }
         Ok(turn)
     }
 

@@ -233,6 +233,10 @@ impl<M: Machine> Machine for Sorting<'_, M> {
     fn poll_timeout(&mut self) -> Option<Instant> {
         self.machine.poll_timeout()
     }
+
+    fn may_wait(&self) -> bool {
+        self.machine.may_wait()
+    }
 }
 
 impl<M> Sorting<'_, M> {

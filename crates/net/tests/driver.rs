@@ -96,6 +96,30 @@ fn a_dual_stack_socket_speaks_both_families() {
     }
 }
 
+/// What few datagrams draw goes with what the caller says to them, where it may; many are answered
+/// at once.
+#[test]
+fn few_datagrams_are_answered_together_with_their_events() {
+    for (count, may_wait, at_once) in [(2, true, 0), (2, false, 2), (40, true, 40)] {
+        let (mut asker, mut answerer) = (loopback(), loopback());
+        let mut asks = Scripted::default();
+        asks.say(answerer.local_addr(), vec![7; 100 * count], Some(100));
+        asker.flush(&mut asks);
+        let mut answers = Scripted {
+            echo: true,
+            may_wait,
+            ..Scripted::default()
+        };
+        answerer.turn(&mut answers, Some(PATIENCE)).unwrap();
+        assert_eq!(
+            (answers.heard.len(), answerer.stats().sent),
+            (count, at_once)
+        );
+        answerer.turn(&mut answers, Some(Duration::ZERO)).unwrap();
+        assert_eq!(answerer.stats().sent, count as u64, "by the next turn");
+    }
+}
+
 #[test]
 fn h01_zero_byte_flood_does_not_delay_timers() {
     let (mut sender, mut receiver) = (loopback(), loopback());

@@ -7,7 +7,7 @@ use crate::{Instant, Meta, Transmit};
 ///
 /// It knows neither clock nor socket, so that a real driver and a simulated world run the same
 /// code. Whoever drives it keeps to this order: after every mutation drain
-/// [`Machine::poll_transmit`]; let the owner drain events and act on them; drain again; then sleep
+/// [`Machine::poll_transmit`], unless it [may wait](Machine::may_wait); let the owner drain events and act on them; drain again; then sleep
 /// until [`Machine::poll_timeout`], a datagram, or a wake-up.
 pub trait Machine {
     /// Takes in one UDP payload. It is opened in place, so its bytes are changed.
@@ -27,6 +27,14 @@ pub trait Machine {
 
     /// When [`Machine::handle_timeout`] is due next. May lie in the past: then at once.
     fn poll_timeout(&mut self) -> Option<Instant>;
+
+    /// Whether what is to be sent now may go out after the owner has acted on events, so that an
+    /// answer shares a packet with the acknowledgement of the question. Not when sending it has
+    /// events of its own, as the end of a connection has. A machine that never lets it wait need
+    /// not tell.
+    fn may_wait(&self) -> bool {
+        false
+    }
 
     /// The worker that the datagram just handled belongs to, if it is another one
     /// ([`crate::Config::worker`]); the datagram is as it was then. Whoever runs several workers
@@ -56,6 +64,10 @@ impl<M: Machine + ?Sized> Machine for &mut M {
 
     fn poll_timeout(&mut self) -> Option<Instant> {
         (**self).poll_timeout()
+    }
+
+    fn may_wait(&self) -> bool {
+        (**self).may_wait()
     }
 
     fn take_stray(&mut self) -> Option<u8> {

@@ -15,6 +15,7 @@ pub struct Scripted {
     pub due: Option<Instant>,
     pub timeouts: usize,
     pub echo: bool,
+    pub may_wait: bool,
 }
 
 impl Scripted {
@@ -51,5 +52,9 @@ impl Machine for Scripted {
 
     fn poll_timeout(&mut self) -> Option<Instant> {
         self.due
+    }
+
+    fn may_wait(&self) -> bool {
+        self.may_wait
     }
 }

@@ -84,7 +84,7 @@ impl Connection {
     }
 
     /// Whether the end is still to come.
-    fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         matches!(self.state, State::Handshaking | State::Open)
     }
 

@@ -98,6 +98,8 @@ pub struct Endpoint {
     answers: VecDeque<(SocketAddr, Vec<u8>)>,
     /// Whose the last datagram is, if another worker's.
     stray: Option<u8>,
+    /// A connection has begun to end since everything was sent.
+    ending: bool,
     stats: EndpointStats,
 }
 
@@ -125,6 +127,7 @@ impl Endpoint {
             requesting: VecDeque::new(),
             answers: VecDeque::new(),
             stray: None,
+            ending: false,
             stats: EndpointStats::default(),
         }
     }
@@ -217,6 +220,7 @@ impl Endpoint {
             let half_open = connection.side() == Side::Server && connection.is_handshaking();
             connection.handle_datagram(now, meta, datagram, &mut self.stats.drops);
             let ended = half_open && !connection.is_handshaking();
+            self.ending |= !connection.is_alive();
             if connection.take_ids_changed() {
                 self.update_ids(handle);
             }
@@ -303,6 +307,7 @@ impl Endpoint {
             }
             self.table.settle(now, handle);
         }
+        self.ending = false;
         None
     }
 
@@ -466,6 +471,10 @@ impl Machine for Endpoint {
 
     fn poll_timeout(&mut self) -> Option<Instant> {
         Self::poll_timeout(self)
+    }
+
+    fn may_wait(&self) -> bool {
+        !self.ending
     }
 
     fn take_stray(&mut self) -> Option<u8> {

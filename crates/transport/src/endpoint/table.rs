@@ -251,7 +251,11 @@ impl Table {
         let place = slab::place(handle.0);
         match entry.connection.poll_timeout() {
             None => self.timeouts.cancel(place),
-            Some(due) if self.timeouts.armed(place).is_some_and(|at| may_stay(at, due, now)) => {}
+            Some(due)
+                if self
+                    .timeouts
+                    .armed(place)
+                    .is_some_and(|at| may_stay(at, due, now)) => {}
             Some(due) => self.timeouts.arm(place, due),
         }
     }
