@@ -52,7 +52,9 @@ pub struct Config {
     pub streams_max: u64,
     /// The largest UDP payload sent, in bytes, from 1200. A connection begins with 1200, and finds
     /// out by probes how much more the path takes. Default 9280: jumbo frames, and a seventh of
-    /// what the kernel sends in one call.
+    /// what the kernel sends in one call. Only loopback takes more, and there it does not pay: 16 KiB
+    /// made 1.04 times as much as 9280, 32 KiB and 64 KiB 1.01 times, within what runs differ by,
+    /// while bursts and the smallest window grow with a datagram's length.
     pub datagram_bytes_max: usize,
     /// Packets sealed under one key before it is updated (RFC 9001 §6.6); a key is updated after 10
     /// minutes all the same. Fewer make a stolen key worth less, and cost a derivation each.
