@@ -206,6 +206,8 @@ impl Client {
         }
         if outbox.more && !outbox.loading && outbox.window.len() < WINDOW_LOW {
             outbox.loading = true;
+            // What is queued from here on may come after the answer, or before it.
+            outbox.more = false;
             let list = Op::ListOutbox {
                 states: vec![OutboxState::Queued],
                 after: outbox.loaded_to,
@@ -221,7 +223,7 @@ impl Client {
             let Stored::Outbox(entries) = outcome else {
                 continue;
             };
-            self.outbox.more = entries.len() >= PAGE as usize;
+            self.outbox.more |= entries.len() >= PAGE as usize;
             for entry in entries {
                 self.outbox.loaded_to = self.outbox.loaded_to.max(entry.number);
                 // Written by this program as the display form of a name.

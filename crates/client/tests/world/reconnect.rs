@@ -202,3 +202,19 @@ fn h77_a_receiver_that_ends_at_any_moment_shows_everything_once() {
         assert_eq!(texts, expected, "after {steps} steps");
     }
 }
+
+#[test]
+fn a_message_queued_while_the_outbox_is_being_read_is_sent_whatever_is_answered_first() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(49);
+    house.send(alice, "Bob", "one");
+    assert!(house.until(5, |house| house.user(bob).texts() == ["one"]));
+    house.change_user(alice, |user| user.work_time = Duration::from_millis(500));
+    let second = house.send(alice, "Bob", "two");
+    let queued = |house: &House| house.user(alice).states(second) == [Delivery::Queued];
+    assert!(house.until(5, queued));
+    // The outbox is being read now, which takes half a second. The next one is queued meanwhile.
+    house.change_user(alice, |user| user.work_time = Duration::from_millis(1));
+    house.send(alice, "Bob", "three");
+    let all = |house: &House| house.user(bob).texts() == ["one", "two", "three"];
+    assert!(house.until(30, all), "{:?}", house.user(bob).texts());
+}
