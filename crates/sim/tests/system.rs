@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use sim::swarm::{Fault, Faults, Limits, Outcome};
-use sim::system::{SystemPlan, run_system};
+use sim::system::{SystemBug, SystemPlan, run_system};
 
 /// How many worlds of a kind.
 const SEEDS: usize = 4;
@@ -66,4 +66,36 @@ fn a_system_seed_is_one_run() {
     };
     let null = |plan: &SystemPlan| !plan.real_tls;
     assert_eq!(worlds(limits, null), worlds(limits, null));
+}
+
+/// The first seed in which a bug of the machines is noticed.
+fn noticed(bug: SystemBug) -> Option<(u64, String)> {
+    (0..200).find_map(|seed| {
+        let mut plan = SystemPlan::new(seed, without(Fault::Malice));
+        plan.faults = plan.faults.with(Fault::Crash).with(Fault::Restart);
+        plan.bug = Some(bug);
+        let failure = run_system(&plan).err()?;
+        Some((seed, failure.what))
+    })
+}
+
+#[test]
+fn h77_machines_that_answer_before_it_is_durable_are_found_out() {
+    for bug in [
+        SystemBug::ServerAnswersEarly,
+        SystemBug::ClientAnswersEarly,
+        SystemBug::TransactionsForgotten,
+    ] {
+        let found = noticed(bug);
+        println!("{bug:?}: {found:?}");
+        assert!(found.is_some(), "{bug:?} is not noticed");
+    }
+}
+
+#[test]
+#[ignore = "nearly a hundred worlds: minutes in a debug build"]
+fn machines_that_believe_what_is_torn_are_found_out() {
+    let found = noticed(SystemBug::TornIsBelieved);
+    println!("{found:?}");
+    assert!(found.is_some());
 }

@@ -12,6 +12,8 @@ use super::disk::Disk;
 use super::journal::{Engine, Journal};
 use super::keys;
 use super::malice::{Deceiving, Malice};
+use super::meter::{Meter, Probe};
+use super::plan::SystemBug;
 use super::process::Conditions;
 use crate::Rng;
 
@@ -25,10 +27,14 @@ pub(super) struct HostSettings {
     pub(super) gated: bool,
     pub(super) real_tls: bool,
     pub(super) deceives: bool,
+    pub(super) probe: Option<Probe>,
+    pub(super) bug: Option<SystemBug>,
 }
 
 struct Process {
     server: Server,
+    /// What the server holds.
+    meter: Meter,
     journal: Relay,
     crew: Crew<StoreBatch, Completion>,
 }
@@ -73,6 +79,11 @@ impl Host {
         self.malice.as_ref().map_or(0, |malice| malice.count)
     }
 
+    /// Bytes that the server holds, if anybody counts.
+    pub(super) fn held(&self) -> Option<i64> {
+        self.process.as_ref()?.meter.held()
+    }
+
     pub(super) fn server(&self) -> Option<&Server> {
         self.process.as_ref().map(|process| &process.server)
     }
@@ -85,8 +96,11 @@ impl Host {
             seed,
             gated,
             real_tls,
+            probe,
+            bug,
             ..
         } = self.settings;
+        self.ended = None;
         let mut config = Config::default();
         config.admission = AdmissionPolicy::Open;
         if gated {
@@ -98,14 +112,20 @@ impl Host {
         let sessions = Rng::stream(seed, "server sessions", life);
         let sessions = keys::server_sessions(real_tls, sessions, &self.clock);
         let mut index = life;
-        let mut server = Server::new(config, keys::server_keys(), sessions, &mut || {
-            index += 1;
-            Box::new(Rng::stream(seed, "server", index))
+        let keys = keys::server_keys();
+        let mut meter = Meter::new(probe);
+        let mut server = meter.count(|| {
+            Server::new(config, keys, sessions, &mut || {
+                index += 1;
+                Box::new(Rng::stream(seed, "server", index))
+            })
         });
         server.set_wall_time(self.conditions.wall_ms(now));
+        let disk = core::mem::take(&mut self.disk);
         self.process = Some(Process {
             server,
-            journal: Journal::open(core::mem::take(&mut self.disk)),
+            meter,
+            journal: Journal::open_with(disk, bug),
             crew: Crew::new(Rng::stream(seed, "server crew", life)),
         });
     }
@@ -145,16 +165,17 @@ impl Host {
         process.server.set_wall_time(wall_ms);
         loop {
             let mut idle = true;
-            while let Some(request) = process.server.poll_request() {
+            while let Some(request) = (process.meter).count(|| process.server.poll_request()) {
                 idle = false;
                 process.take(now, request, &mut self.conditions);
             }
             process.turn_store(now, &mut self.conditions, self.malice.as_mut());
             while let Some(completion) = process.crew.poll(now) {
                 idle = false;
-                process.server.handle_completion(now, completion);
+                let server = &mut process.server;
+                (process.meter).count(|| server.handle_completion(now, completion));
             }
-            while let Some(event) = process.server.poll_event() {
+            while let Some(event) = (process.meter).count(|| process.server.poll_event()) {
                 idle = false;
                 if let Event::Fatal(fatal) = &event {
                     self.ended = Some(fatal.to_string());
@@ -195,6 +216,7 @@ impl Process {
                 let done = batch.commit(&mut Deceiving {
                     store: &mut self.journal,
                     malice: malice.as_deref_mut(),
+                    meter: &mut self.meter,
                 });
                 self.crew.finished(now, pace, Completion::Stored(done));
             }
@@ -211,13 +233,15 @@ impl Process {
 impl Machine for Host {
     fn handle_datagram(&mut self, now: Instant, meta: Meta, datagram: &mut [u8]) {
         if let Some(process) = &mut self.process {
-            process.server.handle_datagram(now, meta, datagram);
+            let server = &mut process.server;
+            (process.meter).count(|| server.handle_datagram(now, meta, datagram));
         }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
         if let Some(process) = &mut self.process {
-            process.server.handle_timeout(now);
+            let server = &mut process.server;
+            (process.meter).count(|| server.handle_timeout(now));
         }
     }
 
@@ -228,7 +252,8 @@ impl Machine for Host {
         buffer: &mut Vec<u8>,
     ) -> Option<Transmit> {
         let process = self.process.as_mut()?;
-        process.server.poll_transmit(now, max_segments, buffer)
+        let server = &mut process.server;
+        (process.meter).count(|| server.poll_transmit(now, max_segments, buffer))
     }
 
     fn poll_timeout(&mut self) -> Option<Instant> {

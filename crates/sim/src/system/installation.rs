@@ -15,6 +15,7 @@ use super::crew::Crew;
 use super::disk::Disk;
 use super::journal::{Engine, Journal};
 use super::keys;
+use super::plan::{SystemBug, SystemPlan};
 use super::process::Conditions;
 use crate::Rng;
 
@@ -41,6 +42,7 @@ pub(super) struct Installation {
     /// It makes the account if it is not there.
     registers: bool,
     real_tls: bool,
+    bug: Option<SystemBug>,
     server: SocketAddr,
     process: Option<Process>,
     /// Where the process is not.
@@ -54,13 +56,17 @@ pub(super) struct Installation {
 }
 
 impl Installation {
-    pub(super) fn new(seed: u64, index: usize, account: usize, real_tls: bool) -> Self {
+    pub(super) fn new(plan: &SystemPlan, index: usize, account: usize) -> Self {
+        let seed = plan.seed;
         Self {
             seed,
             index,
             account,
             registers: false,
-            real_tls,
+            real_tls: plan.real_tls,
+            bug: plan
+                .bug
+                .filter(|bug| *bug != SystemBug::TransactionsForgotten),
             server: keys::SERVER,
             process: None,
             disk: Disk::default(),
@@ -107,7 +113,7 @@ impl Installation {
         self.is_over = false;
         self.process = Some(Process {
             client,
-            journal: Journal::open(core::mem::take(&mut self.disk)),
+            journal: Journal::open_with(core::mem::take(&mut self.disk), self.bug),
             crew: Crew::new(rng("client crew")),
             random: rng("jobs"),
         });

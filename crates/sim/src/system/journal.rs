@@ -13,15 +13,21 @@ use serde::de::DeserializeOwned;
 use store::{Store, StoreError, device, relay};
 
 use super::disk::Disk;
+use super::plan::SystemBug;
 use crate::Rng;
 
 /// A store in memory of one schema.
 pub(super) trait Engine: Store + Default {
+    /// The bug of answering before syncing.
+    const EARLY: SystemBug;
+
     /// Whether an operation changes nothing.
     fn is_load(op: &Self::Op) -> bool;
 }
 
 impl Engine for relay::MemoryStore {
+    const EARLY: SystemBug = SystemBug::ServerAnswersEarly;
+
     fn is_load(op: &relay::Op) -> bool {
         use relay::Op;
         matches!(
@@ -38,6 +44,8 @@ impl Engine for relay::MemoryStore {
 }
 
 impl Engine for device::MemoryStore {
+    const EARLY: SystemBug = SystemBug::ClientAnswersEarly;
+
     fn is_load(op: &device::Op) -> bool {
         use device::Op;
         matches!(
@@ -75,6 +83,9 @@ pub(super) struct Journal<E> {
     /// Syncing it will fail.
     sync_fails: bool,
     stopped: Option<String>,
+    bug: Option<SystemBug>,
+    /// Transactions so far.
+    count: u64,
 }
 
 const HEADER_LEN: usize = 12;
@@ -85,10 +96,16 @@ where
     E::Op: Serialize + DeserializeOwned,
 {
     /// What a process finds that begins with this disk.
-    pub(super) fn open(mut disk: Disk) -> Self {
+    pub(super) fn open(disk: Disk) -> Self {
+        Self::open_with(disk, None)
+    }
+
+    /// The same, with something wrong about it.
+    pub(super) fn open_with(mut disk: Disk, bug: Option<SystemBug>) -> Self {
         let mut engine = E::default();
         let mut end = 0;
-        while let Some((ops, next)) = record::<E::Op>(disk.bytes(), end) {
+        let believes = bug == Some(SystemBug::TornIsBelieved);
+        while let Some((ops, next)) = record::<E::Op>(disk.bytes(), end, believes) {
             // An engine in memory does not fail.
             let _ = engine.commit(&ops);
             end = next;
@@ -100,6 +117,8 @@ where
             written: None,
             sync_fails: false,
             stopped: None,
+            bug,
+            count: 0,
         }
     }
 
@@ -122,6 +141,12 @@ where
         }
         let bytes = encode(ops);
         let half = bytes.get(..bytes.len() / 2).unwrap_or_default();
+        self.count += 1;
+        let forgets = self.bug == Some(SystemBug::TransactionsForgotten);
+        if forgets && self.count.is_multiple_of(20) {
+            self.written = Some(Ok(()));
+            return;
+        }
         self.sync_fails = fault == Some(DiskFault::Sync);
         self.written = Some(match fault {
             Some(DiskFault::Full) => Err(StoreError::Full),
@@ -151,6 +176,7 @@ where
             result = Err(StoreError::Io("syncing".to_owned()));
         }
         match &result {
+            Ok(()) if self.bug == Some(E::EARLY) => {}
             Ok(()) => self.disk.sync(),
             Err(error) if error.is_refusal() => {}
             Err(error) => self.stopped = Some(error.to_string()),
@@ -182,12 +208,16 @@ fn encode<Op: Serialize>(ops: &[Op]) -> Vec<u8> {
 }
 
 /// The record that begins at `at`, if it is whole, and where the next one begins.
-fn record<Op: DeserializeOwned>(bytes: &[u8], at: usize) -> Option<(Vec<Op>, usize)> {
+fn record<Op: DeserializeOwned>(
+    bytes: &[u8],
+    at: usize,
+    believes: bool,
+) -> Option<(Vec<Op>, usize)> {
     let (header, rest) = bytes.get(at..)?.split_first_chunk::<HEADER_LEN>()?;
     let (len, sum) = header.split_first_chunk::<4>()?;
     let body_len = usize::try_from(u32::from_le_bytes(*len)).ok()?;
     let body = rest.get(..body_len)?;
-    if checksum(&[len, body]).to_le_bytes() != *sum {
+    if checksum(&[len, body]).to_le_bytes() != *sum && !believes {
         return None;
     }
     Some((postcard::from_bytes(body).ok()?, at + HEADER_LEN + body_len))

@@ -7,6 +7,7 @@ use store::{Store, StoreError};
 
 use super::host::Relay;
 use super::keys;
+use super::meter::Meter;
 use crate::Rng;
 
 /// Entries that are kept to be shown again, to whomever.
@@ -98,6 +99,8 @@ fn name(draw: u64) -> String {
 pub(super) struct Deceiving<'a> {
     pub(super) store: &'a mut Relay,
     pub(super) malice: Option<&'a mut Malice>,
+    /// What the server is given counts as the server's.
+    pub(super) meter: &'a mut Meter,
 }
 
 impl Store for Deceiving<'_> {
@@ -117,6 +120,6 @@ impl Store for Deceiving<'_> {
                 }
             }
         }
-        Ok(outcomes)
+        Ok(self.meter.count(|| outcomes.clone()))
     }
 }

@@ -15,10 +15,12 @@ mod installation;
 mod journal;
 mod keys;
 mod malice;
+mod meter;
 mod node;
 mod plan;
 mod process;
 mod run;
 
-pub use plan::SystemPlan;
+pub use meter::Probe;
+pub use plan::{SystemBug, SystemPlan};
 pub use run::{Watcher, run_system, watch_system};

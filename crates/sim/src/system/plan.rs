@@ -1,8 +1,23 @@
 use core::time::Duration;
 
 use super::keys::ACCOUNTS_MAX;
+use super::meter::Probe;
 use crate::swarm::{Fault, Faults, Limits, link_of};
 use crate::{Link, Rng};
+
+/// Something wrong with the simulated machines, to see whether it is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SystemBug {
+    /// The server's store answers before it has synced.
+    ServerAnswersEarly,
+    /// The clients' stores do.
+    ClientAnswersEarly,
+    /// Stores believe what a crash has torn.
+    TornIsBelieved,
+    /// The server's store forgets one transaction in twenty, and says that it is done.
+    TransactionsForgotten,
+}
 
 /// Everything that follows from a seed before the system's world begins.
 #[derive(Clone, Debug)]
@@ -32,6 +47,10 @@ pub struct SystemPlan {
     pub pause: Duration,
     /// Actions of phase 1.
     pub actions: u64,
+    /// What is wrong with the machines: nothing, unless somebody sets it.
+    pub bug: Option<SystemBug>,
+    /// Who can tell how much memory is allocated: nobody, unless somebody sets it.
+    pub probe: Option<Probe>,
 }
 
 impl SystemPlan {
@@ -73,7 +92,9 @@ impl SystemPlan {
                     .copied()
                     .unwrap_or(1_000),
             ),
-            actions: [20, 40, 80].get(pick(&mut rng, 3)).copied().unwrap_or(40),
+            actions: [12, 24, 48].get(pick(&mut rng, 3)).copied().unwrap_or(24),
+            bug: None,
+            probe: None,
         }
     }
 }

@@ -29,6 +29,12 @@ pub type Watcher<'a> = &'a mut dyn FnMut(Instant, usize, &dyn core::fmt::Debug);
 /// nobody has told it are over, each for no longer than its idle timeout.
 const CONNECTIONS_MAX: usize = 12;
 
+/// Bytes that a server holds for nobody in particular: for its throttles, its directory.
+const HELD_MAX: i64 = 6 << 20;
+
+/// Bytes that it holds for a connection: no window, buffer or page is ever full in these worlds.
+const PEER_HELD_MAX: i64 = 512 << 10;
+
 /// Runs a plan in both phases.
 ///
 /// # Errors
@@ -93,6 +99,8 @@ impl<'a> System<'a> {
             gated: plan.gated,
             real_tls: plan.real_tls,
             deceives: plan.faults.has(Fault::Malice),
+            probe: plan.probe,
+            bug: plan.bug,
         });
         harm::prepare(plan, &mut host.conditions, 0);
         host.start(Instant::ZERO);
@@ -102,7 +110,7 @@ impl<'a> System<'a> {
         let account = |index: u64| usize::try_from(index % plan.accounts).unwrap_or(0);
         for index in 0..plan.clients {
             let number = usize::try_from(index).unwrap_or(0);
-            let mut client = Installation::new(plan.seed, number, account(index), plan.real_tls);
+            let mut client = Installation::new(plan, number, account(index));
             harm::prepare(plan, &mut client.conditions, index + 1);
             let last = u8::try_from(index).unwrap_or(u8::MAX);
             let address = SocketAddr::from(([10, 1, 0, last], 4_000));
@@ -289,6 +297,13 @@ impl<'a> System<'a> {
             let (there, clients) = (server.stats().connections, self.clients.len());
             if there > clients * CONNECTIONS_MAX {
                 return Err(format!("the server has {there} connections with {clients}"));
+            }
+            let peers = i64::try_from(there).unwrap_or(0);
+            let most = HELD_MAX + PEER_HELD_MAX * peers;
+            if let Some(held) = host.held().filter(|held| *held > most) {
+                return Err(format!(
+                    "the server holds {held} bytes for {there} connections"
+                ));
             }
         }
         match self.book.wrong.take() {
