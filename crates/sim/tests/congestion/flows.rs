@@ -65,15 +65,30 @@ impl Path {
 pub struct Sender {
     pub congestion: CongestionControl,
     pub starts_ms: u64,
+    /// It has nothing more to say from then on.
+    pub stops_ms: u64,
+}
+
+impl Sender {
+    /// One that never stops.
+    pub const fn new(congestion: CongestionControl, starts_ms: u64) -> Self {
+        Self {
+            congestion,
+            starts_ms,
+            stops_ms: u64::MAX,
+        }
+    }
 }
 
 /// What has arrived.
 #[derive(Clone, Debug, Default)]
 pub struct Flow {
-    /// When the connection was there.
-    pub connected: Option<Instant>,
-    /// Bytes that the server's application had in each tenth of a second since the beginning.
-    pub tenths: Vec<u64>,
+    /// When the first byte of application data was there.
+    pub first: Option<Instant>,
+    /// Bytes that the server's application had in each hundredth of a second since the beginning.
+    hundredths: Vec<u64>,
+    /// The sender's smoothed round-trip time at the end of each tenth of a second.
+    pub srtt: Vec<Duration>,
     pub packets_sent: u64,
     pub packets_lost: u64,
 }
@@ -81,8 +96,34 @@ pub struct Flow {
 impl Flow {
     /// Bytes per second of goodput between two times in tenths of a second.
     pub fn goodput(&self, from: usize, to: usize) -> u64 {
-        let bytes: u64 = self.tenths.iter().take(to).skip(from).sum();
-        bytes * 10 / (to - from) as u64
+        self.bytes(from * 10, to * 10) * 10 / (to - from) as u64
+    }
+
+    /// Bytes per second of goodput in ten seconds from the first byte on, as benches/peers counts.
+    pub fn goodput_from_first(&self) -> u64 {
+        let first = self
+            .first
+            .map_or(0, |at| at.as_nanos() as usize / 10_000_000);
+        self.bytes(first, first + 1000) / 10
+    }
+
+    /// How long packets waited on average between two times in tenths of a second.
+    pub fn mean_srtt(&self, from: usize, to: usize) -> Duration {
+        let samples = &self.srtt[from..to];
+        samples.iter().sum::<Duration>() / samples.len().max(1) as u32
+    }
+
+    fn bytes(&self, from: usize, to: usize) -> u64 {
+        self.hundredths.iter().take(to).skip(from).sum()
+    }
+
+    fn on_received(&mut self, now: Instant, bytes: usize) {
+        self.first.get_or_insert(now);
+        let at = now.as_nanos() as usize / 10_000_000;
+        if self.hundredths.len() <= at {
+            self.hundredths.resize(at + 1, 0);
+        }
+        self.hundredths[at] += bytes as u64;
     }
 }
 
@@ -94,6 +135,8 @@ pub struct Outcome {
 struct State {
     flows: Vec<Flow>,
     streams: BTreeMap<NodeId, (ConnectionHandle, StreamId)>,
+    /// When each flow stops.
+    stops: Vec<Instant>,
     buffer: Vec<u8>,
 }
 
@@ -134,6 +177,9 @@ pub fn run(
     let state = RefCell::new(State {
         flows: vec![Flow::default(); senders.len()],
         streams: BTreeMap::new(),
+        stops: (senders.iter())
+            .map(|sender| Instant::ZERO + Duration::from_millis(sender.stops_ms.min(1 << 30)))
+            .collect(),
         buffer: vec![7; 1 << 16],
     });
     let mut handles = vec![None; senders.len()];
@@ -143,9 +189,6 @@ pub fn run(
                 handles[index] = Some(connect(&mut world, seed, clients[index]));
             }
         }
-        for flow in &mut state.borrow_mut().flows {
-            flow.tenths.push(0);
-        }
         let deadline = Instant::ZERO + Duration::from_millis(100 * (tenth as u64 + 1));
         let outcome = world.run(
             deadline,
@@ -153,7 +196,7 @@ pub fn run(
                 drain(endpoint, |endpoint, handle, event| {
                     let mut state = state.borrow_mut();
                     if at == node {
-                        state.receive(endpoint, handle, &event);
+                        state.receive(endpoint, handle, &event, now);
                     } else if let Some(flow) = clients.iter().position(|&client| client == at) {
                         state.send(at, flow, endpoint, handle, &event, now);
                     }
@@ -164,19 +207,19 @@ pub fn run(
         if let Err(violation) = outcome {
             panic!("{violation}");
         }
-    }
-    for (index, &client) in clients.iter().enumerate() {
-        let stats = world.with(client, |endpoint, _| {
-            handles[index].and_then(|handle| {
-                endpoint
-                    .connection(handle)
-                    .map(|connection| connection.stats())
-            })
-        });
-        if let Some(stats) = stats.flatten() {
+        for (index, &client) in clients.iter().enumerate() {
+            let stats = world.with(client, |endpoint, _| {
+                let connection = endpoint.connection(handles[index]?)?;
+                Some(connection.stats())
+            });
             let flow = &mut state.borrow_mut().flows[index];
-            flow.packets_sent = stats.counters.packets_sent;
-            flow.packets_lost = stats.counters.packets_lost;
+            if let Some(stats) = stats.flatten() {
+                flow.packets_sent = stats.counters.packets_sent;
+                flow.packets_lost = stats.counters.packets_lost;
+                flow.srtt.push(stats.srtt);
+            } else {
+                flow.srtt.push(Duration::ZERO);
+            }
         }
     }
     Outcome {
@@ -186,7 +229,13 @@ pub fn run(
 }
 
 impl State {
-    fn receive(&mut self, endpoint: &mut Endpoint, handle: ConnectionHandle, event: &Event) {
+    fn receive(
+        &mut self,
+        endpoint: &mut Endpoint,
+        handle: ConnectionHandle,
+        event: &Event,
+        now: Instant,
+    ) {
         let Event::Readable { stream } = event else {
             return;
         };
@@ -199,8 +248,8 @@ impl State {
             if read == 0 {
                 break;
             }
-            if let Some(tenth) = flow.and_then(|flow| self.flows[flow].tenths.last_mut()) {
-                *tenth += read as u64;
+            if let Some(flow) = flow {
+                self.flows[flow].on_received(now, read);
             }
         }
     }
@@ -216,7 +265,6 @@ impl State {
     ) {
         match event {
             Event::Connected => {
-                self.flows[flow].connected = Some(now);
                 let connection = endpoint.connection(handle).unwrap();
                 let stream = connection.open(PORT, Mode::Bytes).unwrap();
                 self.streams.insert(at, (handle, stream));
@@ -228,6 +276,9 @@ impl State {
         let Some((handle, stream)) = self.streams.get(&at).copied() else {
             return;
         };
+        if now >= self.stops[flow] {
+            return;
+        }
         if let Some(connection) = endpoint.connection(handle) {
             while connection.write(stream, &self.buffer).is_ok() {}
         }

@@ -5,6 +5,7 @@ mod figures;
 mod flows;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod sharing;
 
 use flows::{Path, Sender, run};
 use transport::CongestionControl;
@@ -20,18 +21,13 @@ const JITTERY: Path = Path {
 };
 
 fn alone(congestion: CongestionControl) -> [Sender; 1] {
-    [Sender {
-        congestion,
-        starts_ms: 0,
-    }]
+    [Sender::new(congestion, 0)]
 }
 
 /// What a lone flow gets of a path's rate in ten seconds, the first of the connection.
 fn share(seed: u64, path: Path, congestion: CongestionControl) -> f64 {
-    let outcome = run(seed, path, &alone(congestion), 102, |_| {});
-    let flow = &outcome.flows[0];
-    let begin = flow.connected.unwrap().as_nanos() as usize / 100_000_000;
-    flow.goodput(begin, begin + 100) as f64 / path.rate() as f64
+    let outcome = run(seed, path, &alone(congestion), 105, |_| {});
+    outcome.flows[0].goodput_from_first() as f64 / path.rate() as f64
 }
 
 #[test]
@@ -47,9 +43,9 @@ fn random_loss_costs_what_was_lost_and_little_more() {
     for seed in 0..2 {
         // What is lost arrives no sooner than it is sent again: 1 % and 5 % are gone at best.
         let lossy = share(seed, LOSSY, CongestionControl::Bbr);
-        assert!(lossy > 0.91, "seed {seed}: {lossy}");
+        assert!(lossy > 0.93, "seed {seed}: {lossy}");
         let bad = share(seed, BAD, CongestionControl::Bbr);
-        assert!(bad > 0.83, "seed {seed}: {bad}");
+        assert!(bad > 0.86, "seed {seed}: {bad}");
     }
 }
 
@@ -57,7 +53,7 @@ fn random_loss_costs_what_was_lost_and_little_more() {
 fn a_link_that_varies_and_reorders_is_used() {
     for seed in 0..2 {
         let share = share(seed, JITTERY, CongestionControl::Bbr);
-        assert!(share > 0.68, "seed {seed}: {share}");
+        assert!(share > 0.7, "seed {seed}: {share}");
     }
 }
 
@@ -71,39 +67,6 @@ fn queues_of_any_depth_are_filled_by_neither_much_nor_nothing() {
         assert!(share > least, "{queue_ms} ms: {share}");
         let lost = flow.packets_lost as f64 / flow.packets_sent as f64;
         assert!(lost < 0.09, "{queue_ms} ms: {lost} lost");
-    }
-}
-
-#[test]
-fn neither_controller_starves_the_other() {
-    let (bbr, cubic) = (CongestionControl::Bbr, CongestionControl::Cubic);
-    let sender = |congestion, starts_ms| Sender {
-        congestion,
-        starts_ms,
-    };
-    for path in [Path::new(50, 0.0, 100, 50), Path::new(50, 0.0, 20, 50)] {
-        for (first, second) in [(0, 2000), (2000, 0)] {
-            let senders = [sender(bbr, first), sender(cubic, second)];
-            let flows = run(1, path, &senders, 500, |_| {}).flows;
-            let [ours, theirs] = [0, 1].map(|flow: usize| flows[flow].goodput(100, 500) as f64);
-            let share = theirs / (ours + theirs);
-            assert!((0.3..0.8).contains(&share), "{path:?}: CUBIC has {share}");
-            assert!((ours + theirs) / path.rate() as f64 > 0.9, "{path:?}");
-        }
-    }
-}
-
-#[test]
-fn two_of_a_kind_share() {
-    for congestion in CONTROLLERS {
-        let senders = [0, 2000].map(|starts_ms| Sender {
-            congestion,
-            starts_ms,
-        });
-        let flows = run(1, CLEAN, &senders, 400, |_| {}).flows;
-        let [a, b] = [0, 1].map(|flow: usize| flows[flow].goodput(100, 400) as f64);
-        let share = a / (a + b);
-        assert!((0.25..0.75).contains(&share), "{congestion:?}: {share}");
     }
 }
 

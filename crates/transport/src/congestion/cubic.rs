@@ -24,7 +24,7 @@ pub(crate) struct Cubic {
 
 /// What a reduction changes, and growth changes back.
 #[derive(Clone, Copy, Debug)]
-struct Growing {
+pub(super) struct Growing {
     cwnd: u64,
     ssthresh: u64,
     /// The window when the last reduction came, in bytes.
@@ -49,15 +49,8 @@ impl Cubic {
     pub(crate) fn new(mss: u64) -> Self {
         Self {
             mss,
-            growth: Growing {
-                // RFC 9002 §7.2.
-                cwnd: (10 * mss).min((2 * mss).max(14_720)),
-                ssthresh: u64::MAX,
-                w_max: 0.0,
-                w_est: 0.0,
-                epoch: None,
-                cwnd_epoch: 0.0,
-            },
+            // RFC 9002 §7.2.
+            growth: Growing::new((10 * mss).min((2 * mss).max(14_720))),
             hystart: HyStart::default(),
             recovery: None,
             undo: None,
@@ -99,8 +92,30 @@ impl Cubic {
 }
 
 impl Growing {
+    /// From so many bytes on.
+    pub(super) fn new(cwnd: u64) -> Self {
+        Self {
+            cwnd,
+            ssthresh: u64::MAX,
+            w_max: 0.0,
+            w_est: 0.0,
+            epoch: None,
+            cwnd_epoch: 0.0,
+        }
+    }
+
+    /// Bytes that may be in flight.
+    pub(super) fn window(&self) -> u64 {
+        self.cwnd
+    }
+
+    /// The window was not used: that says nothing about the path (RFC 9438 §5.8).
+    pub(super) fn pause(&mut self) {
+        self.epoch = None;
+    }
+
     /// Congestion avoidance: the cubic window one round trip from now, or standard TCP's.
-    fn avoid(&mut self, now: Instant, bytes: u64, srtt: Duration, mss: u64) {
+    pub(super) fn avoid(&mut self, now: Instant, bytes: u64, srtt: Duration, mss: u64) {
         let mss = mss as f64;
         let start = *self.epoch.get_or_insert(now);
         if start == now {
@@ -125,7 +140,8 @@ impl Growing {
         self.cwnd = grown.max(self.w_est.min(cwnd + acked)) as u64;
     }
 
-    fn reduce(&mut self, min: u64) {
+    /// A multiplicative decrease, not below `min` bytes.
+    pub(super) fn reduce(&mut self, min: u64) {
         self.epoch = None;
         let cwnd = self.cwnd as f64;
         // RFC 9438 §4.7: give way faster when the last peak was not reached.
@@ -147,8 +163,7 @@ impl Controller for Cubic {
             return;
         }
         if !acked.limited {
-            // RFC 9438 §5.8: a window that was not used says nothing about the path.
-            self.growth.epoch = None;
+            self.growth.pause();
             return;
         }
         if self.in_slow_start() {
@@ -260,6 +275,7 @@ mod tests {
             bytes: 1200,
             oldest_sent: sent,
             newest_sent: sent,
+            rtt: RTT,
             persistent,
         }
     }

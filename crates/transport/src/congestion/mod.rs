@@ -95,6 +95,9 @@ pub(crate) struct Lost {
     /// When the oldest and the newest of their packets were sent.
     pub(crate) oldest_sent: Instant,
     pub(crate) newest_sent: Instant,
+    /// The last round trip that was measured: where losses are told by what was sent right behind
+    /// them, how long that waited in the queue that they did not get into.
+    pub(crate) rtt: Duration,
     /// Nothing got through for several probe timeouts (RFC 9002 §7.6).
     pub(crate) persistent: bool,
 }

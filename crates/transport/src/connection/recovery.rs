@@ -78,7 +78,7 @@ impl Connection {
                 now,
                 bytes: outcome.bytes,
                 newest_sent,
-                rtt: outcome.rtt_sample,
+                rtt: outcome.rtt_sample.map(|_| self.rtt.path()),
                 srtt: self.rtt.smoothed(),
                 in_flight: self.totals.in_flight,
                 delivered: self.totals.delivery.delivered(),
@@ -152,6 +152,7 @@ impl Connection {
             bytes: outcome.bytes,
             oldest_sent: oldest,
             newest_sent: newest,
+            rtt: self.rtt.path(),
             persistent,
         });
         self.detect_black_hole();

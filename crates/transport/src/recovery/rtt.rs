@@ -14,6 +14,8 @@ const MIN_SPAN: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(crate) struct Rtt {
     latest: Duration,
+    /// That without what the peer held it back.
+    path: Duration,
     smoothed: Duration,
     variation: Duration,
     min: Option<Duration>,
@@ -27,6 +29,7 @@ impl Default for Rtt {
     fn default() -> Self {
         Self {
             latest: INITIAL,
+            path: INITIAL,
             smoothed: INITIAL,
             variation: INITIAL / 2,
             min: None,
@@ -45,6 +48,12 @@ impl Rtt {
 
     pub(crate) fn latest(&self) -> Duration {
         self.latest
+    }
+
+    /// The latest sample without the time for which the peer says that it held its answer back: what
+    /// the path took, and its queues.
+    pub(crate) fn path(&self) -> Duration {
+        self.path
     }
 
     /// Mean deviation.
@@ -66,6 +75,7 @@ impl Rtt {
     /// back, already capped to what it may.
     pub(crate) fn update(&mut self, now: Instant, sample: Duration, ack_delay: Duration) {
         self.latest = sample;
+        self.path = sample.saturating_sub(ack_delay);
         self.first_sample_at.get_or_insert(now);
         let first = self.min.is_none();
         let min = self.update_min(now, sample);

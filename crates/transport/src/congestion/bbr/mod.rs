@@ -7,28 +7,43 @@
 //! Loss alone is no congestion: wireless links lose at any rate. What is lost of packets that were
 //! sent slower than the path can take them is the *base loss* of the path. It is added to what was
 //! delivered when the bandwidth is estimated, so that the path is filled in spite of it. A round trip
-//! is congested when more is lost than that, and packets wait in a queue.
+//! is congested when more is lost than that, of packets that came to a long queue: chance takes them at
+//! any length, a full queue only when it is full.
+//!
+//! Flows that fill queues, as CUBIC does, are met in their own way: see [`contest`].
 
+mod contest;
 mod model;
 mod round;
 #[cfg(test)]
 mod tests;
+mod train;
 
 use core::time::Duration;
 
 use super::{Acked, Controller, Lost};
 use crate::Instant;
+use contest::Contest;
 use model::Model;
 use round::{Round, Verdict};
+use train::Train;
 
 /// Doubles the delivery rate each round trip (draft-ietf-ccwg-bbr §5.6).
 const STARTUP_GAIN: f64 = 2.77;
+/// The first flight goes out in this fraction of a round trip: close enough together for most
+/// bottlenecks to spread it, and so to tell their rate.
+const FIRST_FLIGHT_GAIN: f64 = 8.0;
+/// While so much of what the path is then known to take is not in flight yet, the window trebles each
+/// round trip instead of doubling (after SUSS: Arghavani et al., SIGCOMM 2024).
+const TRAIN_GAIN: f64 = 0.5;
+/// In startup the window goes out in this fraction of a round trip at least, or the bandwidth that is
+/// measured is that of its own pace.
+const STARTUP_WINDOW_GAIN: f64 = 2.0;
 const DRAIN_GAIN: f64 = 0.5;
 const UP_GAIN: f64 = 1.25;
 const DOWN_GAIN: f64 = 0.9;
-/// While there is a queue of our own, for so many rounds at a time.
+/// While there is a queue of our own.
 const TRIM_GAIN: f64 = 0.93;
-const TRIM_ROUNDS: u8 = 4;
 
 /// Products of bandwidth and round trip that may be in flight, beside what aggregation takes.
 const WINDOW_GAIN: f64 = 2.0;
@@ -57,14 +72,6 @@ const MIN_RTT_AGE: Duration = Duration::from_secs(10);
 const PROBE_RTT_GAIN: f64 = 0.5;
 const PROBE_RTT_TIME: Duration = Duration::from_millis(200);
 
-/// What a congested round leaves of the window.
-const BETA: f64 = 0.7;
-
-/// Beside others who keep up the queue, as much is in flight as keeps the rate while the round trip
-/// is no longer than this share of what it is when the queue is full.
-const CONTESTED_SHARE: f64 = 0.87;
-const CONTESTED_GAIN_MAX: f64 = 6.0;
-
 /// What it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -82,6 +89,8 @@ enum Phase {
     Up,
     /// Probes for a shorter round trip.
     ProbeRtt,
+    /// Beside flows that fill queues, as they do.
+    Contest,
 }
 
 /// The controller.
@@ -94,6 +103,7 @@ pub(crate) struct Bbr {
     rounds: u64,
     model: Model,
     round: Round,
+    train: Train,
     /// The bandwidth at which startup last saw growth, and how many rounds ago.
     full_bandwidth: u64,
     full_rounds: u8,
@@ -107,12 +117,8 @@ pub(crate) struct Bbr {
     /// at first.
     trimmed: u8,
     trimmed_rtt: Duration,
-    /// That did not help: the queue is others'.
-    contested: bool,
-    /// That was found out in this cruise.
-    tried: bool,
-    /// The round trip when the queue was full.
-    full_rtt: Duration,
+    /// Beside others, or looking whether they are still there.
+    contest: Option<Box<Contest>>,
     /// More than this in flight has led to congestion; probes may raise it.
     inflight_high: u64,
     /// The same, until the next probe.
@@ -134,6 +140,7 @@ impl Bbr {
             rounds: 0,
             model: Model::default(),
             round: Round::default(),
+            train: Train::default(),
             full_bandwidth: 0,
             full_rounds: 0,
             full: false,
@@ -141,9 +148,7 @@ impl Bbr {
             queued: false,
             trimmed: 0,
             trimmed_rtt: Duration::ZERO,
-            contested: false,
-            tried: false,
-            full_rtt: Duration::ZERO,
+            contest: None,
             inflight_high: u64::MAX,
             inflight_low: u64::MAX,
             bandwidth_low: u64::MAX,
@@ -164,12 +169,14 @@ impl Bbr {
             // What the probe has shown is in: the cycle before the last is forgotten.
             Phase::Cruise => {
                 self.model.advance_bandwidth();
-                self.tried = false;
                 self.trimmed = 0;
             }
             Phase::ProbeRtt => self.cwnd_before = self.cwnd,
-            Phase::Up => self.is_fresh = false,
-            Phase::Startup => {}
+            Phase::Up => {
+                self.is_fresh = false;
+                self.contest = None;
+            }
+            Phase::Startup | Phase::Contest => {}
         }
         if phase == Phase::Drain {
             self.is_fresh = true;
@@ -186,10 +193,11 @@ impl Bbr {
         match self.phase {
             Phase::Startup => STARTUP_GAIN,
             Phase::Drain => DRAIN_GAIN,
-            Phase::Down => DOWN_GAIN,
+            // Below what is delivered: were it ourselves who make the path lose, that would end it.
+            Phase::Down => DOWN_GAIN.min(0.98 - f64::from(self.model.base_loss())),
             Phase::Up => UP_GAIN,
             Phase::Cruise if self.trimmed > 0 => TRIM_GAIN,
-            Phase::Cruise | Phase::Refill | Phase::ProbeRtt => 1.0,
+            Phase::Cruise | Phase::Refill | Phase::ProbeRtt | Phase::Contest => 1.0,
         }
     }
 
@@ -197,12 +205,8 @@ impl Bbr {
         match self.phase {
             Phase::Startup | Phase::Drain => STARTUP_GAIN,
             Phase::ProbeRtt => PROBE_RTT_GAIN,
-            _ if self.contested && self.full_rtt > Duration::ZERO => {
-                let full = self.full_rtt.as_secs_f64() / self.model.min_rtt().as_secs_f64();
-                (full * CONTESTED_SHARE).clamp(UP_GAIN, CONTESTED_GAIN_MAX)
-            }
             Phase::Up => WINDOW_GAIN + UP_GAIN - 1.0,
-            Phase::Down | Phase::Cruise | Phase::Refill => WINDOW_GAIN,
+            Phase::Down | Phase::Cruise | Phase::Refill | Phase::Contest => WINDOW_GAIN,
         }
     }
 
@@ -219,16 +223,15 @@ impl Bbr {
         self.rounds += 1;
         let queued = self.model.is_queued(self.round.min_rtt());
         self.queued = queued;
-        let bandwidth = self.round.bandwidth();
-        let verdict = self.round.end(&self.model, self.mss, queued);
+        let verdict = self.round.end(&self.model, self.mss, self.more());
         if !self.full {
             self.check_full(acked, queued, verdict);
         }
         if self.full && verdict == Verdict::Congested {
-            self.on_congested_round(bandwidth);
+            self.on_congested_round(acked.now);
         }
         if self.phase == Phase::Cruise {
-            self.trim();
+            self.trim(acked.now);
         }
         if matches!(self.phase, Phase::Up | Phase::Down) && verdict == Verdict::Fine && !queued {
             self.check_growth(acked);
@@ -251,7 +254,7 @@ impl Bbr {
             self.full_rounds = self.full_rounds.saturating_add(1);
         }
         let enough = if queued { 1 } else { FULL_ROUNDS };
-        self.full = self.full_rounds >= enough || verdict == Verdict::Congested;
+        self.full = self.full_rounds >= enough || queued && verdict == Verdict::Congested;
     }
 
     /// A probe that found a fifth more, and no queue, has not found the end.
@@ -266,49 +269,25 @@ impl Bbr {
         }
     }
 
-    /// The estimate is the highest of many, and so a little high. What that queues up in the course
-    /// of a cruise has to go; but a queue that does not shrink then is that of others, who would take
-    /// all that is left to them.
-    fn trim(&mut self) {
-        let rtt = self.round.min_rtt_before();
-        if !self.queued {
-            self.trimmed = 0;
-            self.contested = false;
-        } else if self.tried {
-            self.trimmed = 0;
-        } else if self.trimmed == 0 {
-            self.trimmed = 1;
-            self.trimmed_rtt = rtt;
-        } else {
-            self.trimmed += 1;
-            if self.trimmed > TRIM_ROUNDS {
-                self.contested = rtt.saturating_add(self.model.min_rtt() / 50) > self.trimmed_rtt;
-                self.tried = self.contested;
-                self.trimmed = 0;
-            }
-        }
-    }
-
-    fn on_congested_round(&mut self, bandwidth: u64) {
+    fn on_congested_round(&mut self, now: Instant) {
         let (before, product) = (self.round.inflight_before(), self.model.product(1.0));
-        if self.queued {
-            self.full_rtt = self.round.min_rtt_before();
-        }
         match self.phase {
             // What was lost when it sent slower again was sent before that.
             Phase::Cruise if self.rounds < 3 => {}
+            // More than before, out of a full queue: others had it.
+            Phase::Up | Phase::Down if self.has_taken() => {
+                self.contend(now);
+                self.give_way(now);
+            }
             Phase::Up | Phase::Startup => {
                 self.inflight_high = ((before as f64 * 0.85) as u64).max(product);
                 self.rounds = u64::MAX;
             }
-            Phase::Down | Phase::Cruise | Phase::Refill => {
-                let reached = self.round.delivered_before();
-                let less = (self.cwnd.min(before) as f64 * BETA) as u64;
-                self.inflight_low = less.max(reached.min(product));
-                let less = (self.bandwidth() as f64 * BETA) as u64;
-                self.bandwidth_low = less.max(bandwidth);
+            Phase::Cruise | Phase::Refill => {
+                self.contend(now);
+                self.give_way(now);
             }
-            Phase::Drain | Phase::ProbeRtt => {}
+            Phase::Down | Phase::Drain | Phase::ProbeRtt | Phase::Contest => {}
         }
     }
 
@@ -337,6 +316,10 @@ impl Bbr {
         // Flows that share a queue should not probe in step: whatever was delivered spreads them.
         let spread = CRUISE_MORE / 256 * (self.round.began_at() / self.mss % 256) as u32;
         let packets = self.model.product(1.0) / self.mss;
+        let look = (self.contest.as_ref()).map_or(Duration::ZERO, |contest| contest.epoch());
+        if now.since(self.since) < look * 5 / 4 {
+            return false;
+        }
         // What startup found was found in a hurry.
         if self.is_fresh && self.rounds > FRESH_ROUNDS {
             return true;
@@ -365,13 +348,20 @@ impl Bbr {
                     now,
                 );
             }
-        } else if self.full && self.model.min_rtt_age(now) > MIN_RTT_AGE {
+        } else if self.full
+            && self.phase != Phase::Contest
+            && self.model.min_rtt_age(now) > MIN_RTT_AGE
+        {
             self.enter(Phase::ProbeRtt, now);
             self.model.begin_min_rtt();
         }
     }
 
     fn set_window(&mut self, acked: &Acked) {
+        if let (Phase::Contest, Some(contest)) = (self.phase, &self.contest) {
+            self.cwnd = contest.window();
+            return;
+        }
         let mut target = self.model.product(self.window_gain());
         if self.full && self.phase != Phase::ProbeRtt {
             target += self.model.aggregation();
@@ -379,6 +369,8 @@ impl Bbr {
         let target = target.max(self.min_window());
         if self.full {
             self.cwnd = (self.cwnd + acked.bytes).min(target);
+        } else if self.cwnd < self.spread() && !self.queued {
+            self.cwnd += 2 * acked.bytes;
         } else if self.cwnd < target || acked.delivered < INITIAL_PACKETS * self.mss {
             self.cwnd += acked.bytes;
         }
@@ -390,7 +382,17 @@ impl Bbr {
         self.cwnd = self.cwnd.min(bound);
     }
 
+    /// So much in flight is still far from what the path takes.
+    fn spread(&self) -> u64 {
+        let rtt = self.model.min_rtt().as_secs_f64();
+        (self.train.rate() as f64 * rtt * TRAIN_GAIN) as u64
+    }
+
     fn set_rate(&mut self, acked: &Acked) {
+        if let (Phase::Contest, Some(contest)) = (self.phase, &self.contest) {
+            self.rate = contest.rate(acked.srtt);
+            return;
+        }
         let rate = (self.bandwidth() as f64 * self.pacing_gain()) as u64;
         if self.full {
             // The smallest window may always go out within a round trip: a path that let nearly
@@ -400,10 +402,16 @@ impl Bbr {
             self.rate = rate.max(u64::try_from(least).unwrap_or(u64::MAX));
             return;
         }
-        if self.rate == 0 {
-            self.rate = self.pacing_rate(acked.srtt);
+        // What is acknowledged tells of the round before the last. The window is ahead of that.
+        let nanos = acked.srtt.as_nanos().max(1);
+        let window = u128::from(self.cwnd) * 1_000_000_000 / nanos;
+        let window = u64::try_from(window).unwrap_or(u64::MAX);
+        let ahead = (window as f64 * STARTUP_WINDOW_GAIN) as u64;
+        if acked.delivered < INITIAL_PACKETS * self.mss {
+            self.rate = (window as f64 * FIRST_FLIGHT_GAIN) as u64;
+        } else {
+            self.rate = self.rate.max(rate).max(ahead);
         }
-        self.rate = self.rate.max(rate);
     }
 }
 
@@ -417,9 +425,15 @@ impl Controller for Bbr {
 
     fn on_ack(&mut self, acked: &Acked) {
         self.model.on_ack(acked, self.cwnd);
-        if self.round.on_ack(acked) {
+        if !self.full {
+            self.train.on_ack(acked, self.model.min_rtt(), self.mss);
+        }
+        if self.round.on_ack(acked, &self.model) {
             self.on_round(acked);
             self.model.on_round();
+        }
+        if let (Phase::Contest, Some(contest)) = (self.phase, &mut self.contest) {
+            contest.on_ack(acked, self.mss);
         }
         self.advance(acked);
         self.set_rate(acked);
@@ -427,15 +441,23 @@ impl Controller for Bbr {
     }
 
     fn on_loss(&mut self, lost: &Lost) {
-        self.round.on_loss(lost);
+        self.round.on_loss(lost, &self.model);
         self.model.on_loss(lost);
+        if self.is_news(lost.newest_sent)
+            && self.round.is_congested(&self.model, self.mss, self.more())
+        {
+            self.give_way(lost.now);
+        }
         if lost.persistent {
             self.cwnd = self.min_window();
         }
     }
 
-    fn on_congestion_experienced(&mut self, _: Instant, _: Instant) {
+    fn on_congestion_experienced(&mut self, now: Instant, sent: Instant) {
         self.round.on_marked();
+        if self.is_news(sent) {
+            self.give_way(now);
+        }
     }
 
     fn on_spurious_loss(&mut self, _: Instant, sent: Instant, bytes: u64) {
@@ -462,6 +484,6 @@ impl Controller for Bbr {
         }
         let nanos = srtt.as_nanos().max(1);
         let rate = u128::from(self.cwnd) * 1_000_000_000 / nanos;
-        (rate as f64 * STARTUP_GAIN) as u64
+        (rate as f64 * FIRST_FLIGHT_GAIN) as u64
     }
 }

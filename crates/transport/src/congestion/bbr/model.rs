@@ -9,8 +9,15 @@ const RTT_FLOOR: Duration = Duration::from_millis(1);
 
 /// So many bytes sent below the path's rate tell its base loss.
 const QUIET_PACKETS: u64 = 60;
+/// Of so many packets it is remembered.
+const BASE_PACKETS: u64 = 1000;
+/// Before it is known (BBR.LossThresh of draft-ietf-ccwg-bbr).
+const BASE_LOSS_FIRST: f32 = 0.02;
 /// More than this is not taken for base loss.
 const BASE_LOSS_MAX: f32 = 0.5;
+
+/// A queue's length is remembered for so long, and up to twice that.
+const MAX_RTT_AGE: Duration = Duration::from_secs(8);
 
 /// Rounds for which a burst of acknowledgements is remembered, at least.
 const AGGREGATION_ROUNDS: u8 = 5;
@@ -25,9 +32,13 @@ pub(super) struct Model {
     min_rtt_at: Instant,
     /// The shortest round trip since it began to be probed.
     probed_rtt: Duration,
+    /// The longest round trip of late, and before that; since when it is late.
+    max_rtt: [Duration; 2],
+    max_rtt_at: Instant,
     /// The share of packets that is lost whatever we do.
     base_loss: f32,
-    base_known: bool,
+    /// Bytes lost and bytes sent that it was counted from; the older, the less they weigh.
+    base: [f32; 2],
     /// Packets sent between these times were sent slower than the path can take.
     quiet: (Instant, Instant),
     quiet_acked: u64,
@@ -48,8 +59,10 @@ impl Default for Model {
             min_rtt: Duration::MAX,
             min_rtt_at: Instant::ZERO,
             probed_rtt: Duration::MAX,
+            max_rtt: [Duration::ZERO; 2],
+            max_rtt_at: Instant::ZERO,
             base_loss: 0.0,
-            base_known: false,
+            base: [0.0; 2],
             quiet: (Instant::ZERO, Instant::ZERO),
             quiet_acked: 0,
             quiet_lost: 0,
@@ -69,6 +82,9 @@ impl Model {
 
     /// The share that is lost without congestion.
     pub(super) fn base_loss(&self) -> f32 {
+        if self.base[1] == 0.0 {
+            return BASE_LOSS_FIRST;
+        }
         self.base_loss
     }
 
@@ -143,6 +159,20 @@ impl Model {
         }
         self.min_rtt = self.min_rtt.min(rtt);
         self.probed_rtt = self.probed_rtt.min(rtt);
+        if now.since(self.max_rtt_at) > MAX_RTT_AGE {
+            self.max_rtt = [Duration::ZERO, self.max_rtt[0]];
+            self.max_rtt_at = now;
+        }
+        self.max_rtt[0] = self.max_rtt[0].max(rtt);
+    }
+
+    /// Whether the queue was more than half as long as it has been of late: a full queue is what
+    /// congestion loses packets to, and chance loses them at any length.
+    pub(super) fn is_long(&self, rtt: Duration) -> bool {
+        let longest = self.max_rtt[0].max(self.max_rtt[1]);
+        let queue = rtt.saturating_sub(self.min_rtt);
+        let floor = (self.min_rtt / 16).max(RTT_FLOOR);
+        queue > floor && queue > longest.saturating_sub(self.min_rtt) / 2
     }
 
     fn on_rate(&mut self, acked: &Acked) {
@@ -150,8 +180,7 @@ impl Model {
         if acked.rate.interval < self.min_rtt {
             return;
         }
-        let rate = acked.rate.delivered as f64 / acked.rate.interval.as_secs_f64();
-        let rate = (rate / f64::from(1.0 - self.base_loss)) as u64;
+        let rate = (acked.rate.rate() as f64 / f64::from(1.0 - self.base_loss)) as u64;
         if !acked.rate.app_limited || rate > self.bandwidth() {
             self.bandwidth[0] = self.bandwidth[0].max(rate);
         }
@@ -172,7 +201,9 @@ impl Model {
     }
 
     pub(super) fn on_loss(&mut self, lost: &Lost) {
-        if lost.oldest_sent >= self.quiet.0 && lost.newest_sent < self.quiet.1 {
+        // What a queue of others has lost says nothing about the path.
+        let by_chance = !self.is_long(lost.rtt);
+        if by_chance && lost.oldest_sent >= self.quiet.0 && lost.newest_sent < self.quiet.1 {
             self.quiet_lost += lost.bytes;
         }
     }
@@ -218,14 +249,14 @@ impl Model {
         if total < QUIET_PACKETS * 1200 {
             return;
         }
-        let loss = self.quiet_lost as f32 / total as f32;
-        let loss = if self.base_known {
-            self.base_loss.mul_add(0.75, loss * 0.25)
-        } else {
-            loss
-        };
-        self.base_loss = loss.min(BASE_LOSS_MAX);
-        self.base_known = true;
+        let [lost, all] = &mut self.base;
+        *lost += self.quiet_lost as f32;
+        *all += total as f32;
+        self.base_loss = (*lost / *all).min(BASE_LOSS_MAX);
+        let most = (BASE_PACKETS * 1200) as f32;
+        if *all > most {
+            (*lost, *all) = (*lost * most / *all, most);
+        }
         self.quiet_acked = 0;
         self.quiet_lost = 0;
     }

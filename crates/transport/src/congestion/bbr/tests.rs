@@ -53,6 +53,7 @@ impl Path {
                     bytes: MSS,
                     oldest_sent: sent,
                     newest_sent: sent,
+                    rtt: RTT + queue,
                     persistent: false,
                 });
             }
@@ -112,6 +113,7 @@ fn nothing_getting_through_leaves_the_smallest_window() {
         bytes: MSS,
         oldest_sent: path.now,
         newest_sent: path.now,
+        rtt: RTT,
         persistent: true,
     });
     assert_eq!(path.bbr.window(), PACKETS_MIN * MSS);
