@@ -40,6 +40,8 @@ pub enum Fault {
     Closes,
     /// Applications read late.
     Laziness,
+    /// An authenticated peer breaks the rules.
+    Liar,
     /// A client ends without a word and begins again with what its disk holds.
     Crash,
     /// Clocks are up to an hour off, and jump.
@@ -60,7 +62,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Loss,
         Self::Bursts,
         Self::Jitter,
@@ -78,6 +80,7 @@ impl Fault {
         Self::Resets,
         Self::Closes,
         Self::Laziness,
+        Self::Liar,
         Self::Crash,
         Self::Skew,
         Self::SlowWork,
@@ -107,6 +110,7 @@ impl Fault {
         Self::Resets,
         Self::Closes,
         Self::Laziness,
+        Self::Liar,
     ];
 
     /// Those of the system's world.
@@ -155,6 +159,7 @@ impl Fault {
             Self::Resets => "resets",
             Self::Closes => "closes",
             Self::Laziness => "laziness",
+            Self::Liar => "liar",
             Self::Crash => "crash",
             Self::Skew => "skew",
             Self::SlowWork => "slow-work",

@@ -24,6 +24,7 @@ impl Swarm<'_> {
             (Fault::Noise, 0.2),
             (Fault::Resets, 0.05),
             (Fault::Closes, 0.02),
+            (Fault::Liar, 0.2),
         ];
         let draws = rare.map(|(fault, chance)| {
             let rng = self.faults.entry(fault).or_insert_with(|| {
@@ -76,6 +77,7 @@ impl Swarm<'_> {
                 }
             }
             Fault::Replay => self.replay(&mut draw),
+            Fault::Liar => self.lie(&mut draw),
             Fault::Noise => {
                 let len = usize::try_from(draw.below(1_300)).unwrap_or(0);
                 let mut bytes = vec![0; len];

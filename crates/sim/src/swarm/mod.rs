@@ -6,6 +6,8 @@ mod description;
 mod fault;
 mod harm;
 mod ledger;
+mod liar;
+mod lies;
 mod nonces;
 mod party;
 mod plan;

@@ -6,6 +6,7 @@ use transport::{
 };
 
 use super::ledger::{Flow, Ledger, record_len};
+use super::liar::is_liar;
 
 /// The port that the server listens on.
 pub(super) const PORT: u16 = 7;
@@ -70,9 +71,9 @@ pub(super) struct Party {
     pub(super) lazy: bool,
     /// What a lazy one has not read.
     unread: BTreeSet<Key>,
-    /// Connections that have come up.
-    pub(super) connected: Vec<ConnectionHandle>,
-    /// Connections that are over.
+    /// Connections with liars, and what was read of their streams.
+    liars: BTreeMap<ConnectionHandle, BTreeMap<u64, Vec<u8>>>,
+    /// Connections of others that are over.
     pub(super) closed: Vec<(ConnectionHandle, CloseReason)>,
     /// What should not have happened.
     pub(super) wrong: Option<String>,
@@ -177,11 +178,17 @@ impl Party {
     pub(super) fn drain(&mut self, endpoint: &mut Endpoint, ledger: &mut Ledger) {
         while let Some((handle, event)) = endpoint.poll_event() {
             match event {
-                Event::Connected => self.connected.push(handle),
+                Event::Connected => self.meet(endpoint, handle),
                 Event::Closed(reason) => {
                     self.ends.retain(|(of, _), _| *of != handle);
-                    self.closed.push((handle, reason));
+                    if self.liars.remove(&handle).is_none() {
+                        self.closed.push((handle, reason));
+                    }
                 }
+                Event::Readable { stream } if self.liars.contains_key(&handle) => {
+                    self.listen_to_liar(endpoint, handle, stream);
+                }
+                Event::Opened { .. } if self.liars.contains_key(&handle) => {}
                 Event::Opened { stream, .. } => {
                     self.ends.insert((handle, stream), End::default());
                 }
@@ -196,6 +203,35 @@ impl Party {
                 _ => {}
             }
         }
+    }
+
+    fn meet(&mut self, endpoint: &mut Endpoint, handle: ConnectionHandle) {
+        if endpoint
+            .connection(handle)
+            .is_some_and(|c| is_liar(c.remote()))
+        {
+            self.liars.insert(handle, BTreeMap::new());
+        }
+    }
+
+    /// Reads a liar's bytes. Its messages and datagrams stay where they are.
+    fn listen_to_liar(&mut self, endpoint: &mut Endpoint, handle: ConnectionHandle, of: StreamId) {
+        let (Some(heard), Some(connection)) =
+            (self.liars.get_mut(&handle), endpoint.connection(handle))
+        else {
+            return;
+        };
+        let heard = heard.entry(of.as_u64()).or_default();
+        let mut buffer = [0; 2_048];
+        while let Ok(read @ 1..) = connection.read(of, &mut buffer) {
+            heard.extend_from_slice(buffer.get(..read).unwrap_or_default());
+        }
+    }
+
+    /// What was read of a liar's stream.
+    pub(super) fn heard_of_liar(&self, handle: ConnectionHandle, stream: u64) -> Option<&[u8]> {
+        let heard = self.liars.get(&handle)?.get(&stream)?;
+        Some(heard)
     }
 
     /// Reads what was left lying.

@@ -119,12 +119,13 @@ fn pick(rng: &mut Rng, count: u64) -> usize {
 fn config(rng: &mut Rng) -> Config {
     let mut config = Config::default();
     config.ports.insert(super::party::PORT);
+    config.ports.insert(super::lies::LIARS_PORT);
     config.stream_window_bytes = 4_096 << rng.below(9);
     config.connection_window_bytes = config.stream_window_bytes << rng.below(4);
     config.send_buffer_bytes = 4_096 << pick(rng, 9);
     config.streams_max = 6 << rng.below(6);
-    config.key_update_packets = [20, 500, 1 << 20]
-        .get(pick(rng, 3))
+    config.key_update_packets = [20, 500, 1 << 20, 1 << 20]
+        .get(pick(rng, 4))
         .copied()
         .unwrap_or(1 << 20);
     if rng.chance(0.2) {

@@ -8,6 +8,7 @@ use transport::{
 };
 
 use super::ledger::Ledger;
+use super::liar::Liar;
 use super::nonces::{Nonces, WatchedSessions};
 use super::party::Party;
 use super::{Fault, Plan};
@@ -97,6 +98,9 @@ pub(super) struct Swarm<'a> {
     /// Clients that hear nothing, and until when.
     pub(super) cut: Option<(NodeId, Instant)>,
     pub(super) restarts: u64,
+    pub(super) liar: Option<Liar>,
+    /// What was captured since time passed last.
+    pub(super) overheard: Vec<Captured>,
     pub(super) moves: u16,
 }
 
@@ -128,9 +132,7 @@ impl<'a> Swarm<'a> {
             });
             parties.push(Party::client(lazy));
         }
-        if plan.faults.has(Fault::Replay) {
-            world.start_capture();
-        }
+        world.start_capture();
         Self {
             plan,
             world,
@@ -145,6 +147,8 @@ impl<'a> Swarm<'a> {
             fired: BTreeMap::new(),
             cut: None,
             restarts: 0,
+            liar: None,
+            overheard: Vec::new(),
             moves: 0,
         }
     }
@@ -192,12 +196,12 @@ impl<'a> Swarm<'a> {
             return Err(wrong);
         }
         self.watch()?;
-        if self.plan.faults.has(Fault::Replay) {
-            self.captured.extend(self.world.take_capture());
-            let old = self.captured.len().saturating_sub(CAPTURED_MAX);
-            self.captured.drain(..old);
-            self.world.start_capture();
-        }
+        self.overheard = self.world.take_capture();
+        self.world.start_capture();
+        self.judge()?;
+        self.captured.append(&mut self.overheard);
+        let old = self.captured.len().saturating_sub(CAPTURED_MAX);
+        self.captured.drain(..old);
         if let Some((node, _)) = self.cut.filter(|(_, until)| *until <= self.world.now()) {
             self.cut = None;
             self.world.change_links(node, |link| link.up = true);
@@ -279,7 +283,13 @@ impl<'a> Swarm<'a> {
     pub(super) fn is_excusable(&self, reason: &CloseReason, of_server: bool) -> bool {
         let has = |faults: &[Fault]| faults.iter().any(|&fault| self.plan.faults.has(fault));
         // A first packet that comes again, or late, begins what nobody goes on with.
-        let late = of_server && has(&[Fault::Reordering, Fault::Duplication, Fault::Replay]);
+        let late = of_server
+            && has(&[
+                Fault::Reordering,
+                Fault::Duplication,
+                Fault::Replay,
+                Fault::Liar,
+            ]);
         match reason {
             CloseReason::Local | CloseReason::Peer { .. } => has(&[Fault::Closes]),
             // How a close looks to a peer whose handshake is under way.
@@ -320,6 +330,8 @@ impl<'a> Swarm<'a> {
                     Fault::Rate,
                 ])
             }
+            // A datagram that was changed on the way there, and its answer on the way back.
+            CloseReason::VersionMismatch => !of_server && has(&[Fault::Corruption]),
             _ => false,
         }
     }

@@ -18,7 +18,8 @@ const QUIET_DATAGRAMS_MAX: u64 = 100;
 const FORGETTING: [Fault; 3] = [Fault::Restart, Fault::Partition, Fault::Closes];
 
 /// Faults with which datagrams arrive that nobody sent like that, or under other keys.
-const STRANGE: [Fault; 5] = [
+const STRANGE: [Fault; 6] = [
+    Fault::Liar,
     Fault::Corruption,
     Fault::Replay,
     Fault::Noise,

@@ -234,6 +234,21 @@ impl<M: Machine> World<M> {
         );
     }
 
+    /// A datagram from somebody who is at `from`, and no node, arrives at `to` after `delay`. What is
+    /// sent there is lost, but for captures.
+    pub fn speak(&mut self, delay: Duration, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        self.schedule.push(
+            self.now + delay,
+            What::Deliver {
+                from,
+                to,
+                bytes,
+                ecn: None,
+                proven: vec![from],
+            },
+        );
+    }
+
     /// A captured datagram arrives at `to` after `delay`, from anywhere. It may have been changed.
     pub fn replay(
         &mut self,

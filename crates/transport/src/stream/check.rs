@@ -6,6 +6,10 @@ use super::assembler::GAPS_MAX;
 use super::collection::{Stream, Streams};
 use super::datagrams::INCOMING_BYTES_MAX;
 
+/// Memory of rings for each byte of the window: a ring of which an eighth is in use stays as it is,
+/// and what was there before is given back when it comes to more than the window.
+const RING_BYTES: usize = 8 + 1;
+
 /// Memory of rings that are all but empty, on all streams together.
 const SPARE_BYTES: usize = 64 << 10;
 
@@ -35,7 +39,7 @@ impl Streams {
         within("streams of the peer", opened as usize, most)?;
         let rings: usize = streams().map(|s| s.receive.assembler.capacity()).sum();
         let span = usize::try_from(window).unwrap_or(usize::MAX);
-        within("bytes of rings", rings, 2 * span + SPARE_BYTES)?;
+        within("bytes of rings", rings, RING_BYTES * span + SPARE_BYTES)?;
         streams().try_for_each(|stream| {
             let gaps = stream.receive.assembler.gaps();
             within("gaps in a stream", gaps, GAPS_MAX)

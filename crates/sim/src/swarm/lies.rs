@@ -1,0 +1,374 @@
+//! What a liar says: frames that decode and break a rule, for which it has to be dismissed with the
+//! right code; and what no rule forbids, which must neither harm nor grow anything.
+
+use core::ops::RangeInclusive;
+use core::time::Duration;
+
+use codec::Writer;
+use transport::{Endpoint, code};
+
+use super::liar::Liar;
+use super::run::{SERVER, Swarm};
+use crate::Rng;
+
+/// The port that liars talk to.
+pub(super) const LIARS_PORT: u16 = 9;
+
+/// Modes as a stream's preamble tells them (docs/PROTOCOL.md §4.4).
+const BYTES: u8 = 0;
+const MESSAGES: u8 = 1;
+const DATAGRAMS: u8 = 3;
+
+/// Somebody who breaks a rule is told so within this time.
+const DISMISSED_WITHIN: Duration = Duration::from_secs(1);
+
+/// A rule, and how to break it.
+struct Crime {
+    name: &'static str,
+    code: u64,
+    /// `false`: there is no occasion yet.
+    commit: fn(&mut Liar) -> bool,
+}
+
+const CRIMES: [Crime; 12] = [
+    Crime {
+        name: "sent data behind a stream's end",
+        code: code::FINAL_SIZE,
+        commit: |liar| {
+            let id = liar.open_stream(BYTES, b"abc", true);
+            liar.say_with(|w| stream(w, id, 6, b"d", false))
+        },
+    },
+    Crime {
+        name: "reset a stream to less than was sent",
+        code: code::FINAL_SIZE,
+        commit: |liar| {
+            let id = liar.open_stream(BYTES, b"abcdefgh", false);
+            liar.say_with(|w| reset(w, id, 5))
+        },
+    },
+    Crime {
+        name: "sent more than a stream's window",
+        code: code::FLOW_CONTROL,
+        commit: |liar| {
+            let id = liar.open_stream(BYTES, b"", false);
+            liar.say_with(|w| stream(w, id, 1 << 40, b"x", false))
+        },
+    },
+    Crime {
+        name: "opened more streams than it may",
+        code: code::STREAM_LIMIT,
+        commit: |liar| liar.say_with(|w| stream(w, 2 << 20, 0, b"x", false)),
+    },
+    Crime {
+        name: "acknowledged what was never sent",
+        code: code::PROTOCOL_VIOLATION,
+        commit: |liar| {
+            let largest = liar.ranges().pop().map_or(0, |range| *range.end()) + 1_000;
+            liar.say_with(|w| acknowledgement(w, &[0..=largest]))
+        },
+    },
+    Crime {
+        name: "acknowledged what was left out",
+        code: code::PROTOCOL_VIOLATION,
+        commit: |liar| {
+            let ranges = liar.ranges();
+            let [.., before, last] = &*ranges else {
+                return false;
+            };
+            let all = *before.start()..=*last.end();
+            liar.say_with(|w| acknowledgement(w, &[all]))
+        },
+    },
+    Crime {
+        name: "spoke on a stream that was not opened",
+        code: code::STREAM_STATE,
+        commit: |liar| liar.say_with(|w| stream(w, 1 | 2 << 20, 0, b"x", false)),
+    },
+    Crime {
+        name: "confirmed a handshake as a client",
+        code: code::PROTOCOL_VIOLATION,
+        commit: |liar| liar.say_with(|w| _ = w.u8(0x1e)),
+    },
+    Crime {
+        name: "said a frame that does not exist",
+        code: code::FRAME_ENCODING,
+        commit: |liar| liar.say_with(|w| _ = w.u8(0x3f)),
+    },
+    Crime {
+        name: "skipped a preamble",
+        code: code::STREAM_STATE,
+        commit: |liar| {
+            let id = liar.next_stream();
+            liar.say_with(|w| _ = w.u8(0x28).varint(id).varint(0).varint(2))
+        },
+    },
+    Crime {
+        name: "sent a datagram on a stream of bytes",
+        code: code::STREAM_STATE,
+        commit: |liar| {
+            let id = liar.open_stream(BYTES, b"", false);
+            liar.say_with(|w| datagram(w, id, b"x"))
+        },
+    },
+    Crime {
+        name: "ended a stream inside a message",
+        code: code::MESSAGE,
+        commit: |liar| {
+            liar.open_stream(MESSAGES, &[5, b'a'], true);
+            true
+        },
+    },
+];
+
+impl Liar {
+    /// Says one packet of frames.
+    fn say_with(&mut self, write: impl FnOnce(&mut Writer<'_>)) -> bool {
+        let mut frames = Vec::new();
+        write(&mut Writer::new(&mut frames));
+        self.say(&frames);
+        true
+    }
+
+    fn next_stream(&mut self) -> u64 {
+        self.streams += 1;
+        (self.streams - 1) << 1
+    }
+
+    /// Opens a stream, says `data` behind its preamble, and perhaps no more. Returns its number.
+    fn open_stream(&mut self, mode: u8, data: &[u8], fin: bool) -> u64 {
+        let id = self.next_stream();
+        let [high, low] = LIARS_PORT.to_be_bytes();
+        let bytes = [&[high, low, mode], data].concat();
+        self.spent += bytes.len() as u64;
+        self.say_with(|w| stream(w, id, 0, &bytes, fin));
+        id
+    }
+
+    /// Breaks a rule, if there is an occasion.
+    fn break_a_rule(&mut self, now: transport::Instant, draw: &mut Rng) {
+        let index = usize::try_from(draw.below(CRIMES.len() as u64)).unwrap_or(0);
+        let Crime { name, code, commit } = &CRIMES[index];
+        if commit(self) {
+            self.crime = Some((name, *code, now));
+        }
+    }
+
+    /// Does what no rule forbids. `window` bytes may be sent, on one stream or on all, and `streams`
+    /// streams be opened.
+    fn be_a_nuisance(&mut self, window: u64, streams: u64, draw: &mut Rng) {
+        if self.streams + 20 > streams {
+            return;
+        }
+        match draw.below(7) {
+            0 => self.overlap(),
+            1 if self.spent + window / 2 < window => self.scatter(window / 2),
+            2 => self.flood(),
+            3 => self.open_and_reset(),
+            4 => self.ping(),
+            5 => self.take_back(),
+            _ => {
+                let ranges = self.ranges();
+                let newest = ranges.rchunks(32).next().unwrap_or_default();
+                if !newest.is_empty() {
+                    self.say_with(|w| acknowledgement(w, newest));
+                }
+            }
+        }
+    }
+
+    /// Pieces of a stream that overlap, and differ where they do: the first counts.
+    fn overlap(&mut self) {
+        let id = self.open_stream(BYTES, b"", false);
+        self.say_with(|w| stream(w, id, 7, b"FIRST", false));
+        self.say_with(|w| stream(w, id, 3, b"abcdefghijklmnop", false));
+        self.say_with(|w| stream(w, id, 3, b"ABCDEFGHIJKLMNOPq", false));
+        self.spent += 17;
+        self.expected.push((id, b"abcdFIRSTjklmnopq".to_vec()));
+    }
+
+    /// Single bytes with gaps between them.
+    fn scatter(&mut self, bytes: u64) {
+        let id = self.open_stream(BYTES, b"", false);
+        self.spent += bytes;
+        let places: Vec<u64> = (5..bytes).step_by(2).take(4_000).collect();
+        for places in places.chunks(100) {
+            self.say_with(|w| {
+                for &offset in places {
+                    stream(w, id, offset, b"x", false);
+                }
+            });
+        }
+    }
+
+    /// More datagrams than are kept.
+    fn flood(&mut self) {
+        let id = self.open_stream(DATAGRAMS, b"", false);
+        for _ in 0..300 {
+            self.say_with(|w| datagram(w, id, &[7; 1_000]));
+        }
+    }
+
+    fn open_and_reset(&mut self) {
+        for _ in 0..10 {
+            let id = self.next_stream();
+            self.say_with(|w| reset(w, id, 0));
+        }
+    }
+
+    /// Pings with gaps between their numbers: each wants an acknowledgement at once.
+    fn ping(&mut self) {
+        for _ in 0..40 {
+            self.leave_out();
+            self.say_with(|w| _ = w.u8(1));
+        }
+    }
+
+    /// Less credit than before, and a stop of what nobody says.
+    fn take_back(&mut self) {
+        let id = self.open_stream(BYTES, b"", false);
+        self.say_with(|w| {
+            w.u8(0x10).varint(0).u8(0x12).varint(0);
+            w.u8(0x11).varint(id).varint(0);
+            w.u8(0x05).varint(id).varint(77);
+        });
+    }
+}
+
+impl Swarm<'_> {
+    /// The liar does something.
+    pub(super) fn lie(&mut self, draw: &mut Rng) {
+        let (now, seed) = (self.world.now(), self.plan.seed);
+        let lost = |liar: &Liar, epoch| liar.epoch != epoch || liar.is_forgotten(now);
+        let gone = self
+            .liar
+            .as_ref()
+            .is_none_or(|liar| lost(liar, self.restarts));
+        if gone {
+            let number = self.liar.as_ref().map_or(0, |liar| liar.number + 1);
+            self.liar = Liar::new(seed, number, now, self.restarts);
+        } else if let Some(liar) = self.liar.as_mut()
+            && liar.is_connected()
+            && liar.crime.is_none()
+        {
+            let [_, config] = &self.plan.configs;
+            if draw.chance(0.2) {
+                liar.break_a_rule(now, draw);
+            } else {
+                liar.be_a_nuisance(config.stream_window_bytes, config.streams_max, draw);
+            }
+        }
+        self.send_lies();
+    }
+
+    fn send_lies(&mut self) {
+        let now = self.world.now();
+        let Some(liar) = self.liar.as_mut() else {
+            return;
+        };
+        // One after the other, so that the server answers some of them alone.
+        let delays = (0u64..).map(Duration::from_millis);
+        for (delay, datagram) in delays.zip(liar.take_outgoing(now)) {
+            self.world.speak(delay, liar.address, SERVER, datagram);
+        }
+    }
+
+    /// What the server says to the liar, and whether it does what it has to.
+    pub(super) fn judge(&mut self) -> Result<(), String> {
+        let now = self.world.now();
+        for captured in &self.overheard {
+            if let Some(liar) = self.liar.as_mut().filter(|l| l.address == captured.to) {
+                liar.hear(captured.bytes.clone());
+            }
+        }
+        self.send_lies();
+        self.compare_with_expected()?;
+        let Some(liar) = &self.liar else {
+            return Ok(());
+        };
+        match (liar.crime, liar.dismissed) {
+            _ if liar.epoch != self.restarts => {}
+            (Some((_, code, _)), Some(told)) if code == told => {
+                *self.fired.entry("dismissed").or_default() += 1;
+                self.liar = self.begin_again();
+            }
+            (Some((what, code, _)), Some(told)) => {
+                return Err(format!(
+                    "a liar {what}, and was told {told:#x}, not {code:#x}"
+                ));
+            }
+            (None, Some(told)) => return Err(format!("a liar was told {told:#x} for nothing")),
+            (Some((what, _, since)), None) if now.since(since) > DISMISSED_WITHIN => {
+                return Err(format!("a liar {what}, and nobody minded"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn begin_again(&self) -> Option<Liar> {
+        let number = self.liar.as_ref()?.number + 1;
+        Liar::new(self.plan.seed, number, self.world.now(), self.restarts)
+    }
+
+    /// Of overlapping pieces the first counts.
+    fn compare_with_expected(&mut self) -> Result<(), String> {
+        let (Some(liar), Some(party)) = (&self.liar, self.parties.first()) else {
+            return Ok(());
+        };
+        let find = |endpoint: &mut Endpoint, _| {
+            let handles: Vec<_> = endpoint.connections().collect();
+            handles.into_iter().find(|&handle| {
+                let connection = endpoint.connection(handle);
+                connection.is_some_and(|c| c.remote() == liar.address && c.is_open())
+            })
+        };
+        if liar.expected.is_empty() {
+            return Ok(());
+        }
+        let Some(handle) = self.world.with(self.server, find).flatten() else {
+            return Ok(());
+        };
+        for (id, expected) in &liar.expected {
+            let heard = party.heard_of_liar(handle, *id);
+            if heard.is_some_and(|heard| !expected.starts_with(heard)) {
+                let heard = String::from_utf8_lossy(heard.unwrap_or_default());
+                return Err(format!("of overlapping pieces {heard} was read"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn stream(writer: &mut Writer<'_>, id: u64, offset: u64, data: &[u8], fin: bool) {
+    let kind = 0x0a | u8::from(offset > 0) << 2 | u8::from(fin);
+    writer.u8(kind).varint(id);
+    if offset > 0 {
+        writer.varint(offset);
+    }
+    writer.prefixed(data);
+}
+
+fn reset(writer: &mut Writer<'_>, id: u64, final_size: u64) {
+    writer.u8(0x04).varint(id).varint(77).varint(final_size);
+}
+
+fn datagram(writer: &mut Writer<'_>, id: u64, data: &[u8]) {
+    writer.u8(0x30).varint(id).prefixed(data);
+}
+
+/// Ranges ascend.
+fn acknowledgement(writer: &mut Writer<'_>, ranges: &[RangeInclusive<u64>]) {
+    let mut newest_first = ranges.iter().rev();
+    let Some(newest) = newest_first.next() else {
+        return;
+    };
+    let (mut lowest, last) = (*newest.start(), *newest.end());
+    writer.u8(2).varint(last).varint(0);
+    writer.varint(ranges.len() as u64 - 1).varint(last - lowest);
+    for range in newest_first {
+        let gap = lowest - range.end() - 2;
+        writer.varint(gap).varint(range.end() - range.start());
+        lowest = *range.start();
+    }
+}
