@@ -35,6 +35,7 @@ bugs! {
     AmplificationUnlimited = "amplification-unlimited",
     NonceReusedByProbe = "nonce-reused-by-probe",
     KeyUpdateTooEarly = "key-update-too-early",
+    PreviousKeysDroppedUnheard = "previous-keys-dropped-unheard",
     IdLeftInMap = "id-left-in-map",
     IdleTimerNotRenewed = "idle-timer-not-renewed",
     // Recovery.
@@ -62,6 +63,7 @@ bugs! {
     WindowUpdateLostForEver = "window-update-lost-for-ever",
     ResetNotSentAgain = "reset-not-sent-again",
     StopNotSentAgain = "stop-not-sent-again",
+    EarlyStopUntold = "early-stop-untold",
 }
 
 #[cfg(not(feature = "danger-planted"))]

@@ -118,10 +118,12 @@ impl DataKeys {
     }
 
     /// Lets all generations rest, and drops the previous one when it has not been the current one
-    /// for `overtaken_max`: no packet is overtaken for longer (RFC 9001 §6.5).
+    /// for `overtaken_max`: no packet is overtaken for longer (RFC 9001 §6.5). A peer that has not been
+    /// heard under the current one may not know of it, and speaks under the previous one.
     pub(super) fn rest(&mut self, now: Instant, overtaken_max: Duration) {
         let settled = |(_, at): (u64, Instant)| now.since(at) >= overtaken_max;
-        if self.since.is_some_and(settled) {
+        let heard = self.lowest_opened.is_some() || planted!(PreviousKeysDroppedUnheard);
+        if self.since.is_some_and(settled) && heard {
             self.previous = None;
         }
         let others = [&mut self.previous, &mut self.next];
