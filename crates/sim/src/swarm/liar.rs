@@ -37,6 +37,7 @@ pub(super) struct Liar {
     /// The server's restarts before it: one that has forgotten owes nothing.
     pub(super) epoch: u64,
     server_id: ConnectionId,
+    is_answered: bool,
     token: Vec<u8>,
     session: Box<dyn Session>,
     keys: [Option<Keys>; 3],
@@ -82,6 +83,7 @@ impl Liar {
             number,
             epoch,
             server_id: original,
+            is_answered: false,
             token: Vec::new(),
             session,
             keys: [Some(keys), None, None],
@@ -185,12 +187,17 @@ impl Liar {
             let (bytes, behind) = rest.split_at_mut(packet.len());
             rest = behind;
             let epoch = match packet.header {
+                // A late copy of its first packet begins another connection.
+                Header::Initial { scid, .. } if self.is_answered && scid != self.server_id => {
+                    return;
+                }
                 Header::Initial { scid, .. } => {
-                    self.server_id = scid;
+                    (self.server_id, self.is_answered) = (scid, true);
                     Epoch::Initial
                 }
                 Header::Handshake { .. } => Epoch::Handshake,
                 Header::Data { .. } => Epoch::Data,
+                Header::Challenge { .. } if !self.token.is_empty() => return,
                 Header::Challenge { body, .. } => {
                     self.token = bytes.get(body).unwrap_or_default().to_vec();
                     return self.say_hello();

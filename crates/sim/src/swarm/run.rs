@@ -307,13 +307,14 @@ impl<'a> Swarm<'a> {
             // An end that does not keep alive is forgotten when nobody speaks.
             CloseReason::IdleTimeout => {
                 let silent = |config: &transport::Config| config.keep_alive.is_none();
+                // One kind of loss by itself takes half a minute of probes in a row too seldom.
+                let losses = [Fault::Loss, Fault::Bursts, Fault::Corruption];
+                let active = losses.iter().filter(|&&fault| self.plan.faults.has(fault));
                 self.plan.configs.iter().all(silent)
+                    || active.count() >= 2
                     || has(&[
                         Fault::Partition,
                         Fault::Restart,
-                        Fault::Loss,
-                        Fault::Bursts,
-                        Fault::Corruption,
                         Fault::Closes,
                     ])
                     || self.may_be_mislaid()

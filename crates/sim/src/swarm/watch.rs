@@ -17,8 +17,9 @@ const QUIET_DATAGRAMS_MAX: u64 = 100;
 /// Faults with which an end that has nothing to say may not know that the other is gone.
 const FORGETTING: [Fault; 3] = [Fault::Restart, Fault::Partition, Fault::Closes];
 
-/// Faults with which datagrams arrive that nobody sent like that, or under other keys.
-const STRANGE: [Fault; 6] = [
+/// Faults with which datagrams arrive that nobody sent like that, or for a connection that is gone.
+const STRANGE: [Fault; 7] = [
+    Fault::Closes,
     Fault::Liar,
     Fault::Corruption,
     Fault::Replay,
@@ -53,7 +54,8 @@ impl Swarm<'_> {
     /// its keys are gone.
     fn all_is_authentic(&self) -> bool {
         let seldom = |config: &transport::Config| config.key_update_packets > 1_000;
-        !self.has_any(&STRANGE) && self.plan.configs.iter().all(seldom)
+        let keys_stay = self.plan.configs.iter().all(seldom);
+        !self.has_any(&STRANGE) && (keys_stay || !self.plan.faults.has(Fault::Reordering))
     }
 
     /// Nobody says anything for a while: few datagrams are sent, nobody leaves who keeps alive, and
