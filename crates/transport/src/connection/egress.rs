@@ -92,11 +92,13 @@ impl Connection {
             }
             segments += 1;
             // A first one that lacks a few bytes sets the length of all.
-            if segment_len.is_none() && self.confirmed && full - len < SEGMENT_SLACK {
+            let lacks_little = full.checked_sub(len).is_some_and(|n| n < SEGMENT_SLACK);
+            if segment_len.is_none() && self.confirmed && lacks_little {
                 full = len;
             }
             segment_len.get_or_insert(len);
-            if len < full {
+            // None is of another length but the last, whatever it took.
+            if len != full {
                 break;
             }
         }
