@@ -29,8 +29,7 @@ pub fn decode_packet_number(largest_received: Option<u64>, truncated: u64, len: 
         largest.saturating_add(1).min(PACKET_NUMBER_MAX)
     });
     let candidate = (expected & !(window - 1)) | (truncated & (window - 1));
-    let is_behind = candidate + half <= expected && !planted!(PacketNumberHalfway);
-    if is_behind && candidate + window <= PACKET_NUMBER_MAX {
+    if candidate + half <= expected && candidate + window <= PACKET_NUMBER_MAX {
         candidate + window
     } else if candidate > expected + half && candidate >= window {
         candidate - window

@@ -31,7 +31,6 @@ bugs! {
     // Packets.
     ReplayWindowOffByOne = "replay-window-off-by-one",
     SeenBeforeAuthentic = "seen-before-authentic",
-    PacketNumberHalfway = "packet-number-halfway",
     AmplificationUnlimited = "amplification-unlimited",
     NonceReusedByProbe = "nonce-reused-by-probe",
     KeyUpdateTooEarly = "key-update-too-early",
@@ -57,7 +56,6 @@ bugs! {
     SkipTakesNeighbour = "skip-takes-neighbour",
     DatagramsUnbounded = "datagrams-unbounded",
     StreamLimitUnchecked = "stream-limit-unchecked",
-    StreamCreditLost = "stream-credit-lost",
     CreditCountedTwice = "credit-counted-twice",
     CreditNotReturnedByReset = "credit-not-returned-by-reset",
     WindowUpdateLostForEver = "window-update-lost-for-ever",
