@@ -312,11 +312,7 @@ impl<'a> Swarm<'a> {
                 let active = losses.iter().filter(|&&fault| self.plan.faults.has(fault));
                 self.plan.configs.iter().all(silent)
                     || active.count() >= 2
-                    || has(&[
-                        Fault::Partition,
-                        Fault::Restart,
-                        Fault::Closes,
-                    ])
+                    || has(&[Fault::Partition, Fault::Restart, Fault::Closes])
                     || self.may_be_mislaid()
             }
             CloseReason::HandshakeTimeout => {
