@@ -461,3 +461,41 @@ proptest! {
         prop_assert_eq!(server.data_received, server.data_read);
     }
 }
+
+/// Far into a stream with a high number a frame's header is longer than usual.
+#[test]
+fn repeats_never_outgrow_their_packet() {
+    let mut config = Config::default();
+    config.send_buffer_bytes = 1 << 20;
+    let mut streams = Streams::new(Side::Client, &config);
+    streams.on_peer_limits(Limits {
+        stream_data: 1 << 20,
+        data: 1 << 20,
+        streams: 100,
+        message: 1 << 20,
+    });
+    let ids: Vec<StreamId> = (0..40)
+        .map(|_| streams.open(PORT, Mode::Bytes).unwrap())
+        .collect();
+    let id = *ids.last().unwrap();
+    streams.on_clock(Instant::ZERO, Duration::from_millis(10), 1 << 20, 1000);
+    streams.write(id, &[7; 20_000]).unwrap();
+    while streams.wants_to_send() {
+        streams.write_frames(1000, &mut Vec::new(), &mut |_| {});
+    }
+    let mut recent = Vec::new();
+    for _ in 0..2 {
+        streams.write(id, &[7; 100]).unwrap();
+        streams.write_frames(1000, &mut Vec::new(), &mut |frame| recent.push(frame));
+    }
+    for end in 0..300 {
+        let mut repeats = Repeats::default();
+        for (packet, frame) in recent.iter().enumerate() {
+            repeats.note(packet as u64, frame);
+        }
+        let mut out = Vec::new();
+        streams.write_repeats(&mut repeats, 9, true, end, &mut out, |_| {});
+        assert!(out.len() <= end, "{} bytes in {end}", out.len());
+        assert!(end < 250 || out.len() > 200, "both fit in {end}");
+    }
+}

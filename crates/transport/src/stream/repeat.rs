@@ -18,6 +18,9 @@ const FRAME_BYTES_MAX: usize = 512;
 /// What a repeated frame costs beside its bytes, about.
 const HEADER: usize = 8;
 
+/// What it costs at most: type, stream, offset, length.
+const HEADER_MAX: usize = 1 + 8 + 8 + 2;
+
 /// What a packet costs beside its payload: header and tag, and what UDP, IPv4 and Ethernet add.
 const PACKET: u32 = 27 + 66;
 
@@ -152,7 +155,8 @@ impl Streams {
             let cost = usize::from(recent.len) + HEADER;
             let waiting = run.as_ref().map_or(0, Run::cost);
             let room = end.saturating_sub(out.len() + waiting);
-            if room < cost || !probe && repeats.credit < cost as u32 {
+            if room < usize::from(recent.len) + HEADER_MAX || !probe && repeats.credit < cost as u32
+            {
                 break;
             }
             repeats.credit = repeats.credit.saturating_sub(cost as u32);
@@ -223,7 +227,8 @@ impl Run {
         (self.id, self.range.start)
     }
 
+    /// How much room it takes, at most.
     fn cost(&self) -> usize {
-        (self.range.end - self.range.start) as usize + 2 * HEADER
+        (self.range.end - self.range.start) as usize + HEADER_MAX
     }
 }
