@@ -7,8 +7,8 @@ use crate::Instant;
 const BURST: Duration = Duration::from_millis(1);
 
 /// The smallest burst, in packets. RFC 9002 §7.7 allows ten; a queue of a fifth of a round trip of 10 ms
-/// at 50 Mbit/s holds nine. Two CUBIC flows on it use 39 % of the link with ten, and 90 % with four; at 20
-/// ms 68 % and 91 %.
+/// at 50 Mbit/s holds nine, and two CUBIC flows on it use 39 % of the link with ten. At 20 ms they use 68 %
+/// with ten, and 91 % with four.
 const BURST_PACKETS: u64 = 4;
 
 /// What was not sent because a timer fired late, or the process did not run, is made up for as far

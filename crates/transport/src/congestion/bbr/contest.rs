@@ -31,9 +31,9 @@ const TAKEN_SHARE: u64 = 33;
 /// stops now and then after a reduction, and holds still for longer than the queue took to fill: if it
 /// fills again, it was not we.
 ///
-/// Measured in virtual time at 50 Mbit/s, round trips of 10 to 100 ms: a CUBIC flow keeps 41 to 50 % of a
-/// queue of a fifth of the round trip, where keeping to one's own estimate left it 4 to 13 % (at 100 ms, 25
-/// to 50 and 5 %); and 45 to 56 % of one of four round trips, where it took 52 to 94 %.
+/// Measured in virtual time at 50 Mbit/s: of a link with a queue of a fifth of the round trip a CUBIC flow
+/// keeps 40 to 48 % at round trips of 10 to 50 ms and 22 to 53 % at 100 ms, where keeping to one's own
+/// estimate left it 4 to 13 %; with a queue of four round trips 45 to 67 %, where it took 49 to 94 %.
 #[derive(Debug)]
 pub(super) struct Contest {
     growth: Growing,
