@@ -120,6 +120,9 @@ fn serve(mut worker: Worker, news: &Sender<News>, over: &AtomicBool) -> WorkerSt
             }
         }
     }
+    // What it has just learnt may still wait to be answered, the end of a handshake for one: a peer
+    // that does not hear of that speaks in long packets, which draw no reset.
+    worker.turn(&mut endpoint, Some(Duration::ZERO)).unwrap();
     worker.stats()
 }
 
