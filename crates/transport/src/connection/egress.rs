@@ -325,7 +325,7 @@ impl Connection {
         let (dcid, scid) = (self.ids.remote(), self.ids.first());
         match epoch {
             Epoch::Initial => {
-                PacketBuilder::initial(out, dcid, scid, &self.challenge.token, number, acked)
+                PacketBuilder::initial(out, dcid, scid, self.challenge.token(), number, acked)
             }
             Epoch::Handshake => PacketBuilder::handshake(out, dcid, scid, number, acked),
             Epoch::Data => {

@@ -36,21 +36,46 @@ const KIND_ECHO: u8 = 0;
 /// A client's dealings with the server's gate.
 #[derive(Debug, Default)]
 pub(crate) struct ChallengeState {
+    /// There is none for most of a connection's life, and none on a server's side.
+    work: Option<Box<Work>>,
+    /// A packet from the server has authenticated: no more challenges.
+    over: bool,
+}
+
+/// What challenges have cost so far.
+#[derive(Debug, Default)]
+struct Work {
     /// SHA-256 of every challenge that was answered, at most [`CHALLENGES_MAX`].
     answered: Vec<[u8; 32]>,
     /// Waiting for the application's answer.
     solving: bool,
-    pub(super) token: Vec<u8>,
+    token: Vec<u8>,
     /// When the token was first sent.
     token_at: Option<Instant>,
-    /// A packet from the server has authenticated: no more challenges.
-    over: bool,
 }
 
 impl ChallengeState {
     /// Nothing is sent while the token is made: it would only draw another challenge.
     pub(super) fn is_solving(&self) -> bool {
-        self.solving
+        self.work.as_ref().is_some_and(|work| work.solving)
+    }
+
+    /// What an answer has earned, for the header of Initial packets.
+    pub(super) fn token(&self) -> &[u8] {
+        self.work.as_ref().map_or(&[], |work| &work.token)
+    }
+
+    fn answered(&self) -> &[[u8; 32]] {
+        self.work.as_ref().map_or(&[], |work| &work.answered)
+    }
+
+    fn work(&mut self) -> &mut Work {
+        self.work.get_or_insert_default()
+    }
+
+    /// No server asks any more.
+    fn forget(&mut self) {
+        self.work = None;
     }
 }
 
@@ -174,7 +199,7 @@ impl Connection {
         match self.side {
             Side::Client => {
                 // Any of them: a later challenge may have crossed the answer to an earlier one.
-                let answered = &self.challenge.answered;
+                let answered = self.challenge.answered();
                 let admitted = match &peer.challenge {
                     Some(hash) => answered.contains(hash),
                     None => answered.is_empty(),
@@ -223,6 +248,7 @@ impl Connection {
     pub(super) fn on_confirmed(&mut self) {
         self.confirmed = true;
         self.validated = true;
+        self.challenge.forget();
         self.allow_longer_datagrams();
         self.ids.changed = true;
         self.discard(Epoch::Initial);
@@ -250,7 +276,9 @@ impl Connection {
         }
         self.challenge.over = true;
         // Whoever made a challenge meanwhile is not waited for.
-        self.challenge.solving = false;
+        if let Some(work) = &mut self.challenge.work {
+            work.solving = false;
+        }
         self.request = None;
         if let Some(scid) = scid {
             self.ids.set_first(scid);
@@ -259,28 +287,23 @@ impl Connection {
 
     /// A challenge with a valid tag has arrived.
     pub(crate) fn on_challenge(&mut self, now: Instant, body: &[u8]) {
-        let state = &mut self.challenge;
-        let echo = state
-            .token_at
-            .is_some_and(|at| now.since(at) < CHALLENGE_ECHO);
-        let answerable = self.side == Side::Client
-            && !state.over
-            && !state.solving
-            && !echo
-            && state.answered.len() < CHALLENGES_MAX;
-        if !answerable || !self.is_handshaking() {
+        if self.side == Side::Server || self.challenge.over || !self.is_handshaking() {
+            return;
+        }
+        let work = self.challenge.work();
+        let echo = (work.token_at).is_some_and(|at| now.since(at) < CHALLENGE_ECHO);
+        if work.solving || echo || work.answered.len() >= CHALLENGES_MAX {
             return;
         }
         let Some(&kind) = body.first() else {
             return;
         };
-        let state = &mut self.challenge;
-        state.answered.push(crypto::sha256(body));
+        work.answered.push(crypto::sha256(body));
         if kind == KIND_ECHO {
             self.on_solved(now, body.to_vec());
             return;
         }
-        state.solving = true;
+        work.solving = true;
         let request = Request::Solve {
             challenge: body.to_vec(),
             hello: self.hello_hash(),
@@ -305,9 +328,10 @@ impl Connection {
             self.on_refused("the answer is too long for a token".into());
             return;
         }
-        self.challenge.solving = false;
-        self.challenge.token = token;
-        self.challenge.token_at = Some(now);
+        let work = self.challenge.work();
+        work.solving = false;
+        work.token = token;
+        work.token_at = Some(now);
         self.pto_count = 0;
         let space = &mut self.spaces[0];
         // The server has forgotten what came without the token.
