@@ -465,9 +465,7 @@ proptest! {
 /// Far into a stream with a high number a frame's header is longer than usual.
 #[test]
 fn repeats_never_outgrow_their_packet() {
-    let mut config = Config::default();
-    config.send_buffer_bytes = 1 << 20;
-    let mut streams = Streams::new(Side::Client, &config);
+    let mut streams = Streams::new(Side::Client, &Config::default());
     streams.on_peer_limits(Limits {
         stream_data: 1 << 20,
         data: 1 << 20,
