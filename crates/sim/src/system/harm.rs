@@ -104,7 +104,7 @@ impl System<'_> {
             Fault::Malice => self.crash(self.server, absence / 16),
             Fault::Crash => self.crash(client, absence),
             Fault::Closes => self.leave(client),
-            Fault::Replay => self.replay(&mut draw),
+            Fault::Replay => self.world.replay_one_of(&self.captured, &mut draw),
             Fault::Noise => {
                 let len = usize::try_from(draw.below(1_300)).unwrap_or(0);
                 let mut bytes = vec![0; len];
@@ -148,30 +148,5 @@ impl System<'_> {
                 }
             }
         });
-    }
-
-    /// A captured datagram comes again, in one of four ways.
-    fn replay(&mut self, draw: &mut Rng) {
-        let index = usize::try_from(draw.below(self.captured.len() as u64)).unwrap_or(0);
-        let Some(mut captured) = self.captured.get(index).cloned() else {
-            return;
-        };
-        let (from, to) = (captured.from, captured.to);
-        let elsewhere = SocketAddr::from(([10, 9, 9, 8], 8));
-        let (from, to) = match draw.below(4) {
-            0 => (from, to),
-            1 => {
-                let bit = draw.below(captured.bytes.len() as u64 * 8);
-                let place = usize::try_from(bit / 8).unwrap_or(0);
-                if let Some(byte) = captured.bytes.get_mut(place) {
-                    *byte ^= 1 << (bit % 8);
-                }
-                (from, to)
-            }
-            2 => (elsewhere, to),
-            _ => (to, from),
-        };
-        let delay = Duration::from_millis(draw.below(2_000));
-        self.world.replay(delay, from, to, captured);
     }
 }

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 use transport::{Instant, Machine};
 
+use crate::Rng;
+
 use invariants::Amplification;
 use link::Path;
 use schedule::{Schedule, What};
@@ -267,6 +269,32 @@ impl<M: Machine> World<M> {
                 proven: captured.proven,
             },
         );
+    }
+
+    /// One of the captured datagrams comes again, in one of four ways: as it was, with a bit flipped,
+    /// from elsewhere, or back to its sender.
+    pub(crate) fn replay_one_of(&mut self, captured: &[Captured], draw: &mut Rng) {
+        let index = usize::try_from(draw.below(captured.len() as u64)).unwrap_or(0);
+        let Some(mut captured) = captured.get(index).cloned() else {
+            return;
+        };
+        let (from, to) = (captured.from, captured.to);
+        let elsewhere = SocketAddr::from(([10, 9, 9, 8], 8));
+        let (from, to) = match draw.below(4) {
+            0 => (from, to),
+            1 => {
+                let bit = draw.below(captured.bytes.len() as u64 * 8);
+                let place = usize::try_from(bit / 8).unwrap_or(0);
+                if let Some(byte) = captured.bytes.get_mut(place) {
+                    *byte ^= 1 << (bit % 8);
+                }
+                (from, to)
+            }
+            2 => (elsewhere, to),
+            _ => (to, from),
+        };
+        let delay = Duration::from_millis(draw.below(2_000));
+        self.replay(delay, from, to, captured);
     }
 
     /// A machine, to look at. To change it use [`World::with`].
