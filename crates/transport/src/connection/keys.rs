@@ -167,8 +167,8 @@ impl DataKeys {
         self.lowest_opened = None;
     }
 
-    /// Updates the keys if they have sealed `packets_max` or it is time. `largest_acked` shows that the peer has the current ones:
-    /// no update before that (RFC 9001 §6.1).
+    /// Updates the keys if they have sealed `packets_max` or it is time. `largest_acked` shows that
+    /// the peer has the current ones: no update before that (RFC 9001 §6.1).
     pub(super) fn update_if_due(
         &mut self,
         now: Instant,
