@@ -7,10 +7,14 @@ use anyhow::{Result, ensure};
 
 use super::{Figure, Run, Scenario};
 use crate::job::{Job, Packets, Traffic};
+use crate::meter::Snapshot;
 use crate::run::{self, Server};
 
 /// Nobody takes longer than this for a connection on loopback, with both ends on a core.
 const PATIENCE_EACH: Duration = Duration::from_millis(10);
+
+/// From the last connection to the first look.
+const SETTLING: Duration = Duration::from_secs(5);
 
 pub(super) fn scenarios() -> [Scenario; 2] {
     let idle = |name, about, contenders, connections| Scenario {
@@ -39,7 +43,8 @@ pub(super) fn scenarios() -> [Scenario; 2] {
     ]
 }
 
-/// What is resident, and what the allocator has given out, above what was before.
+/// What is resident, and what the allocator has given out, above what was before; and by how much
+/// the former has changed when the connections have been left alone for the length of the run.
 fn run(job: &Job, run: Run) -> Result<Vec<Figure>> {
     let Traffic::Idle { connections } = job.traffic else {
         return Ok(Vec::new());
@@ -47,7 +52,7 @@ fn run(job: &Job, run: Run) -> Result<Vec<Figure>> {
     let mut server = Server::start(job)?;
     let before = server.process.snapshot()?;
     let begun = Instant::now();
-    let _client = run::client(job, &server.target)?;
+    let mut client = run::client(job, &server.target)?;
     let patience = PATIENCE_EACH * connections as u32;
     while server.process.snapshot()?.connections < connections as u64 {
         ensure!(begun.elapsed() < patience, "connections are not made");
@@ -55,19 +60,25 @@ fn run(job: &Job, run: Run) -> Result<Vec<Figure>> {
     }
     let rate = connections as f64 / begun.elapsed().as_secs_f64();
     // What handshakes leave behind for a moment is not what idleness costs.
+    thread::sleep(SETTLING);
+    let settled = server.process.snapshot()?;
     thread::sleep(run.length);
     let after = server.process.snapshot()?;
+    // A client that has lost a connection has ended.
+    client.snapshot()?;
     let each = |bytes: f64| bytes / connections as f64 / 1024.0;
+    let resident = |now: Snapshot| now.rss_bytes as f64 - before.rss_bytes as f64;
     Ok(vec![
-        Figure::less(
-            "resident",
-            "KiB",
-            each(after.rss_bytes as f64 - before.rss_bytes as f64),
-        ),
+        Figure::less("resident", "KiB", each(resident(after))),
         Figure::less(
             "allocated",
             "KiB",
             each((after.allocated_bytes - before.allocated_bytes) as f64),
+        ),
+        Figure::less(
+            "drift",
+            "%",
+            (resident(after) / resident(settled) - 1.0) * 100.0,
         ),
         Figure::more("made", "/s", rate),
     ])
