@@ -6,7 +6,6 @@
 
 use core::ops::Range;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use codec::{Reader, Writer};
 
@@ -15,9 +14,14 @@ use crate::parameters::Parameters;
 use crate::ranges::RangeSet;
 use crate::stream::{Assembler, GAPS_MAX};
 
+/// Of so many numbers or bytes the models know: enough for gaps of every kind, and dense enough for
+/// steps to meet.
+const PLACES: usize = 1 << 12;
+
 /// A packet's payload: every frame consumes something, and has one encoding.
 pub fn frames(payload: &[u8]) {
     let mut reader = Reader::new(payload);
+    let mut again = Vec::new();
     while !reader.is_empty() {
         let start = reader.position();
         let Ok(frame) = Frame::decode(&mut reader) else {
@@ -25,7 +29,7 @@ pub fn frames(payload: &[u8]) {
         };
         let consumed = payload.get(start..reader.position()).unwrap_or_default();
         assert!(!consumed.is_empty());
-        let mut again = Vec::new();
+        again.clear();
         frame.encode(&mut Writer::new(&mut again));
         let kind = consumed.first().copied().unwrap_or_default();
         match &frame {
@@ -46,7 +50,7 @@ pub fn frames(payload: &[u8]) {
 /// The input is steps of four bytes: add or remove, where (2), how many.
 pub fn ack_ranges(steps: &[u8]) {
     let mut set = RangeSet::default();
-    let mut model = vec![false; 1 << 16];
+    let mut model = [false; PLACES];
     let mut room = 0;
     for step in steps.chunks_exact(4).take(512) {
         let (range, adds) = (step_range(step), step[0] & 1 == 0);
@@ -84,13 +88,14 @@ pub fn transport_parameters(bytes: &[u8]) {
     assert!(again == bytes || again.len() < bytes.len());
 }
 
-/// Pieces of a stream in any order, with any overlap: as a map of bytes in which the first wins.
+/// Pieces of a stream in any order, with any overlap: as an array of bytes in which the first wins.
 ///
 /// The input is steps of four bytes: insert or read, where (2), how many.
 pub fn reassembly(steps: &[u8]) {
     let mut assembler = Assembler::default();
-    let mut model = BTreeMap::new();
+    let mut model = [None; PLACES];
     let mut position = 0;
+    let byte = |model: &[_], at: u64| model.get(at as usize).copied().flatten();
     for (index, step) in steps.chunks_exact(4).enumerate() {
         let range = step_range(step);
         if step[0] & 3 == 3 {
@@ -105,17 +110,18 @@ pub fn reassembly(steps: &[u8]) {
                 count
             };
             assert_eq!(count, read.len());
-            for byte in read {
-                assert_eq!(model.get(&position), Some(&byte));
+            for got in read {
+                assert_eq!(byte(&model, position), Some(got));
                 position += 1;
             }
-            assert!(count == wanted || !model.contains_key(&position));
+            assert!(count == wanted || byte(&model, position).is_none());
         } else {
             let data: Vec<u8> = range.clone().map(|at| (at ^ index as u64) as u8).collect();
             match assembler.insert(range.start, &data) {
                 Ok(()) => {
-                    for (at, byte) in range.zip(data) {
-                        model.entry(at).or_insert(byte);
+                    let slots = &mut model[range.start as usize..range.end as usize];
+                    for (slot, byte) in slots.iter_mut().zip(data) {
+                        slot.get_or_insert(byte);
                     }
                 }
                 Err(_) => assert_eq!(assembler.gaps(), GAPS_MAX),
@@ -124,7 +130,9 @@ pub fn reassembly(steps: &[u8]) {
         assert_eq!(assembler.position(), position);
         assert!(assembler.gaps() <= GAPS_MAX);
     }
-    let readable = (position..).take_while(|at| model.contains_key(at)).count();
+    let readable = (position..)
+        .take_while(|&at| byte(&model, at).is_some())
+        .count();
     assert_eq!(assembler.readable(), readable);
 }
 
@@ -150,8 +158,8 @@ fn check_ack(ack: &Ack<'_>) {
 }
 
 fn step_range(step: &[u8]) -> Range<u64> {
-    let start = u64::from(u16::from_be_bytes([step[1], step[2]]));
-    start..(start + u64::from(step[3])).min(1 << 16)
+    let start = u64::from(u16::from_be_bytes([step[1], step[2]])) % PLACES as u64;
+    start..(start + u64::from(step[3])).min(PLACES as u64)
 }
 
 fn runs(model: &[bool]) -> Vec<Range<u64>> {
