@@ -88,14 +88,11 @@ impl Load<'_> {
             assert_eq!(heard.failure, None, "{}", talk.name);
             let under_way = said - heard.stored;
             drop(heard);
-            let room = under_way < UNDER_WAY_MAX;
-            if room
-                && talk
-                    .from
-                    .try_send(talk.to, &talk.said.to_string())
-                    .is_some()
+            if under_way < UNDER_WAY_MAX
+                && let Some(id) = talk.from.try_send(talk.to, &talk.said.to_string())
             {
                 talk.said += 1;
+                talk.ids.push(id);
             }
         }
         std::thread::sleep(Duration::from_millis(1));
