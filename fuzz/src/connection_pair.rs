@@ -10,8 +10,8 @@ use crypto::Secret;
 use sim::Rng;
 use sim::null::NullSessions;
 use transport::{
-    Accept, AddressGate, Config, ConnectionHandle, Endpoint, Event, Gate, Instant, Meta, Mode,
-    OpenGate, StreamError, StreamId,
+    Accept, AddressGate, CloseReason, Config, ConnectionHandle, Endpoint, Event, Gate, Instant,
+    Meta, Mode, OpenGate, StreamError, StreamId,
 };
 
 /// More steps of a tape are not looked at.
@@ -73,6 +73,20 @@ impl Read {
     }
 }
 
+/// Whether a network can end a connection of two honest ends like this: it can only keep them apart.
+fn is_possible(reason: &CloseReason) -> bool {
+    matches!(
+        reason,
+        CloseReason::Local
+            | CloseReason::Peer { .. }
+            // The same before the handshake is done, when an application may say no more.
+            | CloseReason::PeerError { code: 0x0c, .. }
+            | CloseReason::IdleTimeout
+            | CloseReason::HandshakeTimeout
+            | CloseReason::StatelessReset
+    )
+}
+
 struct End {
     side: usize,
     endpoint: Endpoint,
@@ -125,8 +139,11 @@ impl End {
                 Event::Finished { stream } => {
                     assert!(self.written.get(&stream).is_some_and(|w| w.finished));
                 }
-                Event::Closed(_) if self.handle.is_none_or(|ours| ours == handle) => {
-                    self.closed |= self.connected || self.side == 0;
+                Event::Closed(reason) => {
+                    assert!(is_possible(&reason), "between honest ends: {reason}");
+                    if self.handle.is_none_or(|ours| ours == handle) {
+                        self.closed |= self.connected || self.side == 0;
+                    }
                 }
                 _ => {}
             }
@@ -327,6 +344,9 @@ impl Pair {
                 self.pass(due);
             }
             what => self.user(side, what, amount),
+        }
+        for end in &self.ends {
+            assert_eq!(end.endpoint.check(), Ok(()));
         }
     }
 

@@ -8,13 +8,16 @@ pub fn check(bytes: &[u8]) {
         return;
     };
     let safe = harmless(text);
-    assert!(
-        !safe
-            .chars()
-            .any(|c| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c))
-    );
+    assert!(!safe.chars().any(acts));
     assert_eq!(harmless(&safe), safe);
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         assert_eq!(safe, text);
     }
+}
+
+/// Whether a terminal does something about it instead of showing it: control characters, line and
+/// paragraph separators, and what turns the direction of text (Unicode Standard Annex 9).
+fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -25,9 +25,16 @@ fn every_fuzz_target_has_a_file_and_a_corpus() {
         .map(|name| name.trim_end_matches(".rs").to_owned())
         .collect();
     let corpora: BTreeSet<_> = tree::names(&fuzz.join("corpus")).into_iter().collect();
+    let source = fs::read_to_string(fuzz.join("src/lib.rs")).expect("a file");
+    let replayed: BTreeSet<_> = source
+        .split("(\"")
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()))
+        .collect();
     let mut found = Vec::new();
-    for name in targets.union(&files).chain(&corpora) {
+    for name in targets.union(&files).chain(&corpora).chain(&replayed) {
         for (place, names) in [
+            ("TARGETS of fuzz/src/lib.rs", &replayed),
             ("fuzz/Cargo.toml", &targets),
             ("fuzz/fuzz_targets", &files),
             ("fuzz/corpus", &corpora),
