@@ -72,6 +72,24 @@ fn streams(near: &Connection, far: &Connection, mode: Mode) -> (Stream, Stream) 
     (stream, other)
 }
 
+#[test]
+fn h20_streams_opened_and_reset_leave_nothing_to_accept() {
+    let (_server, _client, near, far) = pair();
+    for _ in 0..Config::default().streams_max + 100 {
+        let stream = near.open(PORT, Mode::Bytes).unwrap();
+        (&stream).write_all(b"never mind").unwrap();
+        stream.reset(1).unwrap();
+    }
+    let last = near.open(PORT, Mode::Bytes).unwrap();
+    (&last).write_all(b"last").unwrap();
+    // The server has it all by then, and what was sent before.
+    last.close().unwrap();
+    let mut heard = String::new();
+    let (_, stream) = far.accept_stream().unwrap();
+    (&stream).read_to_string(&mut heard).unwrap();
+    assert_eq!(heard, "last");
+}
+
 /// Sends back whatever comes on any stream of any connection.
 fn echo(node: Node) -> thread::JoinHandle<()> {
     thread::spawn(move || {

@@ -14,7 +14,7 @@ const NOBODY_READS: u32 = 0;
 /// What the service keeps for one connection.
 #[derive(Default)]
 pub(super) struct Streams {
-    /// Opened by the peer and not yet accepted; as many as the transport lets it open.
+    /// Opened by the peer and not yet accepted; as many as the transport lets it have open.
     opened: VecDeque<(StreamId, u16)>,
     /// Finished here and not yet acknowledged there.
     unacknowledged: BTreeSet<StreamId>,
@@ -32,6 +32,16 @@ struct Parked {
 impl Streams {
     pub(super) fn opened(&mut self, stream: StreamId, port: u16) {
         self.opened.push_back((stream, port));
+    }
+
+    /// The peer has given up a stream. One that nobody has accepted yet never was: with its end the
+    /// peer may open another, and so on.
+    pub(super) fn reset(&mut self, connection: &mut Connection, stream: StreamId) {
+        let before = self.opened.len();
+        self.opened.retain(|&(opened, _)| opened != stream);
+        if self.opened.len() < before {
+            self.release(connection, stream);
+        }
     }
 
     pub(super) fn acknowledged(&mut self, stream: StreamId) {

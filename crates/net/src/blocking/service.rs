@@ -291,9 +291,13 @@ impl Service {
                 held.streams.stopped(stream, code);
                 Some(stream)
             }
-            Event::Readable { stream }
-            | Event::Writable { stream }
-            | Event::Reset { stream, .. } => Some(stream),
+            Event::Reset { stream, .. } => {
+                if let Some(connection) = self.endpoint.connection(handle) {
+                    held.streams.reset(connection, stream);
+                }
+                Some(stream)
+            }
+            Event::Readable { stream } | Event::Writable { stream } => Some(stream),
             _ => return,
         };
         if let Some(connection) = self.endpoint.connection(handle) {
