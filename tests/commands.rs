@@ -428,7 +428,8 @@ fn a_doctor_tells_what_the_path_to_a_server_gives() {
     let number = |name: &str| found[name].as_f64().unwrap();
     assert!(number("rtt_min_ms") > 0.0 && number("handshake_ms") > number("rtt_min_ms"));
     assert!(number("rtt_median_ms") >= number("rtt_min_ms"));
-    assert!(number("datagram_bytes") >= 1200.0);
+    // Loopback takes any length: found is what both ends allow.
+    assert!(number("datagram_bytes") > 8900.0, "{out}");
     assert!(number("gso_segments") >= 1.0 && number("gro_segments") >= 1.0);
     assert_eq!(found["survives_rebinding"], true);
     assert_eq!(found["ecn"], "capable");

@@ -23,6 +23,9 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 /// Between two probes.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// How long the search for the longest datagram may take.
+const MTU_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long a connection may take to find its peer from another port.
 const REBIND_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -55,7 +58,7 @@ pub struct Findings {
     pub probes: u32,
     /// Those that were lost, there or back.
     pub probes_lost: u32,
-    /// The largest datagram that was in use in the end, in bytes of UDP payload.
+    /// The largest datagram that has passed, in bytes of UDP payload.
     pub datagram_bytes: usize,
     /// What the kernel takes off the program.
     pub offload: Offload,
@@ -73,6 +76,7 @@ pub fn examine(settings: Settings) -> Result<Findings, Problem> {
     let address = resolve(&settings.host, settings.port)?;
     let mut visit = Visit::begin(address, settings.trust)?;
     visit.until_connected()?;
+    visit.search_mtu()?;
     let samples = visit.probe(settings.probes)?;
     let stats = visit.stats()?;
     let fingerprint = visit.fingerprint();
@@ -260,6 +264,17 @@ impl Visit {
     fn fingerprint(&mut self) -> Option<Fingerprint> {
         let key = self.connection().ok()?.peer_identity()?;
         Some(Fingerprint::new(crypto::sha256(&key)))
+    }
+
+    /// Finds out how long datagrams may be. Smaller probes behind each show whether it was lost.
+    fn search_mtu(&mut self) -> Result<(), Problem> {
+        let deadline = self.driver.now() + MTU_PATIENCE;
+        self.connection()?.search_mtu();
+        while self.connection()?.is_searching_mtu() && self.driver.now() < deadline {
+            self.until(PAUSE, |_| false)?;
+            self.connection()?.ping();
+        }
+        Ok(())
     }
 
     /// Sends probes one by one. Gives the round trips of those that came back.

@@ -275,6 +275,11 @@ fn paths(registry: &mut Registry, counters: &transport::Counters) {
         counters.migrations,
     );
     number(
+        "migrations_failed",
+        "Paths that did not prove to work",
+        counters.migrations_failed,
+    );
+    number(
         "path_challenges",
         "Challenges sent to validate paths",
         counters.path_challenges,
@@ -314,5 +319,25 @@ fn socket(registry: &mut Registry, stats: &SocketStats) {
         "Times that the kernel's buffer was full",
         stats.send_blocked,
     );
+    number(
+        "socket_send_no_buffers",
+        "Sends that the kernel had no memory for",
+        stats.send_no_buffers,
+    );
+    number(
+        "socket_send_too_long",
+        "Sends that were longer than the path takes",
+        stats.send_too_long,
+    );
     number("socket_send_errors", "Sends that failed", stats.send_errors);
+    number(
+        "socket_receive_errors",
+        "Errors of receiving, such as those that ICMP caused",
+        stats.receive_errors,
+    );
+    number(
+        "socket_dropped",
+        "Datagrams that nobody can answer",
+        stats.dropped,
+    );
 }

@@ -36,6 +36,21 @@ impl Connection {
         self.mtu.allow(peer.min(own));
     }
 
+    /// Finds out how long datagrams may be on the path now (RFC 8899), instead of when there is enough
+    /// to send to fill them. Each probe takes a round trip, and a length is given up after three that were lost;
+    /// [`Connection::is_searching_mtu`] tells when it is over, and [`Stats::datagram_bytes`] what it gave.
+    ///
+    /// [`Stats::datagram_bytes`]: crate::Stats::datagram_bytes
+    pub fn search_mtu(&mut self) {
+        self.mtu.ask();
+    }
+
+    /// Whether the search that [`Connection::search_mtu`] has begun goes on. Losses show by what is
+    /// acknowledged later: on a quiet connection [`Connection::ping`] helps.
+    pub fn is_searching_mtu(&self) -> bool {
+        self.mtu.is_asked()
+    }
+
     /// A datagram of its own that looks at a path, or answers one that did.
     pub(super) fn transmit_path_probe(
         &mut self,

@@ -46,7 +46,7 @@ pub(super) struct Mtu {
     current: u16,
     /// The shortest length that has not, or is not allowed.
     too_long: u16,
-    /// The longest one that both ends allow.
+    /// The longest one that both ends allow; 0 until that is known.
     limit: u16,
     /// How many probes of the present length were lost.
     lost: u8,
@@ -54,6 +54,8 @@ pub(super) struct Mtu {
     in_flight: bool,
     /// A datagram of full length was sent: a longer one would be of use.
     filled: bool,
+    /// The application wants to know, until the search is over.
+    asked: bool,
     /// The search is over until then.
     rest_until: Option<Instant>,
 }
@@ -63,10 +65,11 @@ impl Mtu {
         Self {
             current: DATAGRAM_MIN as u16,
             too_long: DATAGRAM_MIN as u16 + 1,
-            limit: DATAGRAM_MIN as u16,
+            limit: 0,
             lost: 0,
             in_flight: false,
             filled: false,
+            asked: false,
             rest_until: None,
         }
     }
@@ -99,9 +102,23 @@ impl Mtu {
         self.filled |= len + SLACK > self.current();
     }
 
+    /// The application wants to know what the path takes, even without enough to say to make use of it.
+    pub(super) fn ask(&mut self) {
+        self.asked = true;
+        if self.rest_until.is_some() {
+            self.search_anew();
+        }
+    }
+
+    /// Whether what the application has asked for is still being found out.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked && (self.limit == 0 || self.current < self.limit)
+    }
+
     /// The length of the probe that is to be sent now, if any.
     pub(super) fn probe_len(&mut self, now: Instant, window: u64) -> Option<usize> {
-        if self.in_flight || !self.filled || self.current >= self.limit {
+        let is_wanted = self.filled || self.asked;
+        if self.in_flight || !is_wanted || self.current >= self.limit {
             return None;
         }
         if let Some(until) = self.rest_until {
@@ -111,6 +128,7 @@ impl Mtu {
             self.search_anew();
         }
         let Some(len) = self.next_len() else {
+            self.asked = false;
             self.rest_until = Some(now + RAISE_AFTER);
             return None;
         };
@@ -282,6 +300,24 @@ mod tests {
         mtu.on_sent(1200);
         assert_eq!(mtu.probe_len(at(0), 4800), None, "the window is small");
         assert_eq!(mtu.probe_len(at(0), 12_000), Some(1452));
+    }
+
+    #[test]
+    fn who_asks_is_told_without_anything_to_send() {
+        let mut mtu = Mtu::new();
+        mtu.ask();
+        assert_eq!(mtu.probe_len(at(0), WINDOW), None, "nobody knows the peer");
+        assert!(mtu.is_asked());
+        mtu.allow(1452);
+        assert_eq!(mtu.probe_len(at(0), WINDOW), Some(1452));
+        mtu.on_probe_sent();
+        mtu.on_probe_acked(1452);
+        assert!(!mtu.is_asked(), "that is all the peer takes");
+        mtu.allow(9280);
+        search(&mut mtu, at(0), 1500);
+        assert!(!mtu.is_asked());
+        mtu.ask();
+        assert!(mtu.is_asked() && mtu.probe_len(at(1), WINDOW).is_some());
     }
 
     #[test]
