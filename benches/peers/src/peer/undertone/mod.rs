@@ -36,7 +36,7 @@ impl Peer for Undertone {
             Self::Cubic => "CUBIC",
         };
         format!(
-            "{controller}, {packets}, one thread, AES-256-GCM, X25519 and ML-KEM-768, an RSA-3072 identity over a P-256 certificate"
+            "{controller}, {packets}, one thread, AES-256-GCM, X25519 and ML-KEM-768, an RSA-3072 identity over an Ed25519 certificate"
         )
     }
 
