@@ -12,16 +12,19 @@ use client::Event;
 use common::{Client, Home, PATIENCE, Server};
 use rexpect::process::Signal;
 use rexpect::session::{Options, PtySession, spawn_with_options};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::termios::{LocalModes, tcgetattr, tcgetpgrp};
 use undertone::cli::line::{Console, Input};
 
 fn open(home: &Home, arguments: &[&str]) -> PtySession {
     let mut command = home.client();
     command.args(arguments).env("TERM", "xterm");
-    let options = Options::new()
+    spawn_with_options(command, options()).unwrap()
+}
+
+fn options() -> Options {
+    Options::new()
         .timeout_ms(Some(PATIENCE.as_millis() as u64))
-        .strip_ansi_escape_codes(false);
-    spawn_with_options(command, options).unwrap()
+        .strip_ansi_escape_codes(false)
 }
 
 /// Waits for the program's end and asserts that it was a good one.
@@ -130,6 +133,67 @@ fn h89_signals_that_end_it_leave_the_terminal_as_it_was() {
         ends_well(&bob);
         assert!(takes_lines(&bob), "{signal:?}");
     }
+}
+
+/// A shell that starts the client as a job, tells when it has stopped, and at an empty line has it go
+/// on. It leaves the terminal's settings alone.
+const SHELL: &str = r#"set -m; "$@"
+    while [ $? -gt 128 ]; do echo stopped; read -r word; fg > /dev/null; done
+    echo over"#;
+
+/// A client at its prompt, as a job of a shell.
+fn at_the_prompt_of_a_shell(home: &Home, port: u16) -> PtySession {
+    let port = port.to_string();
+    let mut shell = home.command("sh");
+    shell.args([
+        "-c",
+        SHELL,
+        "sh",
+        home.client().get_program().to_str().unwrap(),
+    ]);
+    shell.args(["-u", "Bob", "-p", "Bob", "-sp", &port]);
+    shell.env("TERM", "xterm");
+    let mut session = spawn_with_options(shell, options()).unwrap();
+    session.exp_string("logged in").unwrap();
+    until_lines(&session, false);
+    session
+}
+
+/// Waits for the shell, which has to find the terminal as it was, and lets the client go on.
+fn stops_and_goes_on(session: &mut PtySession) {
+    session.exp_string("stopped").unwrap();
+    assert!(takes_lines(session));
+    session.send_line("").unwrap();
+    until_lines(session, false);
+}
+
+#[test]
+fn h89_a_client_that_is_stopped_leaves_the_terminal_as_it_was_and_takes_it_again() {
+    let home = Home::new();
+    fixtures::furnish(&home, &["Bob"]);
+    let server = Server::start(&home);
+    let mut bob = at_the_prompt_of_a_shell(&home, server.port);
+    for _ in 0..10 {
+        bob.send("\u{1a}").unwrap();
+        bob.flush().unwrap();
+        stops_and_goes_on(&mut bob);
+    }
+    // By a signal, with half a line typed, which is shown again and finished.
+    bob.send("lis").unwrap();
+    bob.flush().unwrap();
+    bob.exp_string("lis").unwrap();
+    let terminal = bob.process().get_file_handle().unwrap();
+    let client = tcgetpgrp(&terminal).unwrap();
+    let client = nix::unistd::Pid::from_raw(client.as_raw_nonzero().get());
+    nix::sys::signal::kill(client, nix::sys::signal::SIGTSTP).unwrap();
+    stops_and_goes_on(&mut bob);
+    bob.exp_string("> lis").unwrap();
+    bob.send_line("t").unwrap();
+    bob.exp_string("online").unwrap();
+    bob.send_line("!exit").unwrap();
+    bob.exp_string("over").unwrap();
+    bob.exp_eof().unwrap();
+    assert!(takes_lines(&bob));
 }
 
 /// The process of the next test: a prompt, and then a panic.

@@ -92,9 +92,7 @@ pub fn run(settings: Settings, front: &mut dyn Front) -> Result<(), Ended> {
     let clock = Clock::start();
     let address = resolve(&settings.host, settings.port)?;
     let left = REACH_PATIENCE.saturating_sub(clock.now().since(Instant::ZERO));
-    let desk = Desk::open(settings, address, left)?;
-    front.start(desk.driver.waker())?;
-    desk.run(front)
+    Desk::open(settings, address, left, front)?.run(front)
 }
 
 /// How a client ended other than by leaving.
@@ -141,8 +139,14 @@ struct Desk {
 }
 
 impl Desk {
-    /// `patience` is how long the first connection may take at most.
-    fn open(settings: Settings, address: SocketAddr, patience: Duration) -> Result<Self, Problem> {
+    /// `patience` is how long the first connection may take at most. The front starts before other
+    /// threads do, which have to leave to it what stops the process.
+    fn open(
+        settings: Settings,
+        address: SocketAddr,
+        patience: Duration,
+        front: &mut dyn Front,
+    ) -> Result<Self, Problem> {
         let clock = WallClock::new(unix_time_s());
         let sessions = ClientSessions::new(settings.trust, &clock)
             .map_err(|error| Problem::other(error.to_string()))?;
@@ -163,6 +167,7 @@ impl Desk {
         let store = SqliteStore::open(&settings.database).map_err(Problem::from)?;
         let machine = |error| Problem::other(format!("cannot open a UDP socket: {error}"));
         let driver = Driver::bind(any_port(address), &BindOptions::client()).map_err(machine)?;
+        front.start(driver.waker())?;
         let crew = Crew::start("client", store, &driver.waker())
             .map_err(|error| Problem::other(format!("cannot start a thread: {error}")))?;
         let endings = Endings::register(driver.registry())

@@ -1,18 +1,22 @@
 use std::env;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
-use rustyline::Editor;
+use rustix::termios::tcgetwinsize;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
+use rustyline::{
+    Cmd, ConditionalEventHandler, Editor, Event, EventContext, EventHandler, KeyEvent, Modifiers,
+    RepeatCount,
+};
 
 use super::Command;
 use super::human::Human;
 use super::input::{Delivery, Input, LINE_LEN_MAX, Outlet, read_lines};
-use super::output::{Output, Sink, stderr, stdout};
+use super::output::{Output, Sink, UP_AND_DOWN, stderr, stdout};
+use super::terminal::{Terminal, suspend};
 
 const PROMPT: &str = "> ";
 /// Lines that wait for the client. A line may be long, so they are few.
@@ -30,12 +34,13 @@ pub struct Console {
     pub input: Receiver<Input>,
     /// What is told.
     pub output: Output,
-    terminal: Option<Settings>,
+    terminal: Option<Terminal>,
 }
 
 impl Console {
     /// Starts to read standard input, on a thread of its own. `wake` is called after each input.
-    /// Ask for a password before: from here on the thread owns standard input.
+    /// Ask for a password before: from here on the thread owns standard input. Start other threads
+    /// after: where SIGTSTP meets one that is older, the process stops with the prompt's settings.
     ///
     /// At a terminal the prompt comes with the first login, when there is something to type. Until
     /// then what is typed waits, and Ctrl-C is a signal.
@@ -43,37 +48,43 @@ impl Console {
     /// # Errors
     /// No thread can be started.
     pub fn open(json: bool, wake: impl Fn() + Send + 'static) -> io::Result<Self> {
-        let both = io::stdin().is_terminal() && io::stdout().is_terminal();
-        if json || !both {
+        let people = !json && io::stdout().is_terminal();
+        let Some(terminal) = Terminal::of_stdin().filter(|_| people) else {
             return Ok(Self {
                 input: plain(wake)?,
                 output: Output::json(stdout(), stderr()),
                 terminal: None,
             });
-        }
-        let terminal = Settings::of_stdin();
-        let human = Human::new(columns(), env::var_os("NO_COLOR").is_none());
-        let mut editor = editor()?;
-        let Ok(printer) = editor.create_external_printer() else {
+        };
+        let mut editor = editor(&terminal)?;
+        let printers = editor.create_external_printer();
+        let printers = printers.and_then(|it| Ok((it, editor.create_external_printer()?)));
+        let Ok((printer, repainter)) = printers else {
             // A terminal without a cursor to move.
             return Ok(Self {
                 input: plain(wake)?,
                 output: Output::human(stdout(), Human::new(0, false)),
-                terminal,
+                terminal: Some(terminal),
             });
         };
+        let mut repaint = above_prompt(repainter);
+        terminal.restore_in_stops(move || {
+            let _ = repaint(UP_AND_DOWN);
+        })?;
         let (sender, input) = channel();
         let to = Outlet::Unbounded(sender);
         let delivery = Delivery { to, wake };
+        let asked = terminal.clone();
         let prompt = move || {
             let thread = thread::Builder::new().name("prompt".to_owned());
-            thread.spawn(move || read_prompt(&mut editor, &delivery))?;
+            thread.spawn(move || read_prompt(&mut editor, &asked, &delivery))?;
             Ok(())
         };
+        let human = Human::new(columns(), env::var_os("NO_COLOR").is_none());
         Ok(Self {
             input,
             output: Output::human(above_prompt(printer), human).then_prompt(Box::new(prompt)),
-            terminal,
+            terminal: Some(terminal),
         })
     }
 
@@ -86,13 +97,13 @@ impl Console {
 impl Drop for Console {
     /// The prompt's thread may be in the middle of a line, and has to print what it was given.
     fn drop(&mut self) {
-        let Some(settings) = &self.terminal else {
+        let Some(terminal) = &self.terminal else {
             return;
         };
-        if settings.are_changed() {
+        if terminal.is_changed() {
             self.output.settle();
             thread::park_timeout(REPAINT_TIME);
-            settings.restore();
+            terminal.restore();
         }
     }
 }
@@ -115,14 +126,28 @@ fn plain(wake: impl Fn() + Send + 'static) -> io::Result<Receiver<Input>> {
 /// History stays in memory: what was typed are messages, and on disk nobody would seal them.
 type Prompt = Editor<(), MemHistory>;
 
-fn editor() -> io::Result<Prompt> {
+fn editor(terminal: &Terminal) -> io::Result<Prompt> {
     let config = rustyline::Config::builder().build();
-    Editor::with_history(config, MemHistory::new()).map_err(io::Error::other)
+    let mut editor = Editor::with_history(config, MemHistory::new()).map_err(io::Error::other)?;
+    let key = KeyEvent::new(terminal.suspend_character(), Modifiers::NONE);
+    editor.bind_sequence(key, EventHandler::Conditional(Box::new(Suspend)));
+    Ok(editor)
 }
 
-fn read_prompt(editor: &mut Prompt, delivery: &Delivery<impl Fn()>) {
+/// The key that stops the process. By itself the editor would change the settings under the eyes of
+/// whoever stops it.
+struct Suspend;
+
+impl ConditionalEventHandler for Suspend {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
+        suspend();
+        Some(Cmd::Noop)
+    }
+}
+
+fn read_prompt(editor: &mut Prompt, terminal: &Terminal, delivery: &Delivery<impl Fn()>) {
     loop {
-        let input = match editor.readline(PROMPT) {
+        let input = match terminal.ask(|| editor.readline(PROMPT)) {
             Ok(line) if line.len() > LINE_LEN_MAX => Input::TooLong,
             Ok(line) => {
                 if line.len() <= HISTORY_LINE_LEN_MAX && !line.trim().is_empty() {
@@ -152,27 +177,4 @@ fn read_prompt(editor: &mut Prompt, delivery: &Delivery<impl Fn()>) {
 /// Prints lines above the prompt and what is being typed.
 fn above_prompt(mut printer: impl rustyline::ExternalPrinter + Send + 'static) -> Sink {
     Box::new(move |lines| printer.print(lines.to_owned()).map_err(io::Error::other))
-}
-
-/// The terminal as it was.
-struct Settings(Termios);
-
-impl Settings {
-    fn of_stdin() -> Option<Self> {
-        tcgetattr(io::stdin()).ok().map(Self)
-    }
-
-    /// Whether a prompt is shown now.
-    fn are_changed(&self) -> bool {
-        let line_by_line = |it: &Termios| it.local_modes.contains(LocalModes::ICANON);
-        tcgetattr(io::stdin()).is_ok_and(|now| line_by_line(&now) != line_by_line(&self.0))
-    }
-
-    /// Also erases the prompt, and ends bracketed paste.
-    fn restore(&self) {
-        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
-        let mut out = io::stdout().lock();
-        let _ = out.write_all(b"\r\x1b[K\x1b[?2004l");
-        let _ = out.flush();
-    }
 }

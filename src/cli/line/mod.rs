@@ -8,7 +8,8 @@
 //! | `harmless.rs` | what a peer wrote, made safe for a terminal |
 //! | `output.rs` | the one way out |
 //! | `input.rs` | the thread that reads lines |
-//! | `console.rs` | which of these, and the terminal put back as it was |
+//! | `console.rs` | which of these |
+//! | `terminal.rs` | the terminal put back as it was |
 
 mod command;
 mod console;
@@ -17,6 +18,7 @@ mod human;
 mod input;
 mod json;
 mod output;
+mod terminal;
 
 pub use command::{Command, HELP, Mistake};
 pub use console::Console;

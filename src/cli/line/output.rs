@@ -9,7 +9,7 @@ use super::human::Human;
 use super::json::{event_object, mistake_object};
 
 /// Moves the cursor to the line above and back.
-const UP_AND_DOWN: &str = "\u{1b}[A\n";
+pub(super) const UP_AND_DOWN: &str = "\u{1b}[A\n";
 
 /// Where whole lines go. Takes them at once, or fails.
 pub(crate) type Sink = Box<dyn FnMut(&str) -> io::Result<()> + Send>;
