@@ -133,8 +133,9 @@ pub fn reassembly(steps: &[u8]) {
         } else {
             let data: Vec<u8> = range.clone().map(|at| (at ^ index as u64) as u8).collect();
             match assembler.insert(range.start, &data) {
-                Ok(()) => {
+                Ok(is_new) => {
                     let slots = &mut model[range.start as usize..range.end as usize];
+                    assert_eq!(is_new, slots.contains(&None));
                     for (slot, byte) in slots.iter_mut().zip(data) {
                         slot.get_or_insert(byte);
                     }

@@ -56,30 +56,33 @@ impl Assembler {
         }
     }
 
-    /// Takes in bytes at `offset`. The caller has checked the flow-control limit.
-    pub(crate) fn insert(&mut self, offset: u64, data: &[u8]) -> Result<(), TooManyGaps> {
+    /// Takes in bytes at `offset`. The caller has checked the flow-control limit. Returns whether any
+    /// of them had not arrived.
+    pub(crate) fn insert(&mut self, offset: u64, data: &[u8]) -> Result<bool, TooManyGaps> {
         let end = offset + data.len() as u64;
         let start = offset.max(self.ready);
         if start >= end {
-            return Ok(());
+            return Ok(false);
         }
         let data = &data[(start - offset) as usize..];
         if start == self.ready && self.pieces.is_empty() {
             // In order, which is nearly always.
             self.ring.push(data);
             self.ready = end;
-            return Ok(());
+            return Ok(true);
         }
         self.make_room(start, end)?;
+        let mut is_new = false;
         for gap in self.pieces.missing(start..end) {
             let piece = &data[(gap.start - start) as usize..(gap.end - start) as usize];
             self.ring.put((gap.start - self.base) as usize, piece);
+            is_new = true;
         }
         if planted!(OverlapLastWins) {
             self.ring.put((start - self.base) as usize, data);
         }
         self.add(start..end);
-        Ok(())
+        Ok(is_new)
     }
 
     /// As if bytes had arrived at `start..end`; whichever.
@@ -101,10 +104,12 @@ impl Assembler {
         next.map_or(offset, |gap| gap.start)
     }
 
-    /// The bytes of a range that has arrived and was not read, in two halves.
-    pub(crate) fn slices(&self, range: Range<u64>) -> (&[u8], &[u8]) {
-        let (start, end) = (range.start - self.base, range.end - self.base);
-        self.ring.slices(start as usize..end as usize)
+    /// The bytes of a range that has arrived, in two halves; `None` if some of it was read.
+    pub(crate) fn slices(&self, range: Range<u64>) -> Option<(&[u8], &[u8])> {
+        let start = usize::try_from(range.start.checked_sub(self.base)?).ok()?;
+        let end = usize::try_from(range.end.checked_sub(self.base)?).ok()?;
+        let is_held = start <= end && end <= self.ring.len();
+        is_held.then(|| self.ring.slices(start..end))
     }
 
     /// Makes the ring hold everything up to `end`.

@@ -2,9 +2,11 @@
 
 use crate::connection::within;
 
+use super::ahead::GONE_MAX;
 use super::assembler::GAPS_MAX;
 use super::collection::{Stream, Streams};
 use super::datagrams::INCOMING_BYTES_MAX;
+use super::receive::ReceiveStream;
 
 /// Memory of rings for each byte of the window: a ring of which an eighth is in use stays as it is,
 /// and what was there before is given back when it comes to more than the window.
@@ -40,10 +42,26 @@ impl Streams {
         let rings: usize = streams().map(|s| s.receive.assembler.capacity()).sum();
         let span = usize::try_from(window).unwrap_or(usize::MAX);
         within("bytes of rings", rings, RING_BYTES * span + SPARE_BYTES)?;
-        streams().try_for_each(|stream| {
-            let gaps = stream.receive.assembler.gaps();
-            within("gaps in a stream", gaps, GAPS_MAX)
-        })
+        streams().try_for_each(|stream| stream.receive.check_ahead())
+    }
+}
+
+impl ReceiveStream {
+    fn check_ahead(&self) -> Result<(), String> {
+        within("gaps in a stream", self.assembler.gaps(), GAPS_MAX)?;
+        let Some(ahead) = &self.ahead else {
+            return Ok(());
+        };
+        let (starts, gone) = ahead.sizes();
+        within("beginnings of messages", starts, GAPS_MAX)?;
+        within("ranges that are gone", gone, GONE_MAX)?;
+        let position = self.assembler.position();
+        match ahead.first() {
+            Some(first) if first < self.messages.end(&self.assembler).unwrap_or(position) => Err(
+                format!("messages overlap at {first}, read up to {position}"),
+            ),
+            _ => Ok(()),
+        }
     }
 }
 

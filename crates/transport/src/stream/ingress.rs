@@ -35,9 +35,9 @@ impl Streams {
         };
         if frame.begins {
             stream.check_mode(|mode| mode == Mode::Unordered)?;
-            stream.receive.begin(frame.offset)?;
         }
-        stream.receive.insert(frame.offset, frame.data)?;
+        let begins = frame.begins;
+        stream.receive.insert(frame.offset, frame.data, begins)?;
         stream.receive.record(end, frame.fin);
         self.on_taken_in(id, new)
     }

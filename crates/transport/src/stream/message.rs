@@ -1,6 +1,7 @@
 use codec::{DecodeError, Reader};
 
 use super::Assembler;
+use crate::violation::{Violation, code};
 
 /// A message's length field takes at most so many bytes.
 const LENGTH_FIELD_MAX: usize = 8;
@@ -28,6 +29,11 @@ pub(super) enum MessageError {
     Malformed,
 }
 
+/// A message has bytes of another.
+pub(super) fn overlap() -> Violation {
+    Violation::new(code::MESSAGE, "messages overlap")
+}
+
 /// Which messages are taken in, and which wait in the stream.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MessageLimits {
@@ -47,6 +53,12 @@ impl MessageReader {
     /// Whether a message has begun.
     pub(super) fn has_begun(&self) -> bool {
         self.len.is_some()
+    }
+
+    /// Where the message that has begun ends.
+    pub(super) fn end(&self, assembler: &Assembler) -> Option<u64> {
+        let missing = self.len? - self.taken.len();
+        Some(assembler.position() + missing as u64)
     }
 
     /// Reads the next message's length, and takes out what cannot wait in the stream. Returns how

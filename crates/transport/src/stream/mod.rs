@@ -149,6 +149,8 @@ impl Preamble {
 }
 
 #[cfg(test)]
+mod ahead_tests;
+#[cfg(test)]
 mod credit_tests;
 #[cfg(test)]
 mod delivery_tests;

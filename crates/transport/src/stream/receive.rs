@@ -1,7 +1,7 @@
 use super::ahead::Ahead;
 use super::credit::Window;
 use super::datagrams::Incoming;
-use super::message::{MessageError, MessageLimits, MessageReader};
+use super::message::{MessageError, MessageLimits, MessageReader, overlap};
 use super::{Assembler, Mode, Preamble, StreamError};
 use crate::violation::{Refused, Violation, code};
 
@@ -9,9 +9,9 @@ use crate::violation::{Refused, Violation, code};
 #[derive(Debug)]
 pub(super) struct ReceiveStream {
     pub(super) assembler: Assembler,
-    messages: MessageReader,
+    pub(super) messages: MessageReader,
     /// What is known beyond the position, where messages need not come in order or at all.
-    ahead: Option<Box<Ahead>>,
+    pub(super) ahead: Option<Box<Ahead>>,
     /// What came in frames of its own, in that mode.
     pub(super) datagrams: Option<Box<Incoming>>,
     /// The largest offset behind any byte that has arrived: what flow control counts.
@@ -83,30 +83,43 @@ impl ReceiveStream {
         self.final_size.is_none() && self.reset.is_none() && !self.stopped
     }
 
-    /// Takes in data. The caller has checked the limits with [`ReceiveStream::check`].
-    pub(super) fn insert(&mut self, offset: u64, data: &[u8]) -> Result<(), Refused> {
-        if self.reset.is_some() || self.over {
+    /// Takes in data, and that a message `begins` with it, which is delivered when it is whole. The
+    /// caller has checked the limits with [`ReceiveStream::check`].
+    pub(super) fn insert(&mut self, offset: u64, data: &[u8], begins: bool) -> Result<(), Refused> {
+        if self.reset.is_some() || self.over || self.stopped {
             return Ok(());
         }
-        if self.stopped {
-            return Ok(());
-        }
-        self.assembler
+        let begins = begins && self.may_begin(offset)?;
+        let is_new = self
+            .assembler
             .insert(offset, data)
             .map_err(|_| Refused::NoRoom)?;
-        if let Some(ahead) = &mut self.ahead {
-            ahead.stir();
+        if begins {
+            self.ahead.get_or_insert_default().begin(offset);
+        }
+        if let Some(ahead) = self.ahead.as_mut().filter(|_| is_new) {
+            ahead.stir(offset..offset + data.len() as u64);
         }
         Ok(())
     }
 
-    /// A message begins at `offset`, and is delivered when it is whole.
-    pub(super) fn begin(&mut self, offset: u64) -> Result<(), Refused> {
-        if self.over || self.stopped {
-            return Ok(());
+    /// Whether a message that begins at `offset` is news.
+    fn may_begin(&self, offset: u64) -> Result<bool, Refused> {
+        if self.is_inside_begun(offset) {
+            return Err(overlap().into());
         }
-        let ahead = self.ahead.get_or_insert_default();
-        ahead.begin(offset, &self.assembler)
+        if offset <= self.assembler.position() {
+            return Ok(false);
+        }
+        let ahead = self.ahead.as_ref();
+        ahead.map_or(Ok(true), |ahead| ahead.may_begin(offset))
+    }
+
+    /// Whether `offset` is in what is missing of the message that is read in its turn.
+    fn is_inside_begun(&self, offset: u64) -> bool {
+        let position = self.assembler.position();
+        let end = self.messages.end(&self.assembler);
+        end.is_some_and(|end| (position..end).contains(&offset))
     }
 
     /// The messages at `start..end` will not come. The caller has checked the limits.
@@ -114,10 +127,17 @@ impl ReceiveStream {
         if self.over || self.stopped {
             return Ok(());
         }
+        if self.is_inside_begun(start) {
+            return Err(overlap().into());
+        }
+        let position = self.assembler.position();
+        let ahead = self.ahead.as_ref();
+        if ahead.is_some_and(|ahead| ahead.is_full_for(&(start.max(position)..end))) {
+            return Err(Refused::NoRoom);
+        }
         self.assembler
             .skip(start, end)
             .map_err(|_| Refused::NoRoom)?;
-        let position = self.assembler.position();
         // A message that has begun has its length before the position; one that begins at the
         // position is not the one that is read.
         if start < position && position < end {
@@ -220,23 +240,28 @@ impl ReceiveStream {
         if self.stopped {
             return Ok(0);
         }
+        let Some(ahead) = &mut self.ahead else {
+            return self.messages.pull(&mut self.assembler, limits);
+        };
         let mut consumed = 0;
-        if let Some(ahead) = &mut self.ahead
-            && !self.messages.has_begun()
-        {
+        let had_begun = self.messages.has_begun();
+        if !had_begun {
             consumed += ahead.advance(&mut self.assembler);
         }
+        let start = self.assembler.position();
         consumed += self.messages.pull(&mut self.assembler, limits)?;
-        if let Some(ahead) = &mut self.ahead {
-            ahead.find(&self.assembler, limits.max)?;
+        if let Some(end) = self.messages.end(&self.assembler).filter(|_| !had_begun) {
+            ahead.check_alone(start..end)?;
         }
+        ahead.forget_until(self.assembler.position());
+        ahead.find(&self.assembler, limits.max)?;
         Ok(consumed)
     }
 
     /// Whether a message can be had.
     fn has_message(&self) -> bool {
         let ahead = self.ahead.as_ref();
-        self.messages.is_complete(&self.assembler) || ahead.is_some_and(|ahead| ahead.has_found())
+        self.messages.is_complete(&self.assembler) || ahead.is_some_and(|ahead| ahead.has_whole())
     }
 
     /// Whether a read would give something, and the user has not been told yet. Records that it is.
