@@ -28,8 +28,8 @@ impl Gate for PuzzleGate {
     fn observe(&mut self, _: Instant, _: Load) {}
 }
 
-/// The gate of a policy. What an earlier process has asked of clients is void.
-pub(crate) fn gate(policy: AdmissionPolicy, random: Box<dyn Random>) -> Box<dyn Gate> {
+/// The gate of a policy, as a [`Server`](crate::Server) has it. What an earlier process has asked of clients is void.
+pub fn gate(policy: AdmissionPolicy, random: Box<dyn Random>) -> Box<dyn Gate> {
     match policy {
         AdmissionPolicy::Work(config) => Box::new(puzzle(config, random)),
         AdmissionPolicy::Open => Box::new(OpenGate),

@@ -35,6 +35,7 @@ mod window;
 
 pub use config::{AdmissionPolicy, Config, Registration, ServerKeys};
 pub use event::{Event, Fatal};
+pub use gate::gate;
 pub use job::{Done, Job};
 pub use ledger::{StoreBatch, StoreDone};
 pub use machine::{Completion, Request, Server, code};

@@ -1,6 +1,7 @@
-//! What strangers can make a gated endpoint do: next to nothing.
+//! What strangers can make a gated endpoint do: next to nothing, whether its gate asks for an address
+//! or for work.
 //!
-//! `UNDERTONE_STRANGERS` says how many, 100,000 by default.
+//! `UNDERTONE_STRANGERS` says how many, 100,000 by default; ten million of them are a release build's.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 #![allow(clippy::print_stdout, reason = "figures")]
 
@@ -10,11 +11,13 @@ use core::net::SocketAddr;
 use std::alloc::System;
 use std::cell::Cell;
 
+use chat::puzzle::{AdmissionConfig, solve};
 use crypto::Random;
 use harness::{PORT, SERVER, after, client, client_address, config, connect, drain, messages};
+use server::AdmissionPolicy;
 use sim::{NodeId, Rng, World};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use transport::{AddressGate, Endpoint, Event, Instant, Meta, Mode};
+use transport::{AddressGate, Completion, Endpoint, Event, Gate, Instant, Meta, Mode, Request};
 
 /// Counts what the whole process allocates; so this program has one test.
 #[global_allocator]
@@ -84,11 +87,10 @@ impl Strangers {
 }
 
 /// A client that is connected to a gated server, and what was overheard meanwhile.
-fn stage() -> (World<Endpoint>, NodeId, NodeId, Vec<Vec<u8>>) {
+fn stage(gate: Box<dyn Gate>) -> (World<Endpoint>, NodeId, NodeId, Vec<Vec<u8>>) {
     let mut world = World::new(1);
     world.start_capture();
-    let gate = AddressGate::new(crypto::Secret::from([3; 32]));
-    let server = world.add(SERVER, harness::server(1, config(), Box::new(gate)));
+    let server = world.add(SERVER, harness::server(1, config(), gate));
     let client = world.add(client_address(0), client(1, 0, config()));
     connect(&mut world, 1, client);
     let heard = Cell::new(0);
@@ -108,7 +110,13 @@ fn stage() -> (World<Endpoint>, NodeId, NodeId, Vec<Vec<u8>>) {
 
 /// The client says something when it can, and counts what comes back.
 fn talk(client: NodeId, heard: &Cell<usize>) -> impl FnMut(NodeId, &mut Endpoint, Instant) {
-    move |node, endpoint, _| {
+    move |node, endpoint, now| {
+        while let Some((handle, request)) = endpoint.poll_request() {
+            if let Request::Solve { challenge, hello } = request {
+                let solved = Completion::Solved(solve(&challenge, &hello).unwrap());
+                endpoint.handle_completion(now, handle, solved);
+            }
+        }
         drain(endpoint, |endpoint, handle, event| match event {
             Event::Connected if node == client => {
                 let connection = endpoint.connection(handle).unwrap();
@@ -166,7 +174,7 @@ fn cpu_us() -> u64 {
 }
 
 /// Prints what one stranger costs the machine, without what it costs to make one up.
-fn report(count: u64, began_us: u64, strangers: &mut Strangers) {
+fn report(what: &str, count: u64, began_us: u64, strangers: &mut Strangers) {
     let ended_us = cpu_us();
     strangers.rng = Rng::new(99);
     for _ in 0..count {
@@ -174,20 +182,31 @@ fn report(count: u64, began_us: u64, strangers: &mut Strangers) {
     }
     let making_us = cpu_us() - ended_us;
     let each = (ended_us - began_us).saturating_sub(making_us) as f64 / count as f64;
-    println!("{count} strangers: {each:.2} us each");
+    println!("{count} strangers before the gate of {what}: {each:.2} us each");
 }
 
-/// Bytes that were allocated and are there still.
-fn live(region: &Region<'_, System>) -> i64 {
+/// Blocks and bytes that were allocated and are there still.
+fn live(region: &Region<'_, System>) -> (i64, i64) {
     let change = region.change();
-    change.bytes_allocated as i64 - change.bytes_deallocated as i64
+    (
+        change.allocations as i64 - change.deallocations as i64,
+        change.bytes_allocated as i64 - change.bytes_deallocated as i64,
+    )
 }
 
 #[test]
 fn h40_strangers_by_the_million_leave_no_trace() {
     let count: u64 =
         std::env::var("UNDERTONE_STRANGERS").map_or(100_000, |count| count.parse().unwrap());
-    let (mut world, server, client, overheard) = stage();
+    let address = AddressGate::new(crypto::Secret::from([3; 32]));
+    leave_no_trace("addresses", Box::new(address), count);
+    let work = AdmissionPolicy::Work(AdmissionConfig::default());
+    let puzzle = server::gate(work, Box::new(Rng::new(7)));
+    leave_no_trace("puzzles", puzzle, count);
+}
+
+fn leave_no_trace(what: &str, gate: Box<dyn Gate>, count: u64) {
+    let (mut world, server, client, overheard) = stage(gate);
     let mut strangers = Strangers {
         rng: Rng::new(99),
         overheard,
@@ -210,14 +229,14 @@ fn h40_strangers_by_the_million_leave_no_trace() {
                 assert!(answer <= len, "{answer} bytes for {len}");
                 answers += u64::from(answer > 0);
                 if index >= WARM_UP {
-                    assert_eq!(live(&region), 0, "bytes that outlive stranger {index}");
+                    assert_eq!(live(&region), (0, 0), "what outlives stranger {index}");
                 }
             }
             (live(&region), answers)
         })
         .unwrap();
-    report(count, began_us, &mut strangers);
-    assert_eq!(live, 0, "bytes that outlive the strangers");
+    report(what, count, began_us, &mut strangers);
+    assert_eq!(live, (0, 0), "what outlives the strangers");
     assert!(answers > count / 20, "only {answers} were answered at all");
     // Not even the client's own first packet, with its token and from its address: it was used.
     let stats = world.machine(server).unwrap().stats();
