@@ -127,6 +127,22 @@ fn faults_come_at_their_rates_and_independently() {
 }
 
 #[test]
+fn a_burst_takes_what_follows_soon_and_ends_by_time_too() {
+    let heard_after = |pause| {
+        let (mut world, a, b) = two(1);
+        for (burst, count, pause) in [(1.0, 1, pause), (0.0, 50, 1)] {
+            world.change_links(b, |link| link.burst = burst);
+            send(&mut world, a, address(2), count, 8);
+            run(&mut world, pause).unwrap();
+        }
+        world.machine(b).unwrap().heard.len()
+    };
+    let soon = heard_after(4);
+    assert!((30..50).contains(&soon), "{soon}");
+    assert_eq!(heard_after(6), 50);
+}
+
+#[test]
 fn only_reordering_changes_the_order() {
     let in_order = |reordering| {
         let (mut world, a, b) = two(5);

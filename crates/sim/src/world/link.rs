@@ -4,6 +4,10 @@ use transport::{Ecn, Instant};
 
 use crate::Rng;
 
+/// A burst is over after so long, however few datagrams it has met: where only probes are sent, 20 of
+/// them take longer than anybody waits.
+const BURST_MAX: Duration = Duration::from_secs(5);
+
 /// What a path does to datagrams in one direction. The default delivers everything after 10 ms.
 ///
 /// Faults are drawn for each datagram from streams of their own, so that switching one off leaves the
@@ -17,7 +21,8 @@ pub struct Link {
     pub jitter: Duration,
     /// Probability that a datagram is lost.
     pub loss: f64,
-    /// Probability that with a datagram a burst of losses begins: it and up to 20 behind it.
+    /// Probability that with a datagram a burst of losses begins: it and up to 20 behind it, as far
+    /// as they follow within 5 s.
     pub burst: f64,
     /// Probability that a datagram arrives twice.
     pub duplication: f64,
@@ -97,6 +102,8 @@ pub(super) struct Path {
     bursts: Rng,
     /// Datagrams that the burst under way still takes.
     burst_left: u64,
+    /// And until when.
+    burst_until: Instant,
     duplication: Rng,
     corruption: Rng,
     timing: Rng,
@@ -126,6 +133,7 @@ impl Path {
             loss: Rng::stream(seed, "loss", index),
             bursts: Rng::stream(seed, "bursts", index),
             burst_left: 0,
+            burst_until: Instant::ZERO,
             duplication: Rng::stream(seed, "duplication", index),
             corruption: Rng::stream(seed, "corruption", index),
             timing: Rng::stream(seed, "timing", index),
@@ -137,7 +145,7 @@ impl Path {
     /// Decides about a datagram of `len` bytes. Draws equally often whatever is switched on.
     pub(super) fn pass(&mut self, now: Instant, len: usize, ecn: Option<Ecn>) -> Fate {
         let ecn = self.mark(now, ecn);
-        let lost = self.loss.chance(self.link.loss) | self.is_in_burst();
+        let lost = self.loss.chance(self.link.loss) | self.is_in_burst(now);
         let duplicated = self.duplication.chance(self.link.duplication);
         let corrupted = self.corruption.chance(self.link.corruption);
         let (at, again) = (self.arrival(now, len), self.later(now));
@@ -163,15 +171,14 @@ impl Path {
         }
     }
 
-    fn is_in_burst(&mut self) -> bool {
+    fn is_in_burst(&mut self, now: Instant) -> bool {
         let (begins, len) = (self.bursts.chance(self.link.burst), self.bursts.below(20));
-        if self.burst_left > 0 {
+        if self.burst_left > 0 && now < self.burst_until {
             self.burst_left -= 1;
             return true;
         }
-        if begins {
-            self.burst_left = len;
-        }
+        self.burst_left = if begins { len } else { 0 };
+        self.burst_until = now + BURST_MAX;
         begins
     }
 
