@@ -35,31 +35,32 @@ impl Swarm<'_> {
             (fault, fires && self.plan.faults.has(fault), draw)
         });
         for (fault, fires, draw) in draws {
-            if fires {
+            if fires && self.strike(fault, draw) {
                 *self.fired.entry(fault.name()).or_default() += 1;
-                self.strike(fault, draw);
             }
         }
     }
 
-    fn strike(&mut self, fault: Fault, draw: u64) {
+    /// Does it, unless it would not be fair now.
+    fn strike(&mut self, fault: Fault, draw: u64) -> bool {
         let mut draw = Rng::new(draw);
         let index = usize::try_from(draw.below(self.clients.len() as u64)).unwrap_or(0);
         let Some(client) = self.clients.get(index) else {
-            return;
+            return false;
         };
         let (node, handle) = (client.node, client.handle);
+        let stays = self.world.now() < client.moved_at + self.settling();
         match fault {
             Fault::Partition if self.cut.is_none() => {
                 let until = self.world.now() + Duration::from_millis(draw.below(45_000));
                 self.cut = Some((node, until));
                 self.world.change_links(node, |link| link.up = false);
             }
-            Fault::Rebinding => {
+            Fault::Rebinding if !stays => {
                 let only_port = draw.chance(0.5);
                 self.move_client(index, only_port);
             }
-            Fault::Migration => {
+            Fault::Migration if !stays => {
                 self.move_client(index, false);
                 self.world.with(node, |endpoint, now| {
                     // One that is not there yet cannot move, and begins again in time.
@@ -87,7 +88,7 @@ impl Swarm<'_> {
             }
             Fault::Resets => {
                 let (Some(handle), Some(party)) = (handle, self.parties.get_mut(index + 1)) else {
-                    return;
+                    return false;
                 };
                 let streams = party.streams(handle);
                 let place = draw.below(streams.len() as u64);
@@ -108,15 +109,27 @@ impl Swarm<'_> {
                     self.close(node, handle);
                 }
             }
-            _ => {}
+            _ => return false,
         }
+        true
+    }
+
+    /// How long a client stays at an address where links have a rate. Whoever moves on before two
+    /// round trips through full queues are over hears nothing anywhere, and gives up rightly.
+    fn settling(&self) -> Duration {
+        let link = &self.plan.link;
+        let queue = link.rate.map(|rate| link.queue_bytes as f64 / rate as f64);
+        queue.map_or(Duration::ZERO, |queue| {
+            (link.delay + Duration::from_secs_f64(queue)) * 4
+        })
     }
 
     /// A client gets an address that nobody has had.
     fn move_client(&mut self, index: usize, only_port: bool) {
-        let Some(client) = self.clients.get(index) else {
+        let Some(client) = self.clients.get_mut(index) else {
             return;
         };
+        client.moved_at = self.world.now();
         self.moves += 1;
         let here = self.world.address(client.node).filter(|_| only_port);
         let last = u8::try_from(index).unwrap_or(u8::MAX);

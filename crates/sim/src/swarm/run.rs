@@ -80,6 +80,8 @@ pub(super) struct Client {
     pub(super) connections: u32,
     /// Streams opened on the present one.
     pub(super) streams: u32,
+    /// When its address changed last.
+    pub(super) moved_at: Instant,
 }
 
 pub(super) struct Swarm<'a> {
@@ -129,6 +131,7 @@ impl<'a> Swarm<'a> {
                 handle: None,
                 connections: 0,
                 streams: 0,
+                moved_at: world.now(),
             });
             parties.push(Party::client(lazy));
         }
