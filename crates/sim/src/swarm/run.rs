@@ -277,7 +277,7 @@ impl<'a> Swarm<'a> {
 
     /// Whether a client may be somewhere without the server finding out: it does not know that it has
     /// moved, and says nothing by itself.
-    fn may_be_mislaid(&self) -> bool {
+    pub(super) fn may_be_mislaid(&self) -> bool {
         let [client, _] = &self.plan.configs;
         self.plan.faults.has(Fault::Rebinding) && client.keep_alive.is_none()
     }

@@ -76,10 +76,13 @@ impl Swarm<'_> {
         self.nothing_is_left()
     }
 
-    /// Whoever keeps alive is still there. The server may have connections of which nobody knows.
+    /// Whoever keeps alive is still there, unless it does so at an address that the other has left
+    /// without knowing. The server may have connections of which nobody knows.
     fn nobody_left(&mut self) -> Result<(), String> {
         let silent = |config: &transport::Config| config.keep_alive.is_none();
-        let may_leave = self.plan.configs.iter().all(silent) || self.has_any(&FORGETTING);
+        let may_leave = self.plan.configs.iter().all(silent)
+            || self.has_any(&FORGETTING)
+            || self.may_be_mislaid();
         for (index, reason) in self.take_closed() {
             let of_server = index == 0;
             let excusable = self.is_excusable(&reason, of_server) && (of_server || may_leave);
