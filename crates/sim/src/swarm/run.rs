@@ -104,6 +104,8 @@ pub(super) struct Swarm<'a> {
     /// What was captured since time passed last.
     pub(super) overheard: Vec<Captured>,
     pub(super) moves: u16,
+    /// A connection has ended: datagrams of it may still be on their way.
+    pub(super) ended: bool,
 }
 
 pub(super) const SERVER: SocketAddr = SocketAddr::new(
@@ -153,6 +155,7 @@ impl<'a> Swarm<'a> {
             liar: None,
             overheard: Vec::new(),
             moves: 0,
+            ended: false,
         }
     }
 
@@ -232,6 +235,7 @@ impl<'a> Swarm<'a> {
     /// Connections that ended begin again.
     fn tend(&mut self) -> Result<(), String> {
         for (index, reason) in self.take_closed() {
+            self.ended = true;
             if !self.is_excusable(&reason, index == 0) {
                 return Err(format!("a connection ended: {reason}"));
             }

@@ -51,8 +51,11 @@ impl Swarm<'_> {
     }
 
     /// Whether every packet that arrives can be opened: none is changed, and none is so late that
-    /// its keys are gone.
+    /// its keys or its connection are gone.
     fn all_is_authentic(&self) -> bool {
+        if self.ended || self.parties.iter().any(|party| !party.closed.is_empty()) {
+            return false;
+        }
         let seldom = |config: &transport::Config| config.key_update_packets > 1_000;
         let keys_stay = self.plan.configs.iter().all(seldom);
         !self.has_any(&STRANGE) && (keys_stay || !self.plan.faults.has(Fault::Reordering))
