@@ -36,8 +36,10 @@ pub struct Config {
     /// How much may arrive on a connection before it is read, in bytes, at first. It grows as the
     /// windows of streams do. Default 1 MiB.
     pub connection_window_bytes: u64,
-    /// How far that window grows by itself, in bytes. Bounds what a connection makes us hold.
-    /// Default 24 MiB.
+    /// How far that window grows by itself, in bytes. Together with one message
+    /// ([`Config::message_bytes_max`]) this bounds what a connection makes us hold of what was not
+    /// read; when parts of long messages come to more, and none of them can become whole, the one of
+    /// which there is most is given up as too long. Default 24 MiB.
     pub connection_window_bytes_max: u64,
     /// What the windows of all connections may grow by together, in bytes, beyond those of the
     /// first. Endpoints that get clones of one configuration share it. Default 1 GiB.

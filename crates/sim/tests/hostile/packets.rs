@@ -61,6 +61,42 @@ fn h16_h09_datagrams_packed_with_single_bytes_keep_few_gaps() {
     assert_eq!(raw.server.stats().connections, 1);
 }
 
+/// A packet that is refused for its last frame has brought the others: a copy brings nothing.
+#[test]
+fn h23_a_copy_of_a_packet_that_was_refused_delivers_nothing() {
+    let mut raw = connected();
+    raw.say(&stream_frame(0, 0, &[0, PORT as u8, 0]));
+    raw.say(&stream_frame(2, 0, &[0, PORT as u8, 3]));
+    let gaps: Vec<u8> = (0..1024)
+        .flat_map(|index| stream_frame(0, 10 + index * 2, b"x"))
+        .collect();
+    raw.say(&gaps);
+    let mut frames = vec![0x30, 2, 2, b'h', b'i'];
+    frames.extend(stream_frame(0, 9_000, b"x"));
+    let refused = raw.packet(transport::Epoch::Data, &frames);
+    for _ in 0..3 {
+        raw.deliver(refused.clone());
+    }
+    let drops = raw.server.stats().drops;
+    assert_eq!(drops.of(DropReason::QueueFull), 1);
+    assert_eq!(drops.of(DropReason::Replay), 2);
+    let stream = raw.events.iter().find_map(|event| match event {
+        Event::Readable { stream } => Some(*stream),
+        _ => None,
+    });
+    let handle = raw.server.connections().next().unwrap();
+    let mut connection = raw.server.connection(handle).unwrap();
+    let stream = stream.unwrap();
+    assert_eq!(connection.receive(stream), Ok(Some(b"hi".to_vec())));
+    assert_eq!(connection.receive(stream), Err(StreamError::Blocked));
+    // What was refused is sent again under another number, and acknowledged once there is room.
+    raw.arrived.clear();
+    raw.say(&stream_frame(0, 3, &[7; 10_000]));
+    raw.say(&stream_frame(0, 9_000, b"x"));
+    raw.wait(Duration::from_millis(100));
+    assert!(raw.heard.contains(&Heard::Acknowledgement));
+}
+
 #[test]
 fn h21_acknowledgements_withheld_for_ever_change_nothing() {
     let mut raw = connected();

@@ -176,8 +176,14 @@ impl Connection {
                 }
                 Ok(())
             }
-            // Not received, as far as the peer learns.
-            Err(Refused::NoRoom) => Err(DropReason::QueueFull),
+            // Not received, as far as the peer learns. What came before in the packet was taken in,
+            // and a copy must not bring it again: a datagram would be delivered twice.
+            Err(Refused::NoRoom) => {
+                if epoch == Epoch::Data {
+                    self.spaces[index(epoch)].received.on_refused(number);
+                }
+                Err(DropReason::QueueFull)
+            }
             Err(Refused::Violation(violation)) => {
                 self.on_violation(now, violation);
                 Ok(())

@@ -95,7 +95,7 @@ impl Received {
         }
     }
 
-    /// The largest number that has arrived.
+    /// The largest number that has arrived, taken in or not.
     pub(crate) fn largest(&self) -> Option<u64> {
         self.window.largest()
     }
@@ -105,9 +105,15 @@ impl Received {
         self.window.is_new(packet_number)
     }
 
+    /// A packet that authenticated and for whose frames there was no room: it is not acknowledged,
+    /// and a copy of it is not new.
+    pub(crate) fn on_refused(&mut self, packet_number: u64) {
+        self.window.insert(packet_number);
+    }
+
     /// A packet that authenticated and whose frames were taken in.
     pub(crate) fn on_packet(&mut self, now: Instant, packet_number: u64, packet: Arrival) {
-        let largest = self.window.largest();
+        let largest = self.ranges.max();
         self.window.insert(packet_number);
         self.ranges.insert(packet_number..packet_number + 1);
         if self.ranges.len() > RANGES_MAX {

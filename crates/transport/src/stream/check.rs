@@ -29,10 +29,18 @@ impl Streams {
         // Of a window that has shrunk the peer may still use what it was granted.
         let granted = self.max_data.saturating_sub(read);
         let window = granted.max(self.window.bytes);
-        if window > self.first_window + self.loan.bytes {
-            let (first, loan) = (self.first_window, self.loan.bytes);
+        let messages: usize = streams().map(|s| s.receive.messages.held()).sum();
+        if messages != self.held.messages {
+            let counted = self.held.messages;
             return Err(format!(
-                "a window of {window} bytes, of which {first} and {loan} are there"
+                "{messages} bytes of messages are held, and {counted} count"
+            ));
+        }
+        let (first, loan) = (self.first_window, self.loan.bytes);
+        let beyond = messages.saturating_sub(self.message_bytes_max) as u64;
+        if self.window.bytes.max(granted + beyond) > first + loan {
+            return Err(format!(
+                "a window of {window} bytes and {beyond} beside it, of which {first} and {loan} are there"
             ));
         }
         within("datagrams held", self.datagram_bytes, INCOMING_BYTES_MAX)?;

@@ -327,6 +327,7 @@ impl Streams {
             return Err(StreamError::Unknown);
         }
         let unread = stream.receive.stop();
+        self.count_message(id);
         self.forget_datagrams(id);
         let stream = self.streams.get_mut(id).ok_or(StreamError::Unknown)?;
         stream.due.stop = Some(code);

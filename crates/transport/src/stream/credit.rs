@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::StreamId;
 use super::collection::{Stream, Streams};
+use super::message::MessageError;
 use crate::Instant;
 
 /// A window, and how it grows.
@@ -154,25 +155,76 @@ impl Streams {
         self.settle();
     }
 
-    /// Pays back what is borrowed for neither the window nor what the peer was granted of it.
+    /// Borrows for messages that are held beyond the window, as far as it may, and pays back what is
+    /// borrowed for neither them, nor the window, nor what the peer was granted of it.
     fn settle(&mut self) {
         let granted = self.max_data.saturating_sub(self.data_read);
-        let held = granted.max(self.window.bytes);
-        self.loan.reduce(held.saturating_sub(self.first_window));
+        let window = granted.max(self.window.bytes);
+        let messages = self.held.messages.saturating_sub(self.message_bytes_max);
+        let held = window.saturating_add(messages as u64);
+        let held = held.min(self.window_max.max(window));
+        let wanted = held.saturating_sub(self.first_window);
+        if wanted > self.loan.bytes {
+            // What it does not get is not granted.
+            self.loan.extend(wanted);
+        } else {
+            self.loan.reduce(wanted);
+        }
+    }
+
+    /// How much of the window the peer may have. What was taken out of streams of messages that are
+    /// not whole, or not received, is held as well: the window closes as that comes to more than is
+    /// borrowed for it, and more than one message has.
+    fn open_window(&self) -> u64 {
+        let most = self.first_window.saturating_add(self.loan.bytes);
+        let most = most.saturating_add(self.message_bytes_max as u64);
+        let room = most.saturating_sub(self.held.messages as u64);
+        self.window.bytes.min(room)
+    }
+
+    /// How far the peer could be allowed to send on all streams together.
+    fn data_target(&self) -> u64 {
+        self.data_read.saturating_add(self.open_window())
+    }
+
+    /// Whether the peer has used up its credit, and gets less than a window because of messages that
+    /// are held.
+    fn is_short(&self) -> bool {
+        self.data_received >= self.max_data && self.open_window() < self.window.bytes
+    }
+
+    /// Ends a stream when nothing else can bring credit again: all that is held are parts of messages
+    /// of which none can become whole. The one that has most goes, for the sake of the others.
+    pub(super) fn relieve(&mut self) {
+        if !self.is_short() {
+            return;
+        }
+        self.on_read(0);
+        if self.max_data_due || self.streams.iter().any(Stream::is_readable) {
+            return;
+        }
+        let held = |stream: &Stream| stream.receive.messages.held();
+        let longest = self
+            .streams
+            .ids()
+            .max_by_key(|&id| self.streams.get(id).map_or(0, held));
+        if let Some(id) = longest {
+            self.on_broken_message(id, MessageError::TooLong);
+        }
     }
 
     /// `bytes` will not be held any more: the peer may send as many more.
     pub(super) fn on_read(&mut self, bytes: u64) {
         self.data_read += bytes << u64::from(planted!(CreditCountedTwice));
         self.settle();
-        let target = self.data_read + self.window.bytes;
-        self.max_data_due |= self.window.is_worth(target.saturating_sub(self.max_data));
+        let gain = self.data_target().saturating_sub(self.max_data);
+        self.max_data_due |= self.window.is_worth(gain) || (gain > 0 && self.is_short());
     }
 
     /// The limit to announce for all streams together.
     #[cfg(test)]
     pub(super) fn data_credit(&self) -> u64 {
-        self.max_data.max(self.data_read + self.window.bytes)
+        self.max_data.max(self.data_target())
     }
 
     /// Credit for all streams together goes out: returns the limit to announce.
@@ -182,7 +234,8 @@ impl Streams {
             self.window.bytes = grown;
         }
         self.max_data_due = false;
-        self.max_data = self.max_data.max(self.data_read + self.window.bytes);
+        self.settle();
+        self.max_data = self.max_data.max(self.data_target());
         self.max_data
     }
 
@@ -204,6 +257,11 @@ impl Streams {
 }
 
 impl Stream {
+    /// Whether a read would give something, or tell the end.
+    fn is_readable(&self) -> bool {
+        self.mode.is_some_and(|mode| self.receive.is_readable(mode))
+    }
+
     /// Credit for this stream goes out: returns the limit to announce.
     pub(super) fn give_credit(&mut self, clock: Clock, window_max: u64) -> u64 {
         let receive = &mut self.receive;

@@ -112,7 +112,7 @@ impl Ends {
     }
 }
 
-fn deliver(to: &mut Streams, payload: &[u8]) -> Result<(), Refused> {
+pub(super) fn deliver(to: &mut Streams, payload: &[u8]) -> Result<(), Refused> {
     let mut reader = codec::Reader::new(payload);
     while !reader.is_empty() {
         match Frame::decode(&mut reader).unwrap() {
@@ -120,7 +120,9 @@ fn deliver(to: &mut Streams, payload: &[u8]) -> Result<(), Refused> {
             Frame::Skip(frame) => to.on_skip(&frame)?,
             Frame::Datagram(frame) => to.on_datagram(&frame)?,
             Frame::MaxData(max) => to.on_max_data(max),
+            Frame::ResetStream(frame) => to.on_reset(frame)?,
             Frame::MaxStreamData(frame) => to.on_max_stream_data(frame)?,
+            Frame::StopSending(frame) => to.on_stop(frame)?,
             other => panic!("{other:?}"),
         }
     }

@@ -1,5 +1,6 @@
 //! How much memory the buffers of streams have, and when they give back what they waste.
 
+use super::StreamId;
 use super::collection::{Stream, Streams};
 
 /// Memory of buffers, in bytes, as last counted.
@@ -7,9 +8,12 @@ use super::collection::{Stream, Streams};
 pub(super) struct Held {
     pub(super) send: usize,
     pub(super) receive: usize,
+    /// Of messages that were taken out of their streams, and not by the user yet.
+    pub(super) messages: usize,
 }
 
 impl Held {
+    /// What there may be something to spare of.
     pub(super) fn total(self) -> usize {
         self.send + self.receive
     }
@@ -18,6 +22,7 @@ impl Held {
     pub(super) fn forget(&mut self, other: Self) {
         self.send -= other.send;
         self.receive -= other.receive;
+        self.messages -= other.messages;
     }
 }
 
@@ -48,6 +53,14 @@ impl Stream {
 }
 
 impl Streams {
+    /// Counts what was taken out of a stream of its next message.
+    pub(super) fn count_message(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get_mut(id) {
+            let held = stream.receive.messages.held();
+            count(&mut self.held.messages, &mut stream.held.messages, held);
+        }
+    }
+
     /// What send buffers may have altogether before they give back what they waste: as much as one
     /// that is filled to its limit, which has up to twice that, so that what flows allocates nothing.
     pub(super) fn send_held_max(&self) -> usize {
@@ -63,12 +76,14 @@ impl Streams {
     pub(crate) fn release_memory(&mut self) {
         self.stirred = false;
         self.shrink_window();
-        self.held = Held::default();
+        self.held.send = 0;
+        self.held.receive = 0;
         self.send_queue.shrink_to_fit();
         self.control_queue.shrink_to_fit();
         self.events.shrink_to_fit();
         for stream in self.streams.iter_mut() {
-            stream.held = Held::default();
+            stream.held.send = 0;
+            stream.held.receive = 0;
             stream.send.buffer.trim();
             stream.receive.assembler.trim();
             stream.count_send(&mut self.held, usize::MAX);

@@ -64,6 +64,9 @@ impl Streams {
             self.on_read(new);
         }
         self.on_progress(id)?;
+        if new > 0 {
+            self.relieve();
+        }
         self.retire_if_done(id);
         Ok(())
     }
@@ -118,6 +121,7 @@ impl Streams {
                 stream.send.reset(frame.code);
                 self.queue_control(id);
             }
+            self.count_message(id);
             if !planted!(CreditNotReturnedByReset) {
                 self.on_read(unread);
             }
@@ -236,7 +240,9 @@ impl Streams {
             return Err(other_mode());
         }
         if matches!(mode, Mode::Messages | Mode::Unordered) {
-            match stream.receive.pull(limits) {
+            let pulled = stream.receive.pull(limits);
+            self.count_message(id);
+            match pulled {
                 Ok(consumed) => self.on_read(consumed as u64),
                 Err(broken) => {
                     self.on_broken_message(id, broken);

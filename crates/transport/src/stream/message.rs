@@ -61,6 +61,11 @@ impl MessageReader {
         Some(assembler.position() + missing as u64)
     }
 
+    /// How many bytes of it were taken out of the stream.
+    pub(super) fn held(&self) -> usize {
+        self.taken.len()
+    }
+
     /// Reads the next message's length, and takes out what cannot wait in the stream. Returns how
     /// many bytes of the stream were consumed.
     pub(super) fn pull(

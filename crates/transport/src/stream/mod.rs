@@ -155,4 +155,6 @@ mod credit_tests;
 #[cfg(test)]
 mod delivery_tests;
 #[cfg(test)]
+mod message_tests;
+#[cfg(test)]
 mod tests;

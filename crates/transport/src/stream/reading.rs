@@ -65,12 +65,15 @@ impl Streams {
             stream.count_receive(&mut self.held, self.window.bytes);
             self.stirred = true;
         }
+        let held = self.held.messages;
+        self.count_message(id);
         if let Some(broken) = outcome.broken {
             self.on_broken_message(id, broken);
         }
-        if outcome.consumed > 0 {
+        if outcome.consumed > 0 || self.held.messages != held {
             self.on_read(outcome.consumed as u64);
             self.extend_credit(id);
+            self.relieve();
         }
         if done {
             self.retire_if_done(id);

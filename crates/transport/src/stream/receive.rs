@@ -266,16 +266,19 @@ impl ReceiveStream {
 
     /// Whether a read would give something, and the user has not been told yet. Records that it is.
     pub(super) fn tell(&mut self, mode: Mode) -> bool {
-        let readable = !self.over
-            && !self.stopped
-            && match mode {
-                Mode::Bytes => self.assembler.readable() > 0,
-                Mode::Messages | Mode::Unordered => self.has_message(),
-                Mode::Datagrams => self.datagrams.as_ref().is_some_and(|held| !held.is_empty()),
-            };
-        let tells = (readable || self.is_at_end()) && !self.told;
+        let tells = self.is_readable(mode) && !self.told;
         self.told |= tells;
         tells
+    }
+
+    /// Whether a read would give something, or tell the end.
+    pub(super) fn is_readable(&self, mode: Mode) -> bool {
+        let has_some = match mode {
+            Mode::Bytes => self.assembler.readable() > 0,
+            Mode::Messages | Mode::Unordered => self.has_message(),
+            Mode::Datagrams => self.datagrams.as_ref().is_some_and(|held| !held.is_empty()),
+        };
+        !self.over && !self.stopped && (has_some || self.is_at_end())
     }
 
     /// Whether everything has been read, and the end is what comes next.

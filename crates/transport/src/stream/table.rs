@@ -19,14 +19,12 @@ impl Table {
     }
 
     /// The numbers of all streams.
-    #[cfg(test)]
-    fn ids(&self) -> impl Iterator<Item = StreamId> + '_ {
+    pub(super) fn ids(&self) -> impl Iterator<Item = StreamId> + '_ {
         let ids = |side: u64| move |&(index, _): &(u64, Box<Stream>)| StreamId(index << 1 | side);
         let [client, server] = &self.halves;
         client.iter().map(ids(0)).chain(server.iter().map(ids(1)))
     }
 
-    #[cfg(feature = "danger-checking")]
     pub(super) fn iter(&self) -> impl Iterator<Item = &Stream> + '_ {
         let entries = self.halves.iter().flatten();
         entries.map(|(_, stream)| &**stream)
