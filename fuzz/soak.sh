@@ -15,7 +15,7 @@ work=${FUZZ_TARGET_DIR:-$PWD/../target/soak}
 slice=${FUZZ_SLICE_SECONDS:-120}
 
 # What whoever sends a datagram or opens a connection can reach, before anybody knows who that is.
-reached_by_strangers='ack_ranges challenge connection_pair endpoint_stranger frames login_messages packet_header
+reached_by_strangers='ack_ranges challenge connection_pair endpoint_stranger frames login_messages messages packet_header
 packet_stateless reassembly session_messages tls_handshake token transport_parameters'
 stranger_minutes=30
 other_minutes=10

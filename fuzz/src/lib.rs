@@ -11,6 +11,7 @@ pub mod key_bag;
 pub mod keys;
 pub mod login_messages;
 pub mod manifest;
+pub mod messages;
 pub mod packet_header;
 pub mod packet_stateless;
 pub mod reassembly;
@@ -37,6 +38,7 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("keys", keys::check),
     ("login_messages", login_messages::check),
     ("manifest", manifest::check),
+    ("messages", messages::check),
     ("packet_header", packet_header::check),
     ("packet_stateless", packet_stateless::check),
     ("reassembly", reassembly::check),

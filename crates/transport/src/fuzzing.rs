@@ -152,6 +152,12 @@ pub fn reassembly(steps: &[u8]) {
     assert_eq!(assembler.readable(), readable);
 }
 
+/// What a peer says of messages: in order, in any order, skipped, overlapping, never whole. What is
+/// delivered was said, in one piece and once, and what is held is within its bounds.
+pub fn messages(tape: &[u8]) {
+    crate::stream::fuzzing::messages(tape);
+}
+
 fn check_ack(ack: &Ack<'_>) {
     let ranges: Vec<_> = ack.ranges().collect();
     assert!(ranges.len() <= RANGES_MAX);

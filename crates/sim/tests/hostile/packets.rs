@@ -85,7 +85,7 @@ fn h23_a_copy_of_a_packet_that_was_refused_delivers_nothing() {
         _ => None,
     });
     let handle = raw.server.connections().next().unwrap();
-    let mut connection = raw.server.connection(handle).unwrap();
+    let connection = raw.server.connection(handle).unwrap();
     let stream = stream.unwrap();
     assert_eq!(connection.receive(stream), Ok(Some(b"hi".to_vec())));
     assert_eq!(connection.receive(stream), Err(StreamError::Blocked));

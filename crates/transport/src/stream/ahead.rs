@@ -106,19 +106,15 @@ impl Ahead {
         self.whole.remove(&start);
     }
 
-    /// Everything up to the position was read: steps over what is gone behind it. Returns how many
-    /// bytes that is.
-    pub(super) fn advance(&mut self, assembler: &mut Assembler) -> usize {
-        let mut consumed = 0;
+    /// Everything up to the position was read: steps over what is gone behind it.
+    pub(super) fn advance(&mut self, assembler: &mut Assembler) {
         while let Some(first) = self.gone.first()
             && first.start <= assembler.position()
         {
             let len = first.end.saturating_sub(assembler.position()) as usize;
             assembler.consume(len);
-            consumed += len;
             self.gone.pop_first();
         }
-        consumed
     }
 
     /// The message at `range` is read in its turn: nothing in it can have gone before it, nor can

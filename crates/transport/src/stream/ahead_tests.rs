@@ -210,3 +210,30 @@ fn h16_messages_delivered_between_skips_are_bounded() {
     let (_, gone) = sizes(&streams);
     assert!(gone >= GAPS_MAX, "{gone}: as many as there is room for");
 }
+
+#[test]
+fn credit_comes_back_when_a_message_ahead_is_too_long() {
+    let mut streams = server(Mode::Unordered);
+    streams.on_stream(&piece(100, true, &[0x80])).unwrap();
+    // The first message's length is read, and then that of the other.
+    let mut bytes = [0xff; 101];
+    bytes[..2].copy_from_slice(&[0x40, 95]);
+    streams.on_stream(&piece(3, false, &bytes)).unwrap();
+    assert!(streams.streams.get(ID).unwrap().receive.stopped);
+    assert_eq!(streams.data_received, streams.data_read);
+}
+
+#[test]
+fn nothing_is_received_behind_a_violation() {
+    let mut streams = server(Mode::Unordered);
+    streams.on_stream(&piece(30, true, &[1, 5])).unwrap();
+    assert_eq!(streams.receive(ID), Ok(Some(vec![5])));
+    // Whole, and then one around what was delivered.
+    let mut bytes = [0; 27];
+    bytes[..3].copy_from_slice(&[1, 9, 40]);
+    streams.on_stream(&piece(3, false, &bytes)).unwrap();
+    assert_eq!(streams.receive(ID), Ok(Some(vec![9])));
+    streams.on_stream(&piece(32, false, &[0; 20])).unwrap();
+    assert_eq!(streams.receive(ID), Err(StreamError::NotOpen));
+    assert!(streams.take_violation().is_some());
+}

@@ -240,14 +240,12 @@ impl Streams {
             return Err(other_mode());
         }
         if matches!(mode, Mode::Messages | Mode::Unordered) {
-            let pulled = stream.receive.pull(limits);
+            let (consumed, pulled) = stream.receive.pull(limits);
             self.count_message(id);
-            match pulled {
-                Ok(consumed) => self.on_read(consumed as u64),
-                Err(broken) => {
-                    self.on_broken_message(id, broken);
-                    return self.violation.take().map_or(Ok(()), Err);
-                }
+            self.on_read(consumed as u64);
+            if let Err(broken) = pulled {
+                self.on_broken_message(id, broken);
+                return self.violation.take().map_or(Ok(()), Err);
             }
             self.extend_credit(id);
         }

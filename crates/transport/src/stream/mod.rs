@@ -8,6 +8,8 @@ mod collection;
 mod credit;
 mod datagrams;
 mod egress;
+#[cfg(feature = "danger-fuzzing")]
+pub(crate) mod fuzzing;
 mod held;
 mod ingress;
 mod marks;

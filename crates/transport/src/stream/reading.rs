@@ -59,6 +59,10 @@ impl Streams {
         if stream.mode.is_some_and(|actual| actual != mode) {
             return Err(StreamError::WrongMode);
         }
+        // What breaks the rules says nothing more, not even until the connection is closed for it.
+        if self.violation.is_some() {
+            return Err(StreamError::NotOpen);
+        }
         let outcome = read(&mut stream.receive);
         let done = stream.receive.is_done();
         if outcome.consumed > 0 {

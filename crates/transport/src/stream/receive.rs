@@ -235,27 +235,31 @@ impl ReceiveStream {
     }
 
     /// Looks for the next message, and takes out of the stream what cannot wait in it. Returns how
-    /// many bytes were consumed.
-    pub(super) fn pull(&mut self, limits: MessageLimits) -> Result<usize, MessageError> {
+    /// many bytes were consumed, whatever came of it.
+    pub(super) fn pull(&mut self, limits: MessageLimits) -> (usize, Result<(), MessageError>) {
         if self.stopped {
-            return Ok(0);
+            return (0, Ok(()));
         }
+        let before = self.assembler.position();
+        let result = self.look(limits);
+        ((self.assembler.position() - before) as usize, result)
+    }
+
+    fn look(&mut self, limits: MessageLimits) -> Result<(), MessageError> {
         let Some(ahead) = &mut self.ahead else {
-            return self.messages.pull(&mut self.assembler, limits);
+            return self.messages.pull(&mut self.assembler, limits).map(drop);
         };
-        let mut consumed = 0;
         let had_begun = self.messages.has_begun();
         if !had_begun {
-            consumed += ahead.advance(&mut self.assembler);
+            ahead.advance(&mut self.assembler);
         }
         let start = self.assembler.position();
-        consumed += self.messages.pull(&mut self.assembler, limits)?;
+        self.messages.pull(&mut self.assembler, limits)?;
         if let Some(end) = self.messages.end(&self.assembler).filter(|_| !had_begun) {
             ahead.check_alone(start..end)?;
         }
         ahead.forget_until(self.assembler.position());
-        ahead.find(&self.assembler, limits.max)?;
-        Ok(consumed)
+        ahead.find(&self.assembler, limits.max)
     }
 
     /// Whether a message can be had.
@@ -331,13 +335,10 @@ impl ReceiveStream {
             return ReadOutcome::new(self.bottom().map(|()| None), 0);
         };
         let mut outcome = ReadOutcome::new(Ok(Some(len)), consumed);
-        match self.pull(limits) {
-            Ok(more) => {
-                outcome.consumed += more;
-                outcome.broken = self.is_cut_off().then_some(MessageError::Malformed);
-            }
-            Err(broken) => outcome.broken = Some(broken),
-        }
+        let (more, pulled) = self.pull(limits);
+        outcome.consumed += more;
+        let cut_off = || self.is_cut_off().then_some(MessageError::Malformed);
+        outcome.broken = pulled.err().or_else(cut_off);
         outcome
     }
 
