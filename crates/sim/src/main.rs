@@ -244,7 +244,11 @@ fn report(world: World, seed: u64, limits: Limits, failure: Box<Failure>, shrunk
     if shrunk {
         let plan = |limits| world.plan(seed, limits);
         let fails = |limits| world.run(seed, limits).err();
+        // What panics has said so once.
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
         let (limits, failure) = shrink_with(limits, failure, &plan, &fails);
+        std::panic::set_hook(hook);
         let kind = match world {
             World::Transport => "",
             World::System => "--world system ",

@@ -99,3 +99,20 @@ fn machines_that_believe_what_is_torn_are_found_out() {
     println!("{found:?}");
     assert!(found.is_some());
 }
+
+/// A panic in a world is told like anything else that must never happen, and takes no other world along.
+#[test]
+fn a_world_that_panics_has_failed() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    fn panics() -> i64 {
+        assert!(ASKED.fetch_add(1, Ordering::Relaxed) < 500, "asked enough");
+        0
+    }
+    let mut plan = SystemPlan::new(1, without(Fault::Malice));
+    plan.probe = Some(panics);
+    let failure = run_system(&plan).unwrap_err();
+    assert_eq!(failure.what, "panicked: asked enough");
+    assert_eq!(failure.seed, 1);
+    assert!(failure.at > transport::Instant::ZERO);
+}

@@ -9,6 +9,7 @@ mod ledger;
 mod liar;
 mod lies;
 mod nonces;
+mod panics;
 mod party;
 mod plan;
 #[cfg(feature = "planted")]
@@ -20,6 +21,8 @@ mod work;
 
 pub use description::Description;
 pub use fault::{Fault, Faults};
+#[cfg(feature = "system")]
+pub(crate) use panics::unless_it_panics;
 #[cfg(feature = "system")]
 pub(crate) use plan::link_of;
 pub use plan::{Limits, Plan};

@@ -10,6 +10,7 @@ use transport::{
 use super::ledger::Ledger;
 use super::liar::Liar;
 use super::nonces::{Nonces, WatchedSessions};
+use super::panics::unless_it_panics;
 use super::party::Party;
 use super::{Fault, Plan};
 use crate::null::NullSessions;
@@ -58,10 +59,10 @@ pub struct Outcome {
 /// Runs a plan in both phases.
 ///
 /// # Errors
-/// What must never happen, and when it did.
+/// What must never happen, and when it did; a panic is one.
 pub fn run(plan: &Plan) -> Result<Outcome, Box<Failure>> {
     let mut swarm = Swarm::new(plan);
-    let what = swarm.phases();
+    let what = unless_it_panics(|| swarm.phases());
     what.map_err(|what| {
         Box::new(Failure {
             seed: plan.seed,

@@ -12,7 +12,7 @@ use super::node::Node;
 use super::plan::SystemPlan;
 use super::process::AGAIN;
 use super::{harm, keys};
-use crate::swarm::{Failure, Fault, Outcome};
+use crate::swarm::{Failure, Fault, Outcome, unless_it_panics};
 use crate::{Captured, NodeId, Rng, World};
 
 /// How long phase 2 may take until everything stored is shown.
@@ -38,7 +38,7 @@ const PEER_HELD_MAX: i64 = 512 << 10;
 /// Runs a plan in both phases.
 ///
 /// # Errors
-/// What must never happen, and when it did.
+/// What must never happen, and when it did; a panic is one.
 pub fn run_system(plan: &SystemPlan) -> Result<Outcome, Box<Failure>> {
     watch_system(plan, &mut |_, _, _| ())
 }
@@ -49,7 +49,7 @@ pub fn run_system(plan: &SystemPlan) -> Result<Outcome, Box<Failure>> {
 /// What must never happen, and when it did.
 pub fn watch_system(plan: &SystemPlan, watcher: Watcher<'_>) -> Result<Outcome, Box<Failure>> {
     let mut system = System::new(plan, watcher);
-    let what = system.phases();
+    let what = unless_it_panics(|| system.phases());
     what.map_err(|what| {
         Box::new(Failure {
             seed: plan.seed,
