@@ -20,8 +20,9 @@ struct State {
 
 impl Nonces {
     /// A packet number that came twice under one key, or went back.
-    pub(super) fn repeated(&self) -> Option<u64> {
-        self.lock().repeated
+    pub(super) fn wrong(&self) -> Option<String> {
+        let number = self.lock().repeated?;
+        Some(format!("packet number {number} under one key again"))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -42,7 +43,7 @@ impl Nonces {
         }
     }
 
-    fn sealed(&self, key: u64, number: u64) {
+    pub(super) fn sealed(&self, key: u64, number: u64) {
         let mut state = self.lock();
         let last = state.last.insert(key, number);
         if last.is_some_and(|last| last >= number) {

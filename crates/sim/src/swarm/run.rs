@@ -1,3 +1,4 @@
+use core::cell::RefCell;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -196,13 +197,6 @@ impl<'a> Swarm<'a> {
     fn advance(&mut self, time: Duration) -> Result<(), String> {
         let until = self.world.now() + time;
         self.pass(until)?;
-        if let Some(number) = self.nonces.repeated() {
-            return Err(format!("packet number {number} under one key again"));
-        }
-        if let Some(wrong) = self.parties.iter_mut().find_map(|p| p.wrong.take()) {
-            return Err(wrong);
-        }
-        self.watch()?;
         self.overheard = self.world.take_capture();
         self.world.start_capture();
         self.judge()?;
@@ -216,21 +210,28 @@ impl<'a> Swarm<'a> {
         self.tend()
     }
 
-    /// Lets the world go on, and everybody hear what happens.
+    /// Lets the world go on, and everybody hear what happens. Ends with the first that must never.
     pub(super) fn pass(&mut self, until: Instant) -> Result<(), String> {
         let (parties, ledger) = (&mut self.parties, &mut self.ledger);
+        let nonces = &self.nonces;
+        let wrong = RefCell::new(None);
         let moved = self.world.run(
             until,
             |node, endpoint, _| {
-                if let Some(party) = parties.get_mut(node.index()) {
-                    party.drain(endpoint, ledger);
+                let Some(party) = parties.get_mut(node.index()) else {
+                    return;
+                };
+                party.drain(endpoint, ledger);
+                let found = party.wrong.take().or_else(|| nonces.wrong());
+                let found = found.or_else(|| endpoint.check().err());
+                if let Some(found) = found {
+                    *wrong.borrow_mut() = Some(format!("node {}: {found}", node.index()));
                 }
             },
-            |_| false,
+            |_| wrong.borrow().is_some(),
         );
-        moved
-            .map(|_| ())
-            .map_err(|violation| violation.kind.to_string())
+        moved.map_err(|violation| violation.kind.to_string())?;
+        wrong.into_inner().map_or_else(|| self.watch(), Err)
     }
 
     /// Connections that ended begin again.
@@ -387,6 +388,12 @@ impl<'a> Swarm<'a> {
         }
         let until = self.world.now() + FORGETTING;
         self.pass(until)?;
+        for (index, reason) in self.take_closed() {
+            let asked = matches!(reason, CloseReason::Local | CloseReason::Peer { .. });
+            if !asked && !self.is_excusable(&reason, index == 0) {
+                return Err(format!("a connection was closed, and ended: {reason}"));
+            }
+        }
         for node in self.world.nodes() {
             let stats = self.world.machine(node).map(Endpoint::stats);
             if let Some(stats) = stats.filter(|stats| stats.connections > 0) {
@@ -431,4 +438,29 @@ pub(super) fn server(plan: &Plan, restarts: u64, nonces: &Nonces) -> Endpoint {
         secret: Secret::from([9; 32]),
     };
     Endpoint::server(config.clone(), accept, Box::new(rng("server")))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::swarm::Limits;
+
+    #[test]
+    fn what_goes_wrong_in_the_end_is_told_as_well() {
+        let plan = Plan::new(1, Limits::default());
+        let mut swarm = Swarm::new(&plan);
+        assert_eq!(swarm.quiet(), Ok(()));
+        assert_eq!(swarm.part(), Ok(()));
+        let ends: [fn(&mut Swarm<'_>) -> Result<(), String>; 2] = [Swarm::quiet, Swarm::part];
+        for end in ends {
+            let mut swarm = Swarm::new(&plan);
+            swarm.parties[0].wrong = Some("record 3 again".to_owned());
+            assert_eq!(end(&mut swarm), Err("node 0: record 3 again".to_owned()));
+            let mut swarm = Swarm::new(&plan);
+            swarm.nonces.sealed(1, 7);
+            swarm.nonces.sealed(1, 7);
+            assert!(end(&mut swarm).is_err_and(|wrong| wrong.contains("packet number 7")));
+        }
+    }
 }
