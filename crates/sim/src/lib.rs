@@ -12,7 +12,11 @@ mod rng;
 pub mod swarm;
 #[cfg(feature = "system")]
 pub mod system;
+#[cfg(any(test, feature = "danger"))]
+mod watch;
 mod world;
 
 pub use rng::Rng;
+#[cfg(any(test, feature = "danger"))]
+pub use watch::{Watch, WatchedSessions};
 pub use world::{Captured, DatagramStats, Link, NodeId, Violation, ViolationKind, World};

@@ -255,7 +255,7 @@ fn a_full_disk_while_showing_shows_once_in_the_end() {
 }
 
 #[test]
-fn nothing_that_reaches_the_disk_shows_a_text() {
+fn nothing_that_reaches_the_disk_or_the_server_shows_a_text() {
     let mut house = House::new(77);
     let alice = house.register("Alice");
     let bob = house.register("Bob");
@@ -266,6 +266,7 @@ fn nothing_that_reaches_the_disk_shows_a_text() {
         house.change_user(user, |user| user.canary = Some(bytes));
     }
     house.world.add_canary(canary.as_bytes());
+    house.sealing.add_canary(canary.as_bytes());
     house.send(alice, "Bob", canary);
     assert!(house.until(20, |house| house.user(bob).texts() == [canary]));
     house.pass(5);

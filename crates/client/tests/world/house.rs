@@ -20,7 +20,7 @@ use crypto::fixtures::{SeededRandom, rsa3072_decryption, rsa3072_signing};
 use crypto::{RsaBits, Secret, SecretBytes};
 use e2e::Identity;
 use sim::null::NullSessions;
-use sim::{Link, NodeId, Rng, World};
+use sim::{Link, NodeId, Rng, Watch, WatchedSessions, World};
 use store::device::{MemoryStore, Op};
 use store::{Store, StoreError};
 use transport::{Instant, Machine, Meta, Transmit};
@@ -243,6 +243,8 @@ impl Machine for Node {
 
 pub struct House {
     pub world: World<Node>,
+    /// Sees what clients say before it is sealed.
+    pub sealing: Watch,
     pub relay: NodeId,
     seed: u64,
     clients: u64,
@@ -276,6 +278,7 @@ impl House {
         let relay = world.add(server(), relay);
         Self {
             world,
+            sealing: Watch::default(),
             relay,
             seed,
             clients: 0,
@@ -328,7 +331,10 @@ impl House {
         let endpoint_random = Rng::stream(self.seed, "endpoint", index);
         let client = Client::new(
             config,
-            Channel::new(Box::new(sessions)),
+            Channel::new(Box::new(WatchedSessions::new(
+                Box::new(sessions),
+                &self.sealing,
+            ))),
             Box::new(random),
             Box::new(endpoint_random),
         );
@@ -438,6 +444,7 @@ impl House {
                 return false;
             }
             let stepped = self.world.step(|_, node, now| node.drain(now));
+            assert_eq!(self.sealing.wrong(), None);
             if !stepped.unwrap() {
                 return done(self);
             }

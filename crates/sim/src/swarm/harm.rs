@@ -70,7 +70,7 @@ impl Swarm<'_> {
             }
             Fault::Restart => {
                 self.restarts += 1;
-                let fresh = server(self.plan, self.restarts, &self.nonces);
+                let fresh = server(self.plan, self.restarts, &self.sealing);
                 self.world
                     .with(self.server, |endpoint, _| *endpoint = fresh);
                 if let Some(party) = self.parties.first_mut() {

@@ -8,7 +8,6 @@ mod harm;
 mod ledger;
 mod liar;
 mod lies;
-mod nonces;
 mod panics;
 mod party;
 mod plan;

@@ -10,12 +10,11 @@ use transport::{
 
 use super::ledger::Ledger;
 use super::liar::Liar;
-use super::nonces::{Nonces, WatchedSessions};
 use super::panics::unless_it_panics;
 use super::party::Party;
 use super::{Fault, Plan};
 use crate::null::NullSessions;
-use crate::{Captured, NodeId, Rng, World};
+use crate::{Captured, NodeId, Rng, Watch, WatchedSessions, World};
 
 /// How long phase 2 may take.
 const HEALING: Duration = Duration::from_secs(60);
@@ -93,7 +92,7 @@ pub(super) struct Swarm<'a> {
     pub(super) clients: Vec<Client>,
     pub(super) parties: Vec<Party>,
     pub(super) ledger: Ledger,
-    pub(super) nonces: Nonces,
+    pub(super) sealing: Watch,
     pub(super) workload: Rng,
     /// What each kind of fault draws from.
     pub(super) faults: BTreeMap<Fault, Rng>,
@@ -119,8 +118,8 @@ impl<'a> Swarm<'a> {
     fn new(plan: &'a Plan) -> Self {
         let mut world = World::new(plan.seed);
         world.set_default_link(plan.link.clone());
-        let nonces = Nonces::default();
-        let server = world.add(SERVER, server(plan, 0, &nonces));
+        let sealing = Watch::default();
+        let server = world.add(SERVER, server(plan, 0, &sealing));
         let mut clients = Vec::new();
         let lazy = plan.faults.has(Fault::Laziness);
         let mut parties = vec![Party::server(lazy)];
@@ -147,7 +146,7 @@ impl<'a> Swarm<'a> {
             clients,
             parties,
             ledger: Ledger::new(plan.seed),
-            nonces,
+            sealing,
             workload: Rng::stream(plan.seed, "workload", 0),
             faults: BTreeMap::new(),
             captured: Vec::new(),
@@ -213,7 +212,7 @@ impl<'a> Swarm<'a> {
     /// Lets the world go on, and everybody hear what happens. Ends with the first that must never.
     pub(super) fn pass(&mut self, until: Instant) -> Result<(), String> {
         let (parties, ledger) = (&mut self.parties, &mut self.ledger);
-        let nonces = &self.nonces;
+        let sealing = &self.sealing;
         let wrong = RefCell::new(None);
         let moved = self.world.run(
             until,
@@ -222,7 +221,7 @@ impl<'a> Swarm<'a> {
                     return;
                 };
                 party.drain(endpoint, ledger);
-                let found = party.wrong.take().or_else(|| nonces.wrong());
+                let found = party.wrong.take().or_else(|| sealing.wrong());
                 let found = found.or_else(|| endpoint.check().err());
                 if let Some(found) = found {
                     *wrong.borrow_mut() = Some(format!("node {}: {found}", node.index()));
@@ -260,10 +259,8 @@ impl<'a> Swarm<'a> {
             client.streams = 0;
             let stream = u64::from(client.connections) << 16 | index as u64;
             let rng = Rng::stream(self.plan.seed, "client sessions", stream);
-            let mut sessions = WatchedSessions {
-                inner: NullSessions::client(rng),
-                nonces: self.nonces.clone(),
-            };
+            let sessions = Box::new(NullSessions::client(rng));
+            let mut sessions = WatchedSessions::new(sessions, &self.sealing);
             let begin =
                 |endpoint: &mut Endpoint, now| endpoint.connect(now, SERVER, &mut sessions).ok();
             client.handle = self.world.with(node, begin).flatten();
@@ -421,7 +418,7 @@ impl<'a> Swarm<'a> {
 }
 
 /// A server as it is after so many restarts: what has to persist is the same.
-pub(super) fn server(plan: &Plan, restarts: u64, nonces: &Nonces) -> Endpoint {
+pub(super) fn server(plan: &Plan, restarts: u64, sealing: &Watch) -> Endpoint {
     let [_, config] = &plan.configs;
     let gate: Box<dyn Gate> = if plan.gated {
         Box::new(AddressGate::new(Secret::from([3; 32])))
@@ -429,11 +426,9 @@ pub(super) fn server(plan: &Plan, restarts: u64, nonces: &Nonces) -> Endpoint {
         Box::new(OpenGate)
     };
     let rng = |concern| Rng::stream(plan.seed, concern, restarts);
+    let sessions = NullSessions::server(rng("server sessions"));
     let accept = Accept {
-        sessions: Box::new(WatchedSessions {
-            inner: NullSessions::server(rng("server sessions")),
-            nonces: nonces.clone(),
-        }),
+        sessions: Box::new(WatchedSessions::new(Box::new(sessions), sealing)),
         gate,
         secret: Secret::from([9; 32]),
     };
@@ -458,8 +453,8 @@ mod tests {
             swarm.parties[0].wrong = Some("record 3 again".to_owned());
             assert_eq!(end(&mut swarm), Err("node 0: record 3 again".to_owned()));
             let mut swarm = Swarm::new(&plan);
-            swarm.nonces.sealed(1, 7);
-            swarm.nonces.sealed(1, 7);
+            swarm.sealing.seals([1; 16], 7, &[]);
+            swarm.sealing.seals([1; 16], 7, &[]);
             assert!(end(&mut swarm).is_err_and(|wrong| wrong.contains("packet number 7")));
         }
     }

@@ -15,7 +15,7 @@ use super::malice::{Deceiving, Malice};
 use super::meter::{Meter, Probe};
 use super::plan::SystemBug;
 use super::process::Conditions;
-use crate::Rng;
+use crate::{Rng, Watch};
 
 pub(super) type Relay = Journal<relay::MemoryStore>;
 
@@ -41,6 +41,7 @@ struct Process {
 
 pub(super) struct Host {
     settings: HostSettings,
+    sealing: Watch,
     process: Option<Process>,
     /// Where the process is not.
     disk: Disk,
@@ -55,9 +56,10 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(settings: HostSettings) -> Self {
+    pub(super) fn new(settings: HostSettings, sealing: &Watch) -> Self {
         Self {
             settings,
+            sealing: sealing.clone(),
             process: None,
             disk: Disk::default(),
             clock: WallClock::new(0),
@@ -110,7 +112,7 @@ impl Host {
         }
         let life = self.lives << 8;
         let sessions = Rng::stream(seed, "server sessions", life);
-        let sessions = keys::server_sessions(real_tls, sessions, &self.clock);
+        let sessions = keys::server_sessions(real_tls, sessions, &self.clock, &self.sealing);
         let mut index = life;
         let keys = keys::server_keys();
         let mut meter = Meter::new(probe);

@@ -17,7 +17,7 @@ use super::journal::{Engine, Journal};
 use super::keys;
 use super::plan::{SystemBug, SystemPlan};
 use super::process::Conditions;
-use crate::Rng;
+use crate::{Rng, Watch};
 
 pub(super) type Device = Journal<device::MemoryStore>;
 
@@ -44,6 +44,7 @@ pub(super) struct Installation {
     real_tls: bool,
     bug: Option<SystemBug>,
     server: SocketAddr,
+    sealing: Watch,
     process: Option<Process>,
     /// Where the process is not.
     disk: Disk,
@@ -56,7 +57,7 @@ pub(super) struct Installation {
 }
 
 impl Installation {
-    pub(super) fn new(plan: &SystemPlan, index: usize, account: usize) -> Self {
+    pub(super) fn new(plan: &SystemPlan, index: usize, account: usize, sealing: &Watch) -> Self {
         let seed = plan.seed;
         Self {
             seed,
@@ -68,6 +69,7 @@ impl Installation {
                 .bug
                 .filter(|bug| *bug != SystemBug::TransactionsForgotten),
             server: keys::SERVER,
+            sealing: sealing.clone(),
             process: None,
             disk: Disk::default(),
             clock: WallClock::new(0),
@@ -98,7 +100,12 @@ impl Installation {
             invite: None,
             bits: RsaBits::B3072,
         });
-        let channel = keys::channel(self.real_tls, rng("client sessions"), &self.clock);
+        let channel = keys::channel(
+            self.real_tls,
+            rng("client sessions"),
+            &self.clock,
+            &self.sealing,
+        );
         let client = Client::new(
             config,
             channel,

@@ -13,8 +13,8 @@ use server::ServerKeys;
 use tls::{ClientSessions, Lifetime, NodeCertificate, ServerSessions, Trust, WallClock};
 use transport::Sessions;
 
-use crate::Rng;
 use crate::null::NullSessions;
+use crate::{Rng, Watch, WatchedSessions};
 
 /// What nobody but the two who talk, and nothing but their memory, may ever hold.
 pub(super) const CANARY: &str = "PLAINTEXT-CANARY";
@@ -72,29 +72,36 @@ fn server_spki() -> Vec<u8> {
     rsa3072_signing(0).verifying_key().spki_der().to_vec()
 }
 
-/// A server's side of channels.
-pub(super) fn server_sessions(real: bool, rng: Rng, clock: &WallClock) -> Box<dyn Sessions> {
+/// A server's side of channels, under a watch.
+pub(super) fn server_sessions(
+    real: bool,
+    rng: Rng,
+    clock: &WallClock,
+    watch: &Watch,
+) -> Box<dyn Sessions> {
     if !real {
-        return Box::new(NullSessions::server(rng).with_identity(server_spki()));
+        let sessions = NullSessions::server(rng).with_identity(server_spki());
+        return Box::new(WatchedSessions::new(Box::new(sessions), watch));
     }
     let certificate = NodeCertificate::issue(rsa3072_pkcs8(0), clock.now(), Lifetime::Online);
     let sessions = certificate
         .ok()
         .and_then(|certificate| ServerSessions::new(certificate, clock).ok());
     match sessions {
-        Some(sessions) => Box::new(sessions),
+        Some(sessions) => Box::new(WatchedSessions::new(Box::new(sessions), watch)),
         None => unreachable!("the fixtures make a certificate"),
     }
 }
 
-/// A client's side of channels.
-pub(super) fn channel(real: bool, rng: Rng, clock: &WallClock) -> Channel {
+/// A client's side of channels, under a watch.
+pub(super) fn channel(real: bool, rng: Rng, clock: &WallClock, watch: &Watch) -> Channel {
+    let over = |sessions| Channel::new(Box::new(WatchedSessions::new(sessions, watch)));
     if !real {
-        return Channel::new(Box::new(NullSessions::client(rng)));
+        return over(Box::new(NullSessions::client(rng)));
     }
     let trust = Trust::Pinned(Fingerprint::of_spki(&server_spki()));
     match ClientSessions::new(trust, clock) {
-        Ok(sessions) => Channel::new(Box::new(sessions)),
+        Ok(sessions) => over(Box::new(sessions)),
         Err(_) => unreachable!("a pin makes sessions"),
     }
 }

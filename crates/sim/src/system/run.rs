@@ -13,7 +13,7 @@ use super::plan::SystemPlan;
 use super::process::AGAIN;
 use super::{harm, keys};
 use crate::swarm::{Failure, Fault, Outcome, unless_it_panics};
-use crate::{Captured, NodeId, Rng, World};
+use crate::{Captured, NodeId, Rng, Watch, World};
 
 /// How long phase 2 may take until everything stored is shown.
 const HEALING: Duration = Duration::from_secs(60);
@@ -72,6 +72,7 @@ pub(super) struct System<'a> {
     pub(super) world: World<Node>,
     pub(super) server: NodeId,
     pub(super) clients: Vec<NodeId>,
+    sealing: Watch,
     pub(super) book: Book,
     pub(super) workload: Rng,
     pub(super) faults: Rng,
@@ -93,15 +94,18 @@ impl<'a> System<'a> {
     fn new(plan: &'a SystemPlan, watcher: Watcher<'a>) -> Self {
         let mut world = World::new(plan.seed);
         world.set_default_link(plan.link.clone());
+        let sealing = Watch::default();
         world.add_canary(keys::CANARY.as_bytes());
-        let mut host = Host::new(HostSettings {
+        sealing.add_canary(keys::CANARY.as_bytes());
+        let settings = HostSettings {
             seed: plan.seed,
             gated: plan.gated,
             real_tls: plan.real_tls,
             deceives: plan.faults.has(Fault::Malice),
             probe: plan.probe,
             bug: plan.bug,
-        });
+        };
+        let mut host = Host::new(settings, &sealing);
         harm::prepare(plan, &mut host.conditions, 0);
         host.start(Instant::ZERO);
         let server = world.add(keys::SERVER, Node::Server(Box::new(host)));
@@ -110,7 +114,7 @@ impl<'a> System<'a> {
         let account = |index: u64| usize::try_from(index % plan.accounts).unwrap_or(0);
         for index in 0..plan.clients {
             let number = usize::try_from(index).unwrap_or(0);
-            let mut client = Installation::new(plan, number, account(index));
+            let mut client = Installation::new(plan, number, account(index), &sealing);
             harm::prepare(plan, &mut client.conditions, index + 1);
             let last = u8::try_from(index).unwrap_or(u8::MAX);
             let address = SocketAddr::from(([10, 1, 0, last], 4_000));
@@ -127,6 +131,7 @@ impl<'a> System<'a> {
             world,
             server,
             clients,
+            sealing,
             book: Book::new(plan.faults, (0..plan.clients).map(account)),
             workload: stream("system workload"),
             faults: stream("system faults"),
@@ -306,10 +311,8 @@ impl<'a> System<'a> {
                 ));
             }
         }
-        match self.book.wrong.take() {
-            Some(wrong) => Err(wrong),
-            None => Ok(()),
-        }
+        let wrong = self.sealing.wrong().or_else(|| self.book.wrong.take());
+        wrong.map_or(Ok(()), Err)
     }
 
     /// Ends a process without a word; it begins again after a while.

@@ -117,7 +117,7 @@ impl Amplification {
 }
 
 /// Whether `bytes` holds any of `canaries`.
-pub(super) fn holds(bytes: &[u8], canaries: &[Vec<u8>]) -> bool {
+pub(crate) fn holds(bytes: &[u8], canaries: &[Vec<u8>]) -> bool {
     canaries.iter().any(|canary| {
         !canary.is_empty()
             && bytes

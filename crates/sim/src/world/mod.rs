@@ -17,6 +17,8 @@ use link::Path;
 use schedule::{Schedule, What};
 use trace::Trace;
 
+#[cfg(any(test, feature = "danger"))]
+pub(crate) use invariants::holds;
 pub use invariants::{Violation, ViolationKind};
 pub use link::Link;
 
