@@ -171,6 +171,12 @@ impl Client {
             ops.push(Op::LoadContact { name: name.clone() });
         }
         let newest = arrived.iter().map(|arrived| arrived.position).max();
+        if planted!(AcknowledgedBeforeStored)
+            && let (Some(position), Some(session)) = (newest, self.link.session_mut())
+            && let Ok(notify) = List::new(Vec::new())
+        {
+            session.control(Acknowledge { position, notify });
+        }
         ops.push(Op::PutMeta {
             key: meta::MAILBOX_CURSOR.to_owned(),
             value: newest.unwrap_or(0).to_be_bytes().to_vec(),
@@ -437,13 +443,23 @@ impl Client {
     }
 
     /// That messages are shown is on disk: shows them.
-    pub(crate) fn show(&mut self, events: Vec<Event>, outcomes: &[Stored]) -> Result<(), String> {
+    pub(crate) fn show(
+        &mut self,
+        mut events: Vec<Event>,
+        outcomes: &[Stored],
+    ) -> Result<(), String> {
         self.inbox.busy = false;
         let conflict = |outcome: &Stored| matches!(outcome, Stored::SeenConflict { .. });
         if outcomes.iter().any(conflict) {
             return Err("somebody else has written to it".to_owned());
         }
+        if planted!(ShownOutOfOrder) {
+            events.reverse();
+        }
         for event in events {
+            if planted!(ShownTwice) {
+                self.desk.emit(event.clone());
+            }
             self.desk.emit(event);
         }
         Ok(())

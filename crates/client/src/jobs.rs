@@ -379,7 +379,11 @@ impl Sealer<'_> {
             .map_err(|error| error.to_string())?;
         Ok(Frozen {
             sequence: slot.sequence,
-            bytes: sealed.bytes,
+            bytes: if planted!(TextsUnsealed) {
+                draft.text.as_bytes().to_vec()
+            } else {
+                sealed.bytes
+            },
             state,
         })
     }

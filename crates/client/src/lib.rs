@@ -17,6 +17,13 @@
 
 #![forbid(unsafe_code)]
 
+/// Whether a test build has switched this bug on.
+macro_rules! planted {
+    ($bug:ident) => {
+        transport::planted::is_on(transport::planted::Bug::$bug)
+    };
+}
+
 mod client;
 mod compose;
 mod config;

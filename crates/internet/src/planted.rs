@@ -62,6 +62,20 @@ bugs! {
     ResetNotSentAgain = "reset-not-sent-again",
     StopNotSentAgain = "stop-not-sent-again",
     EarlyStopUntold = "early-stop-untold",
+    // Clients, from here on in worlds of whole systems.
+    TextsUnsealed = "texts-unsealed",
+    AcknowledgedBeforeStored = "acknowledged-before-stored",
+    ShownTwice = "shown-twice",
+    ShownOutOfOrder = "shown-out-of-order",
+    // Servers.
+    PageSkipsOne = "page-skips-one",
+}
+
+impl Bug {
+    /// Whether it shows in worlds of whole systems only.
+    pub const fn is_of_system(self) -> bool {
+        self as u8 >= Self::TextsUnsealed as u8
+    }
 }
 
 #[cfg(not(feature = "danger-planted"))]

@@ -18,6 +18,13 @@
 //! It can not read messages: they are sealed by crate `e2e`, which this crate does not know.
 #![forbid(unsafe_code)]
 
+/// Whether a test build has switched this bug on.
+macro_rules! planted {
+    ($bug:ident) => {
+        transport::planted::is_on(transport::planted::Bug::$bug)
+    };
+}
+
 pub mod accounts;
 mod config;
 mod directory;

@@ -86,7 +86,7 @@ impl Window {
         let bytes = self.room_bytes();
         self.reading = true;
         Some(Page {
-            after: self.last,
+            after: self.last + u64::from(planted!(PageSkipsOne)),
             max_messages: messages.min(PAGE_MESSAGES),
             max_bytes: bytes.min(PAGE_BYTES as u64),
         })

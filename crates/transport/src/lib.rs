@@ -50,6 +50,8 @@ pub use datagram::{Ecn, Meta, Transmit};
 pub use endpoint::{Accept, ConnectError, DUE_MAX, Endpoint, EndpointStats};
 pub use event::{CloseReason, Completion, ConnectionHandle, Event, Request};
 pub use gate::{Admission, Attempt, Gate, Load, OpenGate, Verdict};
+#[doc(hidden)]
+pub use internet::planted;
 pub use machine::Machine;
 pub use session::{Epoch, KeyChange, Keys, Session, SessionError, Sessions, Side};
 pub use stream::{Mode, ReceiveBudget, StreamError, StreamId};

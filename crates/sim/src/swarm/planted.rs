@@ -3,6 +3,8 @@
 use internet::planted::{Bug, plant};
 
 use super::{Limits, Plan, run};
+#[cfg(feature = "system")]
+use crate::system::{SystemPlan, run_system};
 
 /// Where a bug was found, and what gave it away.
 #[derive(Clone, Debug)]
@@ -19,8 +21,13 @@ pub struct Found {
 pub fn find(bug: Bug, seeds: u64) -> Option<Found> {
     plant(Some(bug));
     let found = (0..seeds).find_map(|seed| {
-        let plan = Plan::new(seed, Limits::default());
-        let what = run(&plan).err()?.to_string();
+        let limits = Limits::default();
+        let outcome = match bug.is_of_system() {
+            #[cfg(feature = "system")]
+            true => run_system(&SystemPlan::new(seed, limits)),
+            _ => run(&Plan::new(seed, limits)),
+        };
+        let what = outcome.err()?.to_string();
         Some(Found { seed, what })
     });
     plant(None);

@@ -441,13 +441,15 @@ mod tests {
     use super::*;
     use crate::swarm::Limits;
 
+    type End = fn(&mut Swarm<'_>) -> Result<(), String>;
+
     #[test]
     fn what_goes_wrong_in_the_end_is_told_as_well() {
         let plan = Plan::new(1, Limits::default());
         let mut swarm = Swarm::new(&plan);
         assert_eq!(swarm.quiet(), Ok(()));
         assert_eq!(swarm.part(), Ok(()));
-        let ends: [fn(&mut Swarm<'_>) -> Result<(), String>; 2] = [Swarm::quiet, Swarm::part];
+        let ends: [End; 2] = [|swarm| swarm.quiet(), |swarm| swarm.part()];
         for end in ends {
             let mut swarm = Swarm::new(&plan);
             swarm.parties[0].wrong = Some("record 3 again".to_owned());
