@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use serde_json::json;
-use sim::swarm::{Description, Failure, Fault, Faults, Limits, Outcome, Plan, run, shrink_with};
+use sim::swarm::{Description, Failure, Fault, Faults, Limits, Outcome, Plan, run, shrink};
 use sim::system::{SystemPlan, run_system, watch_system};
 
 /// Failures that are made small; it takes many runs each.
@@ -247,7 +247,7 @@ fn report(world: World, seed: u64, limits: Limits, failure: Box<Failure>, shrunk
         // What panics has said so once.
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(|_| {}));
-        let (limits, failure) = shrink_with(limits, failure, &plan, &fails);
+        let (limits, failure) = shrink(limits, failure, &plan, &fails);
         std::panic::set_hook(hook);
         let kind = match world {
             World::Transport => "",

@@ -1,7 +1,7 @@
 //! Seeds of the swarm. `cargo run --release -p sim` runs more of them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use sim::swarm::{Description, Fault, Faults, Limits, Plan, run, shrink};
+use sim::swarm::{Description, Fault, Faults, Limits, Plan, run};
 
 /// How many seeds: `UNDERTONE_SIM_SEEDS`, or 20.
 fn seeds() -> u64 {
@@ -48,26 +48,6 @@ fn switching_a_fault_off_leaves_the_others() {
             assert!((fewer.link.loss - all.link.loss).abs() < f64::EPSILON);
         }
     }
-}
-
-#[test]
-fn what_fails_is_made_small() {
-    // No seed fails here, so the failure is made up: whatever was asked of it, it passes.
-    let failure = Box::new(sim::swarm::Failure {
-        seed: 5,
-        at: transport::Instant::ZERO,
-        what: "made up".to_owned(),
-    });
-    let limits = Limits {
-        actions: 4,
-        ..Limits::default()
-    };
-    let (small, same) = shrink(5, limits, failure.clone());
-    let active = Limits {
-        faults: Plan::new(5, limits).faults,
-        ..limits
-    };
-    assert_eq!((small, same), (active, failure));
 }
 
 /// What was found once stays found.

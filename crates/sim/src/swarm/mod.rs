@@ -28,4 +28,4 @@ pub use plan::{Limits, Plan};
 #[cfg(feature = "planted")]
 pub use planted::{Found, find};
 pub use run::{Failure, Outcome, run};
-pub use shrink::{shrink, shrink_with};
+pub use shrink::shrink;
