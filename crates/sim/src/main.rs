@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use clap::{Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, ValueEnum, value_parser};
 use serde_json::json;
 use sim::swarm::{Description, Failure, Fault, Faults, Limits, Outcome, Plan, run, shrink};
 use sim::system::{SystemPlan, run_system, watch_system};
@@ -15,7 +16,7 @@ use sim::system::{SystemPlan, run_system, watch_system};
 /// Failures that are made small; it takes many runs each.
 const SHRUNK_MAX: u64 = 3;
 
-/// Of so many seeds one is run twice, and has to go the same way.
+/// The first of so many seeds is run twice, and has to go the same way.
 const TWICE_EVERY: u64 = 100;
 
 /// Seeds in which a planted bug has to be found.
@@ -70,9 +71,9 @@ struct Arguments {
     #[arg(long, default_value_t = 0, value_name = "S")]
     from: u64,
     /// How many seeds.
-    #[arg(long, default_value_t = 100, value_name = "N")]
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     seeds: u64,
-    /// One seed, exactly as before.
+    /// One seed: the same run as before, unless its channels are TLS.
     #[arg(long, conflicts_with_all = ["from", "seeds"], value_name = "N")]
     seed: Option<u64>,
     /// Virtual minutes of faults for each seed, at most.
@@ -130,11 +131,14 @@ struct Totals {
     time: Duration,
     datagrams: u64,
     records: u64,
+    /// Of the last.
+    trace: u64,
     fired: BTreeMap<&'static str, u64>,
 }
 
 impl Totals {
     fn add(&mut self, outcome: &Outcome) {
+        self.trace = outcome.trace;
         self.time += outcome.time;
         self.datagrams += outcome.datagrams;
         self.records += outcome.records;
@@ -146,6 +150,7 @@ impl Totals {
     fn line(&self, took: Duration) -> String {
         json!({
             "seeds": self.seeds,
+            "trace": (self.seeds == 1).then(|| format!("{:016x}", self.trace)),
             "violations": self.violations,
             "virtual_hours": self.time.as_secs_f64() / 3600.0,
             "virtual_seconds_per_second": self.time.as_secs_f64() / took.as_secs_f64().max(1e-9),
@@ -165,6 +170,12 @@ fn main() -> ExitCode {
     }
     let limits = arguments.limits();
     let world = arguments.world;
+    if arguments.watch && world != World::System {
+        let error = "only a system is watched: --world system";
+        Arguments::command()
+            .error(ErrorKind::ArgumentConflict, error)
+            .exit();
+    }
     if arguments.watch {
         return watch(arguments.seed.unwrap_or(0), limits);
     }
@@ -172,10 +183,11 @@ fn main() -> ExitCode {
     let begin = Instant::now();
     let mut totals = Totals::default();
     for seed in arguments.seeds() {
+        let twice = totals.seeds % TWICE_EVERY == 0;
         totals.seeds += 1;
         match world.run(seed, limits) {
             Ok(outcome) => {
-                let twice = seed % TWICE_EVERY == 0 && world.repeats(seed, limits);
+                let twice = twice && world.repeats(seed, limits);
                 if twice && world.run(seed, limits).as_ref() != Ok(&outcome) {
                     totals.violations += 1;
                     eprintln!("seed {seed}: it went another way the second time");
@@ -184,7 +196,9 @@ fn main() -> ExitCode {
             }
             Err(failure) => {
                 totals.violations += 1;
-                let shrunk = totals.violations <= SHRUNK_MAX;
+                // What does not repeat fails by chance in a smaller world too.
+                let repeats = world.repeats(seed, limits);
+                let shrunk = totals.violations <= SHRUNK_MAX && repeats;
                 report(world, seed, limits, failure, shrunk);
             }
         }
@@ -239,7 +253,7 @@ fn watch(seed: u64, limits: Limits) -> ExitCode {
 
 /// Prints a failure, and the smallest world in which something still fails.
 fn report(world: World, seed: u64, limits: Limits, failure: Box<Failure>, shrunk: bool) {
-    eprintln!("{failure} ({})", commit());
+    eprintln!("{failure} (trace {:016x}, {})", failure.trace, commit());
     eprintln!("  faults: {}", world.plan(seed, limits).0);
     if shrunk {
         let plan = |limits| world.plan(seed, limits);
@@ -258,7 +272,8 @@ fn report(world: World, seed: u64, limits: Limits, failure: Box<Failure>, shrunk
     }
 }
 
-/// What this program was built from, as far as the folder tells in which it runs.
+/// What this program was built from, as far as the folder tells from which it was built. What is not in
+/// any commit yet is called dirty.
 fn commit() -> String {
     let describe = [
         "describe",
@@ -267,15 +282,31 @@ fn commit() -> String {
         "--exclude=*",
         "--abbrev=12",
     ];
-    let said = Command::new("git")
-        .arg("-C")
-        .arg(env!("CARGO_MANIFEST_DIR"))
-        .args(describe)
-        .output();
-    let said = said.ok().filter(|output| output.status.success());
-    let name = said.and_then(|output| String::from_utf8(output.stdout).ok());
-    match name.as_deref().map(str::trim) {
-        Some(name) if !name.is_empty() => format!("commit {name}"),
-        _ => "unknown commit".to_owned(),
+    let Some(name) = git(&describe) else {
+        return "unknown commit".to_owned();
+    };
+    // Of what the folder was when this program was built, nothing is known once it has moved on.
+    let moved = git(&[
+        "rev-parse",
+        "--path-format=absolute",
+        "--git-path",
+        "logs/HEAD",
+    ]);
+    let moved = moved.and_then(|log| std::fs::metadata(log).ok()?.modified().ok());
+    let built = std::env::current_exe().ok();
+    let built = built.and_then(|program| std::fs::metadata(program).ok()?.modified().ok());
+    match (built, moved) {
+        (Some(built), Some(moved)) if built < moved => format!("built before commit {name}"),
+        _ => format!("commit {name}"),
     }
+}
+
+/// What git says about the folder from which this program was built.
+fn git(asked: &[&str]) -> Option<String> {
+    let mut git = Command::new("git");
+    let said = git.arg("-C").arg(env!("CARGO_MANIFEST_DIR")).args(asked);
+    let said = said.output().ok().filter(|said| said.status.success())?;
+    let said = String::from_utf8(said.stdout).ok()?;
+    let said = said.trim();
+    (!said.is_empty()).then(|| said.to_owned())
 }

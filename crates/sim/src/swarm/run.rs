@@ -38,6 +38,8 @@ pub struct Failure {
     pub at: Instant,
     /// What.
     pub what: String,
+    /// A sum of everything that happened before.
+    pub trace: u64,
 }
 
 /// What came of a plan.
@@ -68,6 +70,7 @@ pub fn run(plan: &Plan) -> Result<Outcome, Box<Failure>> {
             seed: plan.seed,
             at: swarm.world.now(),
             what,
+            trace: swarm.world.trace(),
         })
     })?;
     Ok(swarm.outcome())

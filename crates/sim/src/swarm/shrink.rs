@@ -114,6 +114,7 @@ mod tests {
             seed: 1,
             at: transport::Instant::ZERO,
             what: what.to_owned(),
+            trace: 0,
         })
     }
 

@@ -55,6 +55,7 @@ pub fn watch_system(plan: &SystemPlan, watcher: Watcher<'_>) -> Result<Outcome, 
             seed: plan.seed,
             at: system.world.now(),
             what,
+            trace: system.world.trace(),
         })
     })?;
     Ok(system.outcome())
