@@ -221,6 +221,33 @@ fn answering_strangers_at_length_is_noticed() {
 }
 
 #[test]
+fn a_gated_machine_may_answer_at_length_who_seems_to_have_moved() {
+    // What is sent before anything was heard is a stranger's.
+    for (is_first, answers, fine) in [
+        (true, 1, true),
+        (true, 2, false),
+        (false, 3, true),
+        (false, 4, false),
+    ] {
+        let (mut world, a, b) = two(1);
+        world.set_amplification_max(b, 1);
+        world.with(b, |parrot, _| parrot.answers = 1).unwrap();
+        world.start_capture();
+        for _ in 0..2 {
+            send(&mut world, a, address(2), 1, 10);
+            run(&mut world, 1).unwrap();
+        }
+        let mut captured = world.take_capture();
+        captured.retain(|captured| captured.from == address(1));
+        let captured = captured.remove(usize::from(!is_first));
+        world.with(b, |parrot, _| parrot.answers = answers).unwrap();
+        world.replay(Duration::ZERO, address(99), address(2), captured);
+        let went = run(&mut world, 1);
+        assert_eq!(went.is_ok(), fine, "{answers} to the first: {is_first}");
+    }
+}
+
+#[test]
 fn a_canary_in_a_datagram_is_noticed() {
     let (mut world, a, _) = two(1);
     world.add_canary(b"tweet");

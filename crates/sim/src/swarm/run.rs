@@ -123,6 +123,9 @@ impl<'a> Swarm<'a> {
         world.set_default_link(plan.link.clone());
         let sealing = Watch::default();
         let server = world.add(SERVER, server(plan, 0, &sealing));
+        if plan.gated {
+            world.set_amplification_max(server, 1);
+        }
         let mut clients = Vec::new();
         let lazy = plan.faults.has(Fault::Laziness);
         let mut parties = vec![Party::server(lazy)];

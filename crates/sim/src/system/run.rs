@@ -110,6 +110,9 @@ impl<'a> System<'a> {
         harm::prepare(plan, &mut host.conditions, 0);
         host.start(Instant::ZERO);
         let server = world.add(keys::SERVER, Node::Server(Box::new(host)));
+        if plan.gated {
+            world.set_amplification_max(server, 1);
+        }
         let mut again = BTreeMap::new();
         let mut clients = Vec::new();
         let account = |index: u64| usize::try_from(index % plan.accounts).unwrap_or(0);

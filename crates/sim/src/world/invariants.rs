@@ -49,8 +49,17 @@ enum Standing {
     /// The node spoke first, or has been answered from there.
     Trusted,
     /// The node has heard from there, and nothing shows that it came from there.
-    Unvalidated { received: u64, sent: u64 },
+    /// `earned` are the bytes that may be sent there.
+    Unvalidated {
+        received: u64,
+        earned: u64,
+        sent: u64,
+    },
 }
+
+/// How many times what a peer says from an address that is new may be sent there, in bytes
+/// (docs/PROTOCOL.md §4.9).
+const MOVED_MAX: u64 = 3;
 
 /// Watches that nobody is made to flood an address that never asked (RFC 9000 §8).
 ///
@@ -64,23 +73,27 @@ pub(super) struct Amplification {
 }
 
 impl Amplification {
-    /// `node` sends to `remote`. Tells whether that is more than `factor` allows, and how much.
+    /// `node` sends to `remote`. Tells whether that is more than it may, and how much.
     pub(super) fn sent(
         &mut self,
         node: SocketAddr,
         remote: SocketAddr,
         len: usize,
-        factor: u64,
     ) -> Option<(u64, u64)> {
         let standing = self
             .standings
             .entry((node, remote))
             .or_insert(Standing::Trusted);
-        let Standing::Unvalidated { received, sent } = standing else {
+        let Standing::Unvalidated {
+            received,
+            earned,
+            sent,
+        } = standing
+        else {
             return None;
         };
         *sent += len as u64;
-        (*sent > received.saturating_mul(factor)).then_some((*sent, *received))
+        (*sent > *earned).then_some((*sent, *received))
     }
 
     /// Of a sender's addresses, present and past, those at which it has heard from `node`: what it
@@ -90,13 +103,14 @@ impl Amplification {
         addresses.iter().copied().filter(heard).collect()
     }
 
-    /// `node` receives from `remote`.
+    /// `node` receives from `remote`, and may answer `factor` times as much to who is new.
     pub(super) fn received(
         &mut self,
         node: SocketAddr,
         remote: SocketAddr,
         len: usize,
         proven: &[SocketAddr],
+        factor: u64,
     ) {
         for &address in proven {
             let standing = self.standings.entry((node, address));
@@ -108,10 +122,21 @@ impl Amplification {
             .entry((node, remote))
             .or_insert(Standing::Unvalidated {
                 received: 0,
+                earned: 0,
                 sent: 0,
             });
-        if let Standing::Unvalidated { received, .. } = standing {
+        if let Standing::Unvalidated {
+            received, earned, ..
+        } = standing
+        {
+            // Whoever has heard from the node is its peer, and may have moved.
+            let factor = if proven.is_empty() {
+                factor
+            } else {
+                factor.max(MOVED_MAX)
+            };
             *received += len as u64;
+            *earned += (len as u64).saturating_mul(factor);
         }
     }
 }

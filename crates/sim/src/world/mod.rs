@@ -192,7 +192,7 @@ impl<M: Machine> World<M> {
     }
 
     /// How many times what came from an unvalidated address `node` may send there, in bytes. 3 unless
-    /// set; a gated endpoint keeps to 1.
+    /// set; a gated endpoint keeps to 1. A peer that may have moved is worth 3 in any case.
     pub fn set_amplification_max(&mut self, node: NodeId, factor: u64) {
         if let Some(node) = self.nodes.get_mut(node.0) {
             node.amplification_max = factor;

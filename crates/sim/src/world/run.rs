@@ -109,8 +109,9 @@ impl<M: Machine> World<M> {
                 self.stats.delivered += 1;
                 self.trace
                     .datagram(Kind::Delivered, self.now, from, to, bytes.len());
-                self.amplification.received(to, from, bytes.len(), &proven);
                 let node = self.nodes.get_mut(id.0)?;
+                let factor = node.amplification_max;
+                (self.amplification).received(to, from, bytes.len(), &proven, factor);
                 let meta = Meta { remote: from, ecn };
                 node.machine.handle_datagram(self.now, meta, &mut bytes);
                 Some(id)
@@ -164,7 +165,7 @@ impl<M: Machine> World<M> {
         self.stats.sent_bytes += bytes.len() as u64;
         self.trace
             .datagram(Kind::Sent, self.now, from, to, bytes.len());
-        self.check(id, from, to, bytes);
+        self.check(from, to, bytes);
         let addresses = self.nodes.get(id.0).map(|node| &*node.addresses);
         let proven = self.amplification.proven(addresses.unwrap_or_default(), to);
         if let Some(capture) = &mut self.capture {
@@ -216,12 +217,8 @@ impl<M: Machine> World<M> {
         }
     }
 
-    fn check(&mut self, id: NodeId, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        let factor = self
-            .nodes
-            .get(id.0)
-            .map_or(3, |node| node.amplification_max);
-        if let Some((sent, received)) = self.amplification.sent(from, to, bytes.len(), factor) {
+    fn check(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        if let Some((sent, received)) = self.amplification.sent(from, to, bytes.len()) {
             self.violation = Some(ViolationKind::Amplified {
                 from,
                 to,
