@@ -8,8 +8,8 @@ use core::time::Duration;
 use common::{PORT, Pair, config};
 use sim::Link;
 use transport::{
-    AddressGate, CloseReason, Completion, MESSAGE_TOO_LONG, Mode, OpenGate, PORT_CLOSED,
-    StreamError,
+    AddressGate, CloseReason, Completion, Endpoint, Event, Instant, MESSAGE_TOO_LONG, Meta, Mode,
+    OpenGate, PORT_CLOSED, Side, StreamError,
 };
 
 #[test]
@@ -172,6 +172,61 @@ fn closing_is_acknowledged_and_tells_the_reason() {
     assert!(pair.on_client(|endpoint, _| endpoint.connection(handle).is_none()));
 }
 
+/// Everything that `from` has to say reaches `to`, or nobody. Returns how many datagrams that was.
+fn pass(now: Instant, from: &mut Endpoint, to: Option<(&mut Endpoint, Meta)>) -> usize {
+    let (mut count, mut batch) = (0, Vec::new());
+    let mut to = to;
+    while let Some(transmit) = from.poll_transmit(now, 40, &mut batch) {
+        for datagram in batch.chunks_mut(transmit.segment_len.unwrap_or(transmit.len)) {
+            count += 1;
+            if let Some((to, meta)) = &mut to {
+                to.handle_datagram(now, *meta, datagram);
+            }
+        }
+        batch.clear();
+    }
+    count
+}
+
+/// What completes the server's handshake has not been sent, or was lost, when the client has enough.
+#[test]
+fn a_client_that_leaves_at_once_tells_the_server_that_it_was_there_and_why_it_left() {
+    for lost in [false, true] {
+        let mut client = common::client(40, config());
+        let mut server = common::server(40, config(), Box::new(OpenGate));
+        let [of_client, of_server] = [common::address(1), common::address(2)];
+        let [from_client, from_server] =
+            [of_client, of_server].map(|remote| Meta { remote, ecn: None });
+        let mut now = Instant::ZERO + Duration::from_secs(1);
+        let mut sessions = common::sessions(40, Side::Client);
+        let handle = client.connect(now, of_server, &mut sessions).unwrap();
+        pass(now, &mut client, Some((&mut server, from_client)));
+        now += Duration::from_millis(1);
+        pass(now, &mut server, Some((&mut client, from_server)));
+        assert_eq!(client.poll_event(), Some((handle, Event::Connected)));
+        client.connection(handle).unwrap().close(now, 7, "bye");
+        if lost {
+            assert_eq!(pass(now, &mut client, None), 1);
+            let due = client.poll_timeout().unwrap();
+            now = due;
+            client.handle_timeout(now);
+        }
+        assert_eq!(pass(now, &mut client, Some((&mut server, from_client))), 1);
+        let events: Vec<_> = core::iter::from_fn(|| server.poll_event())
+            .map(|(_, event)| event)
+            .collect();
+        let reason = "bye".to_string();
+        let closed = Event::Closed(CloseReason::Peer { code: 7, reason });
+        assert_eq!(events, [Event::Connected, closed]);
+        pass(now, &mut server, Some((&mut client, from_server)));
+        assert_eq!(
+            client.poll_event(),
+            Some((handle, Event::Closed(CloseReason::Local)))
+        );
+        assert_eq!(server.stats().drops.total(), 0);
+    }
+}
+
 #[test]
 fn what_arrived_before_a_close_can_be_read() {
     let mut pair = Pair::connected(18);
@@ -228,7 +283,7 @@ fn a_challenge_of_the_application_is_answered_or_refused() {
     impl transport::Gate for Riddle {
         fn judge(
             &mut self,
-            _: transport::Instant,
+            _: Instant,
             attempt: &transport::Attempt<'_>,
             challenge: &mut Vec<u8>,
         ) -> transport::Verdict {
@@ -242,7 +297,7 @@ fn a_challenge_of_the_application_is_answered_or_refused() {
             transport::Verdict::Challenge
         }
 
-        fn observe(&mut self, _: transport::Instant, _: transport::Load) {}
+        fn observe(&mut self, _: Instant, _: transport::Load) {}
     }
     let mut pair = Pair::with(12, config(), config(), Box::new(Riddle));
     pair.logs[0].solve = Some(|challenge, hello| {
@@ -265,7 +320,7 @@ fn a_challenge_of_the_application_is_answered_or_refused() {
 fn keys_are_bound_to_the_channel() {
     let mut pair = Pair::connected(15);
     let (ours, theirs) = (pair.handle, pair.server_handle());
-    let export = |endpoint: &mut transport::Endpoint, handle| {
+    let export = |endpoint: &mut Endpoint, handle| {
         let mut out = [0; 32];
         let connection = endpoint.connection(handle).unwrap();
         connection.export(b"label", b"", &mut out).unwrap();

@@ -1,13 +1,18 @@
 //! The ends of a connection (RFC 9000 §10).
 
+use codec::Writer;
+
+use crate::datagram::Transmit;
 use crate::event::{CloseReason, Event};
 use crate::frame::{Close, REASON_BYTES_MAX};
 use crate::recovery::PTO_MAX;
 use crate::session::SessionError;
 use crate::violation::{Violation, code};
-use crate::{Instant, Side};
+use crate::{Epoch, Instant, Side};
 
-use super::Connection;
+use super::egress::{PACKET_ROOM_MIN, Padding, Plan};
+use super::space::{EPOCHS, index};
+use super::{Connection, DATAGRAM_MIN};
 
 /// What a client's application error is called before the handshake protects it
 /// (RFC 9000 §10.2.3).
@@ -48,7 +53,7 @@ pub(super) struct Closing {
 
 impl Closing {
     /// The frame to send. Outside Data packets an application's reason is not told.
-    pub(super) fn frame(&self, protected: bool) -> Close<'_> {
+    fn frame(&self, protected: bool) -> Close<'_> {
         if self.application && !protected {
             return Close {
                 application: false,
@@ -208,8 +213,92 @@ impl Connection {
         }
     }
 
+    /// One datagram with the CLOSE, in every epoch that the peer may be able to read.
+    pub(super) fn transmit_close(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Transmit> {
+        let start = out.len();
+        let end = start + DATAGRAM_MIN;
+        let amplified = self.is_amplification_limited();
+        let mut readable = EPOCHS.map(|epoch| {
+            let early = epoch == Epoch::Data && self.peer.is_none();
+            self.spaces[index(epoch)].keys.are_ready() && !early && !amplified
+        });
+        let finishes = readable[index(Epoch::Data)] && self.may_lack_finished();
+        if finishes {
+            self.build_finished(now, end, out);
+            readable = EPOCHS.map(|epoch| epoch == Epoch::Data);
+        }
+        // What a server takes in from an unknown address has full length.
+        let padded = readable[0] && self.side == Side::Client;
+        let last = EPOCHS.into_iter().rev().find(|&at| readable[index(at)]);
+        for epoch in EPOCHS {
+            if readable[index(epoch)] && end - out.len() >= PACKET_ROOM_MIN {
+                let pad_to = (padded && Some(epoch) == last).then_some(end);
+                self.build_close_packet(now, epoch, pad_to, out);
+            }
+        }
+        let len = out.len() - start;
+        self.on_close_sent();
+        if len == 0 {
+            return None;
+        }
+        self.on_datagram_sent(now, len, finishes);
+        Some(Transmit {
+            remote: self.remote,
+            len,
+            segment_len: None,
+            ecn: None,
+        })
+    }
+
+    /// Whether we close a connection whose handshake is complete here, and perhaps not at the peer.
+    fn may_lack_finished(&self) -> bool {
+        let space = &self.spaces[index(Epoch::Handshake)];
+        let last = matches!(&self.state, State::Closing(closing) if closing.last);
+        self.side == Side::Client
+            && !last
+            && space.keys.are_ready()
+            && !space.crypto_send.is_acked()
+    }
+
+    /// What completes the peer's handshake, so that it can read the CLOSE behind it, and learns who
+    /// was there and why it left.
+    fn build_finished(&mut self, now: Instant, end: usize, out: &mut Vec<u8>) {
+        let epoch = Epoch::Handshake;
+        self.spaces[index(epoch)].crypto_send.resend_all();
+        let plan = Plan {
+            epoch,
+            end,
+            eliciting: true,
+            pad: Padding::Nowhere,
+        };
+        self.build_packet(now, plan, out);
+    }
+
+    fn build_close_packet(
+        &mut self,
+        now: Instant,
+        epoch: Epoch,
+        pad_to: Option<usize>,
+        out: &mut Vec<u8>,
+    ) {
+        let builder = self.begin_packet(epoch, out);
+        if let State::Closing(closing) = &self.state {
+            let frame = closing.frame(epoch == Epoch::Data);
+            frame.encode(&mut Writer::new(out));
+        }
+        if let Some(end) = pad_to {
+            builder.pad_to(out, end);
+        }
+        let start = builder.start();
+        self.seal(now, epoch, builder, out);
+        let len = out.len() - start;
+        let space = &mut self.spaces[index(epoch)];
+        space.sent.on_sent(now, len, 0, false, &mut self.totals);
+        self.notes.counters.packets_sent += 1;
+    }
+
     /// The CLOSE was sent.
-    pub(super) fn on_close_sent(&mut self) {
+    fn on_close_sent(&mut self) {
         if let State::Closing(closing) = &mut self.state {
             closing.due = false;
             if closing.last {

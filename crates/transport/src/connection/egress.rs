@@ -15,7 +15,7 @@ use super::space::{EPOCHS, Space, index};
 use super::{Connection, DATAGRAM_MIN};
 
 /// With less room than this left in a datagram, no further packet is begun in it.
-const PACKET_ROOM_MIN: usize = 128;
+pub(super) const PACKET_ROOM_MIN: usize = 128;
 
 /// A datagram that lacks fewer bytes than this is as good as full.
 const SEGMENT_SLACK: usize = 64;
@@ -26,18 +26,18 @@ const BATCH_BYTES_MAX: usize = 65_000;
 
 /// What a packet that is being built may hold.
 #[derive(Clone, Copy)]
-struct Plan {
-    epoch: Epoch,
+pub(super) struct Plan {
+    pub(super) epoch: Epoch,
     /// Index of the buffer at which the datagram has to end.
-    end: usize,
+    pub(super) end: usize,
     /// Whether frames that elicit acknowledgements may be sent.
-    eliciting: bool,
-    pad: Padding,
+    pub(super) eliciting: bool,
+    pub(super) pad: Padding,
 }
 
 /// Where a datagram is filled up.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Padding {
+pub(super) enum Padding {
     Nowhere,
     /// In a later packet, if there is room for one.
     InTheEnd,
@@ -240,7 +240,7 @@ impl Connection {
     }
 
     /// Appends one packet. Returns whether it elicits an acknowledgement.
-    fn build_packet(&mut self, now: Instant, plan: Plan, out: &mut Vec<u8>) -> bool {
+    pub(super) fn build_packet(&mut self, now: Instant, plan: Plan, out: &mut Vec<u8>) -> bool {
         if plan.epoch == Epoch::Data && !self.prepare_data_keys(now) {
             return false;
         }
@@ -461,60 +461,5 @@ impl Connection {
             self.pacer.on_sent(len as u64);
         }
         self.timers.on_sent(now, eliciting, self.idle_after());
-    }
-
-    /// One datagram with the CLOSE, in every epoch that the peer may be able to read.
-    fn transmit_close(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Transmit> {
-        let start = out.len();
-        let end = start + DATAGRAM_MIN;
-        let amplified = self.is_amplification_limited();
-        let readable = EPOCHS.map(|epoch| {
-            let early = epoch == Epoch::Data && self.peer.is_none();
-            self.spaces[index(epoch)].keys.are_ready() && !early && !amplified
-        });
-        // What a server takes in from an unknown address has full length.
-        let padded = readable[0] && self.side == Side::Client;
-        let last = EPOCHS.into_iter().rev().find(|&at| readable[index(at)]);
-        for epoch in EPOCHS {
-            if readable[index(epoch)] && end - out.len() >= PACKET_ROOM_MIN {
-                let pad_to = (padded && Some(epoch) == last).then_some(end);
-                self.build_close_packet(now, epoch, pad_to, out);
-            }
-        }
-        let len = out.len() - start;
-        self.on_close_sent();
-        if len == 0 {
-            return None;
-        }
-        self.on_datagram_sent(now, len, false);
-        Some(Transmit {
-            remote: self.remote,
-            len,
-            segment_len: None,
-            ecn: None,
-        })
-    }
-
-    fn build_close_packet(
-        &mut self,
-        now: Instant,
-        epoch: Epoch,
-        pad_to: Option<usize>,
-        out: &mut Vec<u8>,
-    ) {
-        let builder = self.begin_packet(epoch, out);
-        if let State::Closing(closing) = &self.state {
-            let frame = closing.frame(epoch == Epoch::Data);
-            frame.encode(&mut Writer::new(out));
-        }
-        if let Some(end) = pad_to {
-            builder.pad_to(out, end);
-        }
-        let start = builder.start();
-        self.seal(now, epoch, builder, out);
-        let len = out.len() - start;
-        let space = &mut self.spaces[index(epoch)];
-        space.sent.on_sent(now, len, 0, false, &mut self.totals);
-        self.notes.counters.packets_sent += 1;
     }
 }
