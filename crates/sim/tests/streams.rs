@@ -208,6 +208,10 @@ fn a_client_that_leaves_at_once_tells_the_server_that_it_was_there_and_why_it_le
         if lost {
             assert_eq!(pass(now, &mut client, None), 1);
             let due = client.poll_timeout().unwrap();
+            assert!(
+                due.since(now) >= Duration::from_millis(25),
+                "no answer can be here"
+            );
             now = due;
             client.handle_timeout(now);
         }

@@ -1,11 +1,13 @@
 //! The ends of a connection (RFC 9000 §10).
 
+use core::time::Duration;
+
 use codec::Writer;
 
 use crate::datagram::Transmit;
 use crate::event::{CloseReason, Event};
 use crate::frame::{Close, REASON_BYTES_MAX};
-use crate::recovery::PTO_MAX;
+use crate::recovery::{MAX_ACK_DELAY, PTO_MAX};
 use crate::session::SessionError;
 use crate::violation::{Violation, code};
 use crate::{Epoch, Instant, Side};
@@ -174,7 +176,7 @@ impl Connection {
         if last && let Some(reason) = event.clone() {
             self.tell_closed(reason);
         }
-        let pto = self.rtt.pto();
+        let pto = self.closing_pto();
         // A peer that holds back acknowledgements does not hold us.
         let wait = (pto * 3).min(self.idle_timeout.max(PTO_MAX));
         self.state = State::Closing(Box::new(Closing {
@@ -190,9 +192,15 @@ impl Connection {
         }));
     }
 
+    /// How long the peer's answer to a CLOSE is waited for before it is sent again. Where a round trip
+    /// takes less than a peer needs to be woken up, what is sent sooner finds nobody any more.
+    fn closing_pto(&self) -> Duration {
+        self.rtt.pto().max(MAX_ACK_DELAY)
+    }
+
     /// Time passed while closing.
     pub(super) fn on_closing_timeout(&mut self, now: Instant) {
-        let pto = self.rtt.pto();
+        let pto = self.closing_pto();
         let State::Closing(closing) = &mut self.state else {
             return;
         };
