@@ -18,8 +18,8 @@ use crate::identity::NodeCertificate;
 use crate::provider::{ALPN, provider};
 use crate::session::{PeerIdentity, TlsSession};
 
-/// Tickets per handshake: one for the next connection, one for another beside it.
-const TICKETS: usize = 2;
+/// Tickets per handshake: the next connection brings another.
+const TICKETS: usize = 1;
 
 /// Why a server cannot make sessions.
 #[derive(Debug, thiserror::Error)]

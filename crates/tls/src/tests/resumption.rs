@@ -47,6 +47,20 @@ fn a_second_connection_resumes_with_fresh_keys_and_the_same_identity() {
 }
 
 #[test]
+fn a_connection_brings_one_ticket() {
+    let client = client_sessions(Trust::Pinned(identity()));
+    let server = server_sessions();
+    connect(&client, &server);
+    // Begun beside each other: one of them has the ticket.
+    let mut pairs = [Pair::new(&client, &server), Pair::new(&client, &server)];
+    for pair in &mut pairs {
+        pair.run().unwrap();
+    }
+    let kinds = pairs.each_ref().map(kind);
+    assert_eq!(kinds, [HandshakeKind::Resumed, HandshakeKind::Full]);
+}
+
+#[test]
 fn a_resumed_handshake_is_hybrid_too() {
     let client = client_sessions(Trust::Pinned(identity()));
     let server = server_sessions();
