@@ -244,6 +244,8 @@ impl Bbr {
 
     fn check_full(&mut self, acked: &Acked, queued: bool, verdict: Verdict) {
         if acked.rate.app_limited {
+            // Whatever else holds the sender back, a queue that overflows between its rests is full.
+            self.full = queued && verdict == Verdict::Congested;
             return;
         }
         let bandwidth = self.model.bandwidth();

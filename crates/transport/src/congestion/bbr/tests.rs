@@ -13,6 +13,8 @@ struct Path {
     rate: u64,
     /// One packet of so many is lost; 0 for none.
     loses: u64,
+    /// Something else than the controller holds the sender back.
+    app_limited: bool,
 }
 
 impl Path {
@@ -23,6 +25,7 @@ impl Path {
             delivered: 0,
             rate,
             loses: 0,
+            app_limited: false,
         }
     }
 
@@ -70,7 +73,7 @@ impl Path {
                     delivered: (rate as f64 * RTT.as_secs_f64()) as u64,
                     interval: RTT,
                     prior_delivered: begin,
-                    app_limited: false,
+                    app_limited: self.app_limited,
                 },
             });
         }
@@ -93,6 +96,18 @@ fn startup_finds_the_rate_in_a_few_round_trips() {
     let product = 1_000_000;
     assert!(path.bbr.window() >= product, "{}", path.bbr.window());
     assert!(path.bbr.window() <= 3 * product, "{}", path.bbr.window());
+}
+
+/// A receiver's window holds up a sender on a path that loses, again and again.
+#[test]
+fn startup_ends_when_a_queue_overflows_whoever_is_slow() {
+    let mut path = Path::new(10_000_000);
+    path.app_limited = true;
+    path.rounds(8);
+    assert!(!path.bbr.full, "nothing is lost: {:?}", path.bbr);
+    path.loses = 10;
+    path.rounds(4);
+    assert!(path.bbr.full, "{:?}", path.bbr);
 }
 
 #[test]
