@@ -28,7 +28,7 @@ pub struct Config {
     /// deserve. Peers are told `message_bytes_max` all the same. Default: no less.
     pub message_bytes_first: usize,
     /// How much may arrive on one stream before it is read, in bytes, at first. The window doubles
-    /// whenever half of it is read within two round trips. Default 256 KiB.
+    /// whenever half of it is read within four round trips. Default 256 KiB.
     pub stream_window_bytes: u64,
     /// How far that window grows by itself, in bytes; less than the first means not at all. Bounds
     /// what one stream makes us hold, and what it brings in a round trip. Default 16 MiB.

@@ -140,7 +140,8 @@ struct State {
     buffer: Vec<u8>,
 }
 
-/// Lets `senders` send for `tenths` tenths of a second. `shape` changes the way to the server.
+/// Lets `senders` send for `tenths` tenths of a second, and only their controllers hold them back.
+/// `shape` changes the way to the server.
 pub fn run(
     seed: u64,
     path: Path,
@@ -148,13 +149,28 @@ pub fn run(
     tenths: usize,
     shape: impl Fn(&mut Link),
 ) -> Outcome {
+    let wide = |config: &mut Config| {
+        config.stream_window_bytes = 16 << 20;
+        config.connection_window_bytes = 16 << 20;
+        config.send_buffer_bytes = 16 << 20;
+    };
+    run_with(seed, path, senders, tenths, wide, shape)
+}
+
+/// The same with a configuration that `set` changes.
+pub fn run_with(
+    seed: u64,
+    path: Path,
+    senders: &[Sender],
+    tenths: usize,
+    set: impl Fn(&mut Config),
+    shape: impl Fn(&mut Link),
+) -> Outcome {
     let mut world = World::new(seed);
     let with = |congestion| {
         let mut config: Config = config();
         config.congestion = congestion;
-        config.stream_window_bytes = 16 << 20;
-        config.connection_window_bytes = 16 << 20;
-        config.send_buffer_bytes = 16 << 20;
+        set(&mut config);
         config
     };
     let node = world.add(

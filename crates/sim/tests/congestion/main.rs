@@ -7,7 +7,7 @@ mod flows;
 mod harness;
 mod sharing;
 
-use flows::{Path, Sender, run};
+use flows::{Path, Sender, run, run_with};
 use transport::CongestionControl;
 
 const CONTROLLERS: [CongestionControl; 2] = [CongestionControl::Bbr, CongestionControl::Cubic];
@@ -54,6 +54,19 @@ fn a_link_that_varies_and_reorders_is_used() {
     for seed in 0..2 {
         let share = share(seed, JITTERY, CongestionControl::Bbr);
         assert!(share > 0.7, "seed {seed}: {share}");
+    }
+}
+
+/// What everybody gets who changes no setting, as benches/peers measures.
+#[test]
+fn windows_that_begin_small_grow_where_losses_hold_up_what_is_read() {
+    for (path, least) in [(LOSSY, 0.915), (BAD, 0.83), (JITTERY, 0.63)] {
+        for seed in 0..2 {
+            let senders = alone(CongestionControl::Bbr);
+            let outcome = run_with(seed, path, &senders, 105, |_| {}, |_| {});
+            let share = outcome.flows[0].goodput_from_first() as f64 / path.rate() as f64;
+            assert!(share > least, "{path:?}, seed {seed}: {share}");
+        }
     }
 }
 

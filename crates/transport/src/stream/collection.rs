@@ -217,7 +217,9 @@ impl Streams {
 
     pub(super) fn new_stream(&self, mode: Option<Mode>) -> Stream {
         let (theirs, ours) = (self.peer.stream_data, self.stream_window);
-        Stream::new(mode, theirs, ours)
+        let mut stream = Stream::new(mode, theirs, ours);
+        stream.receive.window.begin(self.clock);
+        stream
     }
 
     /// Whether `id` is a stream of ours that was opened.

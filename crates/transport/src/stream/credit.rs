@@ -12,15 +12,22 @@ use crate::Instant;
 
 /// A window, and how it grows.
 ///
-/// It starts small and doubles whenever half of it is read within two round trips: then it is the
-/// window that holds the peer back, and not the reader. So it comes to four times what is read in a
-/// round trip, at most, and one of a reader who is slow stays as it is.
+/// It starts small and doubles whenever it is read faster than [`ROUNDS`] allow: then it is the
+/// window that holds the peer back, and not the reader. So it comes to [`ROUNDS`] times what is read
+/// in a round trip, at most, and one of a reader who is slow stays as it is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     pub(super) bytes: u64,
-    /// When credit was last given.
+    /// When credit was last given, or the first data came.
     credited: Option<Instant>,
 }
+
+/// The round trips that a window lasts.
+///
+/// What is lost holds up all that is behind it for a round trip or two, and longer where it is lost
+/// again. Then a whole window is read at once, and the next credit is as far away: with four, windows
+/// stayed at what one round trip brings on paths that lose packets all the time.
+const ROUNDS: u32 = 8;
 
 /// Virtual time and the path's round trip, as the connection last told.
 #[derive(Clone, Copy, Debug, Default)]
@@ -119,10 +126,20 @@ impl Window {
         gain >= (self.bytes / 2).max(1)
     }
 
-    /// Credit goes out. Returns how large the window should be from here on, at most `max` bytes.
-    pub(super) fn on_credit(&mut self, clock: Clock, max: u64) -> u64 {
+    /// Data comes: what is read from here on shows how fast that is.
+    pub(super) fn begin(&mut self, clock: Clock) {
+        self.credited.get_or_insert(clock.now);
+    }
+
+    /// Credit for `gain` bytes goes out, which have been read since the last one. Returns how large
+    /// the window should be from here on, at most `max` bytes.
+    pub(super) fn on_credit(&mut self, clock: Clock, gain: u64, max: u64) -> u64 {
         let last = self.credited.replace(clock.now);
-        let fast = last.is_some_and(|last| clock.now.since(last) < clock.srtt * 2);
+        let fast = last.is_some_and(|last| {
+            let took = clock.now.since(last).as_nanos();
+            let lasts = (clock.srtt * ROUNDS).as_nanos();
+            took.saturating_mul(u128::from(self.bytes)) < lasts.saturating_mul(u128::from(gain))
+        });
         if fast {
             self.bytes.saturating_mul(2).min(max).max(self.bytes)
         } else {
@@ -229,7 +246,9 @@ impl Streams {
 
     /// Credit for all streams together goes out: returns the limit to announce.
     pub(super) fn give_credit(&mut self) -> u64 {
-        let grown = self.window.on_credit(self.clock, self.window_max);
+        let target = self.data_read + self.window.bytes;
+        let gain = target.saturating_sub(self.max_data);
+        let grown = self.window.on_credit(self.clock, gain, self.window_max);
         if self.loan.extend(grown.saturating_sub(self.first_window)) {
             self.window.bytes = grown;
         }
@@ -265,7 +284,8 @@ impl Stream {
     /// Credit for this stream goes out: returns the limit to announce.
     pub(super) fn give_credit(&mut self, clock: Clock, window_max: u64) -> u64 {
         let receive = &mut self.receive;
-        receive.window.bytes = receive.window.on_credit(clock, window_max);
+        let gain = receive.target().saturating_sub(receive.max_data);
+        receive.window.bytes = receive.window.on_credit(clock, gain, window_max);
         receive.max_data = receive.max_data.max(receive.target());
         receive.max_data
     }

@@ -13,21 +13,36 @@ const PORT: u16 = 7;
 fn a_window_that_is_read_fast_doubles_up_to_its_maximum() {
     let mut window = Window::new(1000);
     let mut clock = Clock::new(Instant::ZERO, RTT);
-    let first = window.on_credit(clock, 3000);
+    let first = window.on_credit(clock, 1000, 3000);
     assert_eq!(first, 1000, "nothing to compare with");
-    for (after, bytes) in [(RTT, 2000), (RTT * 2, 2000), (RTT, 3000), (RTT, 3000)] {
-        clock = Clock::new(clock.now + after, RTT);
-        window.bytes = window.on_credit(clock, 3000);
+    for (rounds, gain, bytes) in [
+        (3, 500, 2000),
+        (4, 1000, 2000),
+        // A loss held up all of it, and for longer.
+        (7, 2000, 3000),
+        (1, 1500, 3000),
+    ] {
+        clock = Clock::new(clock.now + RTT * rounds, RTT);
+        window.bytes = window.on_credit(clock, gain, 3000);
         assert_eq!(window.bytes, bytes);
     }
+}
+
+#[test]
+fn a_window_grows_with_its_first_credit() {
+    let mut window = Window::new(1000);
+    window.begin(Clock::new(Instant::ZERO, RTT));
+    let later = Clock::new(Instant::ZERO + RTT * 2, RTT);
+    window.begin(later);
+    assert_eq!(window.on_credit(later, 500, 3000), 2000);
 }
 
 #[test]
 fn a_window_above_its_maximum_stays() {
     let mut window = Window::new(1000);
     let clock = Clock::new(Instant::ZERO, RTT);
-    window.on_credit(clock, 500);
-    assert_eq!(window.on_credit(clock, 500), 1000);
+    window.on_credit(clock, 500, 500);
+    assert_eq!(window.on_credit(clock, 500, 500), 1000);
 }
 
 /// A receiver, and a peer that sends all it may in each round trip.

@@ -53,6 +53,7 @@ impl Streams {
 
     /// A stream has taken in a frame with `new` bytes beyond what flow control had counted.
     fn on_taken_in(&mut self, id: StreamId, new: u64) -> Result<(), Refused> {
+        self.window.begin(self.clock);
         let Some(stream) = self.streams.get_mut(id) else {
             return Ok(());
         };
