@@ -1,5 +1,6 @@
 //! What disks hold after a crash, compared with what was promised.
 
+use core::time::Duration;
 use std::collections::BTreeSet;
 
 use chat::message::MessageId;
@@ -11,6 +12,9 @@ use super::book::{Book, hex};
 use super::host::Relay;
 use super::installation::Device;
 use super::keys;
+use super::node::Node;
+use super::run::System;
+use crate::NodeId;
 use crate::swarm::Fault;
 
 /// Messages that an installation opens at once, and whose showing one crash can spoil.
@@ -18,8 +22,55 @@ const SPOILT_MAX: usize = 8;
 
 /// An installation's store as a new process would find it, and whose it is.
 pub(super) struct Found {
-    pub(super) index: usize,
-    pub(super) store: Device,
+    index: usize,
+    store: Device,
+}
+
+impl System<'_> {
+    /// Ends a process without a word; it begins again after a while.
+    pub(super) fn crash(&mut self, node: NodeId, until: Duration) {
+        let crashes = &mut self.crashes;
+        let torn = self.world.with(node, |node, _| match node {
+            Node::Server(host) => host.crash(crashes),
+            Node::Client(client) => client.crash(crashes),
+        });
+        if torn == Some(true) {
+            *self.fired.entry("torn").or_default() += 1;
+        }
+        let begins = self.world.now() + until;
+        self.again.insert(node, begins);
+        self.audit(node);
+    }
+
+    /// Compares what disks hold with what was promised.
+    fn audit(&mut self, crashed: NodeId) {
+        if !self.book.is_honest() {
+            return;
+        }
+        let mut installations = self.installations();
+        if let Some(place) = self.clients.iter().position(|node| *node == crashed)
+            && let Some(found) = installations.get_mut(place)
+        {
+            client_crashed(&mut self.book, found);
+        }
+        if let Some(Node::Server(host)) = self.world.machine(self.server) {
+            let mut relay = host.recovered();
+            nothing_is_lost(&mut self.book, &mut relay, &mut installations);
+        }
+    }
+
+    /// What new processes would find.
+    pub(super) fn installations(&self) -> Vec<Found> {
+        let nodes = self.clients.iter();
+        let found = nodes.filter_map(|&node| match self.world.machine(node)? {
+            Node::Client(client) => Some(Found {
+                index: client.index,
+                store: client.recovered(),
+            }),
+            Node::Server(_) => None,
+        });
+        found.collect()
+    }
 }
 
 fn ask(store: &mut Device, op: device::Op) -> device::Outcome {
@@ -41,6 +92,13 @@ impl Found {
         }
     }
 
+    fn contacts(&mut self) -> Vec<device::Contact> {
+        match ask(&mut self.store, device::Op::ListContacts) {
+            device::Outcome::Contacts(contacts) => contacts,
+            _ => Vec::new(),
+        }
+    }
+
     fn inbound(&mut self, state: InboundState) -> Vec<device::Inbound> {
         let (after, limit) = (0, u32::MAX);
         let list = device::Op::ListInbound {
@@ -56,7 +114,7 @@ impl Found {
 }
 
 /// An installation has crashed: what it told its user has to be on its disk.
-pub(super) fn client_crashed(book: &mut Book, found: &mut Found) {
+fn client_crashed(book: &mut Book, found: &mut Found) {
     let by = found.index;
     let mut lost = None;
     for (id, letter) in book.letters.iter_mut().filter(|(_, l)| l.from == by) {
@@ -107,9 +165,23 @@ const fn told(state: OutboxState) -> Delivery {
     }
 }
 
+/// Whomever an installation has pinned, it has pinned with that one's keys: a server may tell others,
+/// and its directory, which is true, does not list them.
+pub(super) fn pins_are_true(book: &mut Book, found: &mut Found) {
+    for contact in found.contacts() {
+        let (signature, encryption) = (contact.sig_fingerprint, contact.enc_fingerprint);
+        if keys::fingerprints(&contact.name) != Some((signature, encryption)) {
+            let (by, name) = (found.index, contact.name);
+            book.fail(format!(
+                "{by} has pinned keys for {name} that are not its own"
+            ));
+        }
+    }
+}
+
 /// Any machine has crashed: what was stored has to be in the mailbox of everybody it is for, or on
 /// the disk there; what was delivered has to be on a disk of the recipient's.
-pub(super) fn nothing_is_lost(book: &mut Book, relay: &mut Relay, installations: &mut [Found]) {
+fn nothing_is_lost(book: &mut Book, relay: &mut Relay, installations: &mut [Found]) {
     let mut lost = None;
     let devices: Vec<_> = installations.iter_mut().map(Found::device).collect();
     let mailboxes: Vec<BTreeSet<MessageId>> = (installations.iter().zip(devices))

@@ -160,10 +160,10 @@ impl Book {
             Event::Unreadable { reason, id, .. } if honest => {
                 self.fail(format!("{by} cannot read {}: {reason}", hex(id)));
             }
-            Event::KeyChanged { name, .. } if honest => {
+            Event::KeyChanged { name, .. } => {
                 self.fail(format!("{by} is told that {name:?} has another key"));
             }
-            Event::DirectoryFork { from, .. } if honest => {
+            Event::DirectoryFork { from, .. } => {
                 self.fail(format!("{by} sees another directory than {from:?}"));
             }
             Event::Failed(failure) if honest && !self.is_excusable(failure) => {

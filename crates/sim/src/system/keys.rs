@@ -51,11 +51,34 @@ pub(super) fn password(account: usize) -> SecretBytes {
 /// The keys of an account. No two accounts sign with one key.
 pub(super) fn identity(name: &str) -> Result<Identity, String> {
     let account = NAMES.iter().position(|known| known.to_lowercase() == name);
-    let account = account.ok_or("nobody has that name")?;
+    identity_with(name, account.ok_or("nobody has that name")?)
+}
+
+/// Keys in the name of an account that somebody else has made: they fit each other, and not the directory.
+pub(super) fn impostor(name: &str) -> Option<Identity> {
+    let account = NAMES
+        .iter()
+        .position(|known| known.to_lowercase() == name)?;
+    identity_with(name, (account + 1) % NAMES.len()).ok()
+}
+
+fn identity_with(name: &str, account: usize) -> Result<Identity, String> {
     let signing = rsa3072_signing(account);
     let decryption = rsa3072_decryption(account ^ 1);
     Identity::from_keys(name, signing, decryption, Vec::new(), Secret::from([8; 32]))
         .map_err(|error| error.to_string())
+}
+
+/// Of the keys of an account: that of its signature key and that of its encryption key.
+pub(super) fn fingerprints(name: &str) -> Option<([u8; 32], [u8; 32])> {
+    let account = NAMES
+        .iter()
+        .position(|known| known.to_lowercase() == name)?;
+    let signature = rsa3072_signing(account).verifying_key().fingerprint();
+    let encryption = rsa3072_decryption(account ^ 1)
+        .encryption_key()
+        .fingerprint();
+    Some((*signature.as_bytes(), *encryption.as_bytes()))
 }
 
 pub(super) fn server_keys() -> ServerKeys {

@@ -1,8 +1,11 @@
-//! A server that deceives: what it hands out is not what was put in.
+//! A server that deceives: what it hands out is not what was put in, and not all of that is kept.
+//!
+//! It lies about everything but the directory, which it signs: whoever is given another directory than
+//! others learns of it from them (`DirectoryFork`), and from nobody else.
 
 use std::collections::VecDeque;
 
-use store::relay::{Entry, Op, Outcome};
+use store::relay::{Account, Credentials, Entry, Notice, Op, Outcome, Refusal};
 use store::{Store, StoreError};
 
 use super::host::Relay;
@@ -17,6 +20,8 @@ const KEPT: usize = 64;
 pub(super) struct Malice {
     rng: Rng,
     seen: VecDeque<Entry>,
+    /// The last account that somebody asked for.
+    account: Option<Credentials>,
     /// How often it deceived.
     pub(super) count: u64,
 }
@@ -26,7 +31,28 @@ impl Malice {
         Self {
             rng,
             seen: VecDeque::new(),
+            account: None,
             count: 0,
+        }
+    }
+
+    /// What the server is told that its store says.
+    fn retell(&mut self, op: &Op, outcome: &mut Outcome) {
+        match (op, &mut *outcome) {
+            (_, Outcome::Entries(entries)) => self.tamper(entries),
+            (_, Outcome::Account(Some(account))) => self.swap_keys(account),
+            (_, Outcome::Notices(notices)) => self.forge(notices),
+            // Thrown away.
+            (Op::Append(_), Outcome::Count(_)) => *outcome = Outcome::Duplicate,
+            (_, Outcome::Stored { .. }) if self.rng.chance(0.7) => *outcome = Outcome::Duplicate,
+            // Any number may be said to come next.
+            (Op::Append(append), Outcome::Stored { .. }) if self.deceives(0.2) => {
+                let expected = append.sequence.saturating_add(self.rng.below(3)) - 1;
+                let reason = Refusal::Gap { expected };
+                let remembered = false;
+                *outcome = Outcome::Refused { reason, remembered };
+            }
+            _ => {}
         }
     }
 
@@ -39,8 +65,7 @@ impl Malice {
         let old = self.seen.len().saturating_sub(KEPT);
         self.seen.drain(..old);
         for index in 0..entries.len() {
-            if self.rng.chance(0.5) {
-                self.count += 1;
+            if self.deceives(0.5) {
                 self.spoil(entries, index);
             }
         }
@@ -65,17 +90,59 @@ impl Malice {
             3 => entry.message_id = known.message_id,
             4 => entry.sender = name(bit),
             5 => replace(entry, &other),
-            6 => {
-                let len = entry.sealed.len().max(1) as u64;
-                let place = usize::try_from(bit % len).unwrap_or(0);
-                if let Some(byte) = entry.sealed.get_mut(place) {
-                    *byte ^= 1 << (bit >> 61);
-                }
-            }
+            6 => flip(&mut entry.sealed, bit),
             _ => {
                 entries.remove(index);
             }
         }
+    }
+
+    /// An account, as it is told to whoever looks it up or logs in to it.
+    fn swap_keys(&mut self, account: &mut Account) {
+        let keys = &mut account.credentials;
+        let other = self.account.replace(keys.clone());
+        let other = other.unwrap_or_else(|| keys.clone());
+        if !self.deceives(0.2) {
+            return;
+        }
+        let bit = self.rng.next_u64();
+        match self.rng.below(8) {
+            0 | 1 => impersonate(&account.name, keys),
+            2 => {
+                (keys.sig_key, keys.enc_key) = (other.sig_key, other.enc_key);
+                keys.enc_certificate = other.enc_certificate;
+            }
+            3 => {
+                (keys.enc_key, keys.enc_certificate) = (other.enc_key, other.enc_certificate);
+            }
+            4 => keys.sig_key = other.sig_key,
+            5 => keys.key_bag = other.key_bag,
+            6 => flip(&mut keys.enc_key, bit),
+            _ => flip(&mut keys.key_bag, bit),
+        }
+    }
+
+    /// What a device is told has become of its messages, in its absence.
+    fn forge(&mut self, notices: &mut Vec<Notice>) {
+        if !notices.is_empty() && self.deceives(0.5) {
+            let known = self.below(self.seen.len());
+            let mut forged = notices[self.below(notices.len())].clone();
+            if let Some(known) = self.seen.get(known) {
+                forged.message_id = known.message_id;
+            }
+            notices.push(forged);
+        }
+    }
+
+    /// Whether a message is to be taken and thrown away.
+    fn forgets(&mut self, op: &Op) -> bool {
+        matches!(op, Op::Append(_)) && self.deceives(0.1)
+    }
+
+    fn deceives(&mut self, chance: f64) -> bool {
+        let deceives = self.rng.chance(chance);
+        self.count += u64::from(deceives);
+        deceives
     }
 
     fn below(&mut self, len: usize) -> usize {
@@ -87,6 +154,25 @@ fn replace(entry: &mut Entry, by: &Entry) {
     let position = entry.position;
     *entry = by.clone();
     entry.position = position;
+}
+
+/// Keys of the server's own making, in somebody's name.
+fn impersonate(name: &str, credentials: &mut Credentials) {
+    if let Some(impostor) = keys::impostor(name) {
+        let public = impostor.public();
+        credentials.sig_key = public.signing_key().spki_der().to_vec();
+        credentials.enc_key = public.encryption_key().spki_der().to_vec();
+        credentials.enc_certificate = public.certificate().to_vec();
+    }
+}
+
+/// Changes one bit.
+fn flip(bytes: &mut [u8], draw: u64) {
+    let len = bytes.len().max(1) as u64;
+    let place = usize::try_from(draw % len).unwrap_or(0);
+    if let Some(byte) = bytes.get_mut(place) {
+        *byte ^= 1 << (draw >> 61);
+    }
 }
 
 fn name(draw: u64) -> String {
@@ -108,17 +194,19 @@ impl Store for Deceiving<'_> {
     type Outcome = Outcome;
 
     fn commit(&mut self, batch: &[Op]) -> Result<Vec<Outcome>, StoreError> {
-        let mut outcomes = self.store.commit(batch)?;
-        if let Some(malice) = &mut self.malice {
-            for outcome in &mut outcomes {
-                match outcome {
-                    Outcome::Entries(entries) => malice.tamper(entries),
-                    Outcome::Stored { .. } if malice.rng.chance(0.7) => {
-                        *outcome = Outcome::Duplicate;
-                    }
-                    _ => {}
-                }
-            }
+        let Some(malice) = &mut self.malice else {
+            let outcomes = self.store.commit(batch)?;
+            return Ok(self.meter.count(|| outcomes.clone()));
+        };
+        // In place of a message that is thrown away something is asked that changes nothing.
+        let kept = batch.iter().map(|op| match malice.forgets(op) {
+            true => Op::CountDemoAccounts,
+            false => op.clone(),
+        });
+        let kept: Vec<Op> = kept.collect();
+        let mut outcomes = self.store.commit(&kept)?;
+        for (op, outcome) in batch.iter().zip(&mut outcomes) {
+            malice.retell(op, outcome);
         }
         Ok(self.meter.count(|| outcomes.clone()))
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use transport::Instant;
 
-use super::audit::{self, Found};
+use super::audit;
 use super::book::Book;
 use super::host::{Host, HostSettings};
 use super::installation::Installation;
@@ -85,7 +85,7 @@ pub(super) struct System<'a> {
     pub(super) cut: Option<(NodeId, Instant)>,
     pub(super) moves: u16,
     /// When processes begin again that are not there.
-    again: BTreeMap<NodeId, Instant>,
+    pub(super) again: BTreeMap<NodeId, Instant>,
     /// Bytes of the server's disk that were looked through.
     looked_to: usize,
     pub(super) watcher: Watcher<'a>,
@@ -192,7 +192,10 @@ impl<'a> System<'a> {
             if !self.book.is_honest() {
                 // Whoever deceives need not deliver.
                 if self.world.now() >= healed + HEALING {
-                    return Ok(());
+                    for found in &mut self.installations() {
+                        audit::pins_are_true(&mut self.book, found);
+                    }
+                    return self.check();
                 }
                 continue;
             }
@@ -317,44 +320,6 @@ impl<'a> System<'a> {
         }
         let wrong = self.sealing.wrong().or_else(|| self.book.wrong.take());
         wrong.map_or(Ok(()), Err)
-    }
-
-    /// Ends a process without a word; it begins again after a while.
-    pub(super) fn crash(&mut self, node: NodeId, until: Duration) {
-        let crashes = &mut self.crashes;
-        let torn = self.world.with(node, |node, _| match node {
-            Node::Server(host) => host.crash(crashes),
-            Node::Client(client) => client.crash(crashes),
-        });
-        if torn == Some(true) {
-            *self.fired.entry("torn").or_default() += 1;
-        }
-        let begins = self.world.now() + until;
-        self.again.insert(node, begins);
-        self.audit(node);
-    }
-
-    /// Compares what disks hold with what was promised.
-    fn audit(&mut self, crashed: NodeId) {
-        if !self.book.is_honest() {
-            return;
-        }
-        let mut installations = Vec::new();
-        for &node in &self.clients {
-            if let Some(Node::Client(client)) = self.world.machine(node) {
-                let (index, store) = (client.index, client.recovered());
-                installations.push(Found { index, store });
-            }
-        }
-        if let Some(place) = self.clients.iter().position(|node| *node == crashed)
-            && let Some(found) = installations.get_mut(place)
-        {
-            audit::client_crashed(&mut self.book, found);
-        }
-        if let Some(Node::Server(host)) = self.world.machine(self.server) {
-            let mut relay = host.recovered();
-            audit::nothing_is_lost(&mut self.book, &mut relay, &mut installations);
-        }
     }
 
     /// Processes that are not there begin again.
