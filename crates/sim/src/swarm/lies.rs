@@ -17,6 +17,7 @@ pub(super) const LIARS_PORT: u16 = 9;
 /// Modes as a stream's preamble tells them (docs/PROTOCOL.md §4.4).
 const BYTES: u8 = 0;
 const MESSAGES: u8 = 1;
+const UNORDERED: u8 = 2;
 const DATAGRAMS: u8 = 3;
 
 /// Somebody who breaks a rule is told so within this time.
@@ -30,7 +31,7 @@ struct Crime {
     commit: fn(&mut Liar) -> bool,
 }
 
-const CRIMES: [Crime; 12] = [
+const CRIMES: [Crime; 14] = [
     Crime {
         name: "sent data behind a stream's end",
         code: code::FINAL_SIZE,
@@ -121,6 +122,22 @@ const CRIMES: [Crime; 12] = [
         commit: |liar| {
             liar.open_stream(MESSAGES, &[5, b'a'], true);
             true
+        },
+    },
+    Crime {
+        name: "began a message inside another",
+        code: code::MESSAGE,
+        commit: |liar| {
+            let id = liar.open_stream(UNORDERED, &[30, b'a'], false);
+            liar.say_with(|w| _ = w.u8(0x26).varint(id).varint(20).prefixed(&[1, b'b']))
+        },
+    },
+    Crime {
+        name: "skipped the end of a message",
+        code: code::MESSAGE,
+        commit: |liar| {
+            let id = liar.open_stream(UNORDERED, &[30, b'a'], false);
+            liar.say_with(|w| _ = w.u8(0x28).varint(id).varint(20).varint(14))
         },
     },
 ];
