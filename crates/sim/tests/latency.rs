@@ -274,7 +274,8 @@ fn bulk_costs_few_acknowledgements() {
         let (data, acks) = (counters.packets_sent, counters.packets_received);
         println!("loss {loss}, reordering {reordering}: {data} packets, {acks} back, {counters:?}");
         assert!(acks < data / each, "{acks} for {data}");
-        assert!(counters.packets_late < 100, "what was late was given time");
+        // Only the first flight is taken for lost, until it shows how late packets come here.
+        assert!(counters.packets_late < data / 50, "what was late was given time");
     }
 }
 

@@ -1,8 +1,13 @@
 //! What always has to hold inside a connection, for simulations. No part of the interface.
 
+use core::time::Duration;
+
 use super::close::State;
 use super::space::{EPOCHS, index};
 use super::{Connection, EARLY_DATAGRAMS_MAX};
+
+/// No pacer waits so much longer than the peer may be silent.
+const PACING_BEHIND_IDLE_MAX: Duration = Duration::from_secs(60);
 
 impl Connection {
     /// Whether sums add up, whatever waits for an answer has a timer, and nothing that the peer can
@@ -29,6 +34,10 @@ impl Connection {
             return Err(format!(
                 "{in_flight} bytes are in flight, and no timer runs"
             ));
+        }
+        let latest = self.timers.idle + PACING_BEHIND_IDLE_MAX;
+        if self.timers.pacing.is_some_and(|at| at > latest) {
+            return Err("the pacer waits for ever".into());
         }
         within(
             "datagrams before the handshake",

@@ -15,7 +15,7 @@ pub(super) struct Timers {
     /// The handshake is given up.
     handshake: Instant,
     /// The connection is over for want of a sign of the peer.
-    idle: Instant,
+    pub(super) idle: Instant,
     /// When we first sent something that asks for an answer since anything arrived.
     asked_at: Option<Instant>,
     /// A packet was sent or received since the connection last rested.

@@ -14,6 +14,9 @@ use crate::child::Desk;
 use crate::datagrams::ANY_PORT;
 use crate::job::{ETHERNET_BYTES, Job, Packets, SOCKET_BUFFER_BYTES, Target, Traffic};
 
+/// What a flow may be ahead by, as for the others.
+const WINDOW_BYTES: u64 = 16 << 20;
+
 /// The port that clients open streams to.
 const PORT: u16 = 7;
 
@@ -35,8 +38,13 @@ impl Peer for Undertone {
             Self::Default => "default Config",
             Self::Cubic => "CUBIC",
         };
+        let windows = if job.traffic.is_flow() {
+            "windows of 16 MiB"
+        } else {
+            "default windows"
+        };
         format!(
-            "{controller}, {packets}, one thread, AES-256-GCM, X25519 and ML-KEM-768, an RSA-3072 identity over an Ed25519 certificate"
+            "{controller}, {windows}, {packets}, one thread, AES-256-GCM, X25519 and ML-KEM-768, an RSA-3072 identity over an Ed25519 certificate"
         )
     }
 
@@ -92,6 +100,12 @@ impl Undertone {
         config.ports.insert(PORT);
         if job.packets == Packets::Ethernet {
             config.datagram_bytes_max = usize::from(ETHERNET_BYTES);
+        }
+        if job.traffic.is_flow() {
+            config.stream_window_bytes = WINDOW_BYTES;
+            config.stream_window_bytes_max = WINDOW_BYTES;
+            config.connection_window_bytes = WINDOW_BYTES;
+            config.connection_window_bytes_max = WINDOW_BYTES;
         }
         if let Self::Cubic = self {
             config.congestion = CongestionControl::Cubic;
