@@ -275,7 +275,10 @@ fn bulk_costs_few_acknowledgements() {
         println!("loss {loss}, reordering {reordering}: {data} packets, {acks} back, {counters:?}");
         assert!(acks < data / each, "{acks} for {data}");
         // Only the first flight is taken for lost, until it shows how late packets come here.
-        assert!(counters.packets_late < data / 50, "what was late was given time");
+        assert!(
+            counters.packets_late < data / 50,
+            "what was late was given time"
+        );
     }
 }
 
