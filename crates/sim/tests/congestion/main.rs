@@ -57,7 +57,7 @@ fn a_link_that_varies_and_reorders_is_used() {
     }
 }
 
-/// What everybody gets who changes no setting, as benches/peers measures.
+/// What everybody gets who changes no setting.
 #[test]
 fn windows_that_begin_small_grow_where_losses_hold_up_what_is_read() {
     for (path, least) in [(LOSSY, 0.915), (BAD, 0.83), (JITTERY, 0.63)] {
