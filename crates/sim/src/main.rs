@@ -19,6 +19,9 @@ const SHRUNK_MAX: u64 = 3;
 /// The first of so many seeds is run twice, and has to go the same way.
 const TWICE_EVERY: u64 = 100;
 
+/// In so many seeds every kind of fault has to have an effect.
+const ALL_FIRE_SEEDS: u64 = 100;
+
 /// Seeds in which a planted bug has to be found.
 #[cfg(feature = "planted")]
 const HUNTED_MAX: u64 = 1_000;
@@ -37,6 +40,14 @@ impl World {
         match self {
             Self::Transport => run(&Plan::new(seed, limits)),
             Self::System => run_system(&SystemPlan::new(seed, limits)),
+        }
+    }
+
+    /// The kinds of faults that there are.
+    const fn kinds(self) -> &'static [Fault] {
+        match self {
+            Self::Transport => Fault::TRANSPORT,
+            Self::System => Fault::SYSTEM,
         }
     }
 
@@ -60,7 +71,8 @@ impl World {
     }
 }
 
-/// Runs seeds of a simulated world. Ends with 1 when something happened that must never happen.
+/// Runs seeds of a simulated world. Ends with 1 when something happened that must never happen, or when in
+/// a hundred seeds or more a kind of fault had no effect.
 #[derive(Parser)]
 #[command(name = "sim")]
 struct Arguments {
@@ -147,6 +159,13 @@ impl Totals {
         }
     }
 
+    /// Kinds of faults that have had no effect.
+    fn idle(&self, kinds: &[Fault]) -> Vec<&'static str> {
+        let names = kinds.iter().map(|kind| kind.name());
+        let idle = names.filter(|name| self.fired.get(name).is_none_or(|count| *count == 0));
+        idle.collect()
+    }
+
     fn line(&self, took: Duration) -> String {
         json!({
             "seeds": self.seeds,
@@ -204,7 +223,12 @@ fn main() -> ExitCode {
         }
     }
     println!("{}", totals.line(begin.elapsed()));
-    if totals.violations == 0 {
+    let idle = totals.idle(world.kinds());
+    let all_fire = idle.is_empty() || totals.seeds < ALL_FIRE_SEEDS || limits != Limits::default();
+    if !all_fire {
+        eprintln!("faults without any effect: {}", idle.join(", "));
+    }
+    if totals.violations == 0 && all_fire {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -28,6 +28,29 @@ fn a_seed_is_one_run() {
     assert_ne!(outcome(3).trace, outcome(4).trace);
 }
 
+/// Counts are of effects: those of kinds that are not active are zero, and none is left out.
+#[test]
+fn every_kind_of_fault_counts_where_it_is_active_and_nowhere_else() {
+    let mut silent: Vec<_> = Fault::TRANSPORT.to_vec();
+    for seed in 0..30 {
+        let limits = Limits {
+            actions: 200,
+            ..Limits::default()
+        };
+        let plan = Plan::new(seed, limits);
+        let fired = run(&plan).unwrap().fired;
+        for kind in Fault::TRANSPORT {
+            let count = fired[kind.name()];
+            assert!(
+                count == 0 || plan.faults.has(*kind),
+                "seed {seed}: {kind:?}"
+            );
+            silent.retain(|silent| silent != kind || count == 0);
+        }
+    }
+    assert_eq!(silent, [], "nowhere");
+}
+
 #[test]
 fn switching_a_fault_off_leaves_the_others() {
     let plan = |faults| {

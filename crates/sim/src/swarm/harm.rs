@@ -36,12 +36,12 @@ impl Swarm<'_> {
         });
         for (fault, fires, draw) in draws {
             if fires && self.strike(fault, draw) {
-                *self.fired.entry(fault.name()).or_default() += 1;
+                self.fired.count(fault.name());
             }
         }
     }
 
-    /// Does it, unless it would not be fair now.
+    /// Does it, unless it would not be fair now. Tells whether anything has changed by that.
     fn strike(&mut self, fault: Fault, draw: u64) -> bool {
         let mut draw = Rng::new(draw);
         let index = usize::try_from(draw.below(self.clients.len() as u64)).unwrap_or(0);
@@ -62,11 +62,12 @@ impl Swarm<'_> {
             }
             Fault::Migration if !stays => {
                 self.move_client(index, false);
-                self.world.with(node, |endpoint, now| {
+                let migrated = self.world.with(node, |endpoint, now| {
                     // One that is not there yet cannot move, and begins again in time.
                     let connection = handle.and_then(|handle| endpoint.connection(handle));
-                    connection.map(|connection| connection.migrate(now))
+                    connection.is_some_and(|connection| connection.migrate(now).is_ok())
                 });
+                return migrated.unwrap_or(false);
             }
             Fault::Restart => {
                 self.restarts += 1;
@@ -77,8 +78,8 @@ impl Swarm<'_> {
                     *party = Party::server(self.plan.faults.has(Fault::Laziness));
                 }
             }
-            Fault::Replay => self.world.replay_one_of(&self.captured, &mut draw),
-            Fault::Liar => self.lie(&mut draw),
+            Fault::Replay => return self.world.replay_one_of(&self.captured, &mut draw),
+            Fault::Liar => return self.lie(&mut draw),
             Fault::Noise => {
                 let len = usize::try_from(draw.below(1_300)).unwrap_or(0);
                 let mut bytes = vec![0; len];
@@ -86,29 +87,8 @@ impl Swarm<'_> {
                 let from = SocketAddr::from(([10, 9, 9, 9], 9));
                 self.world.inject(Duration::ZERO, from, SERVER, bytes);
             }
-            Fault::Resets => {
-                let (Some(handle), Some(party)) = (handle, self.parties.get_mut(index + 1)) else {
-                    return false;
-                };
-                let streams = party.streams(handle);
-                let place = draw.below(streams.len() as u64);
-                let chosen = usize::try_from(place).ok().and_then(|i| streams.get(i));
-                let hows = [Break::Reset, Break::Stop, Break::Both];
-                let how = hows[usize::try_from(draw.below(3)).unwrap_or(0)];
-                if let Some(&(stream, flow)) = chosen {
-                    self.ledger.void_stream(flow);
-                    self.world.with(node, |endpoint, _| {
-                        if let Some(connection) = endpoint.connection(handle) {
-                            party.break_off(connection, (handle, stream), how);
-                        }
-                    });
-                }
-            }
-            Fault::Closes => {
-                if let Some(handle) = handle {
-                    self.close(node, handle);
-                }
-            }
+            Fault::Resets => return self.break_off(index, &mut draw),
+            Fault::Closes => return handle.is_some_and(|handle| self.close(node, handle)),
             _ => return false,
         }
         true
@@ -122,6 +102,32 @@ impl Swarm<'_> {
         queue.map_or(Duration::ZERO, |queue| {
             (link.delay + Duration::from_secs_f64(queue)) * 4
         })
+    }
+
+    /// A client's application breaks one of its streams off. Tells whether there was one.
+    fn break_off(&mut self, index: usize, draw: &mut Rng) -> bool {
+        let (Some(client), Some(party)) =
+            (self.clients.get(index), self.parties.get_mut(index + 1))
+        else {
+            return false;
+        };
+        let Some(handle) = client.handle else {
+            return false;
+        };
+        let streams = party.streams(handle);
+        let place = draw.below(streams.len() as u64);
+        let chosen = usize::try_from(place).ok().and_then(|i| streams.get(i));
+        let hows = [Break::Reset, Break::Stop, Break::Both];
+        let how = hows[usize::try_from(draw.below(3)).unwrap_or(0)];
+        let Some(&(stream, flow)) = chosen else {
+            return false;
+        };
+        self.ledger.void_stream(flow);
+        let broken = self.world.with(client.node, |endpoint, _| {
+            let connection = endpoint.connection(handle);
+            connection.map(|connection| party.break_off(connection, (handle, stream), how))
+        });
+        broken.flatten().is_some()
     }
 
     /// A client gets an address that nobody has had.
@@ -139,11 +145,13 @@ impl Swarm<'_> {
         self.world.move_node(client.node, address);
     }
 
-    pub(super) fn close(&mut self, node: NodeId, handle: ConnectionHandle) {
-        self.world.with(node, |endpoint, now| {
-            if let Some(connection) = endpoint.connection(handle) {
-                connection.close(now, u64::from(CODE), "enough");
-            }
+    /// An application closes a connection. Tells whether it was there.
+    pub(super) fn close(&mut self, node: NodeId, handle: ConnectionHandle) -> bool {
+        let closed = self.world.with(node, |endpoint, now| {
+            let connection = endpoint.connection(handle)?;
+            connection.close(now, u64::from(CODE), "enough");
+            Some(())
         });
+        closed.flatten().is_some()
     }
 }

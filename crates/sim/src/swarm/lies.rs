@@ -258,7 +258,7 @@ impl Liar {
 
 impl Swarm<'_> {
     /// The liar does something.
-    pub(super) fn lie(&mut self, draw: &mut Rng) {
+    pub(super) fn lie(&mut self, draw: &mut Rng) -> bool {
         let (now, seed) = (self.world.now(), self.plan.seed);
         let lost = |liar: &Liar, epoch| liar.epoch != epoch || liar.is_forgotten(now);
         let gone = self
@@ -279,19 +279,22 @@ impl Swarm<'_> {
                 liar.be_a_nuisance(config.stream_window_bytes, config.streams_max, draw);
             }
         }
-        self.send_lies();
+        self.send_lies()
     }
 
-    fn send_lies(&mut self) {
+    fn send_lies(&mut self) -> bool {
         let now = self.world.now();
         let Some(liar) = self.liar.as_mut() else {
-            return;
+            return false;
         };
         // One after the other, so that the server answers some of them alone.
         let delays = (0u64..).map(Duration::from_millis);
-        for (delay, datagram) in delays.zip(liar.take_outgoing(now)) {
+        let datagrams = liar.take_outgoing(now);
+        let any = !datagrams.is_empty();
+        for (delay, datagram) in delays.zip(datagrams) {
             self.world.speak(delay, liar.address, SERVER, datagram);
         }
+        any
     }
 
     /// What the server says to the liar, and whether it does what it has to.
@@ -310,7 +313,7 @@ impl Swarm<'_> {
         match (liar.crime, liar.dismissed) {
             _ if liar.epoch != self.restarts => {}
             (Some((_, code, _)), Some(told)) if code == told => {
-                *self.fired.entry("dismissed").or_default() += 1;
+                self.fired.count("dismissed");
                 self.liar = self.begin_again();
             }
             (Some((what, code, _)), Some(told)) => {

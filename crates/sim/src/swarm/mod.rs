@@ -4,6 +4,7 @@
 
 mod description;
 mod fault;
+mod fired;
 mod harm;
 mod ledger;
 mod liar;
@@ -20,6 +21,8 @@ mod work;
 
 pub use description::Description;
 pub use fault::{Fault, Faults};
+#[cfg(feature = "system")]
+pub(crate) use fired::Fired;
 #[cfg(feature = "system")]
 pub(crate) use panics::unless_it_panics;
 #[cfg(feature = "system")]

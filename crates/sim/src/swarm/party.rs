@@ -71,6 +71,8 @@ pub(super) struct Party {
     pub(super) lazy: bool,
     /// What a lazy one has not read.
     unread: BTreeSet<Key>,
+    /// How often it did not read at once.
+    pub(super) put_off: u64,
     /// Connections with liars, and what was read of their streams.
     liars: BTreeMap<ConnectionHandle, BTreeMap<u64, Vec<u8>>>,
     /// Connections of others that are over.
@@ -193,7 +195,7 @@ impl Party {
                     self.ends.insert((handle, stream), End::default());
                 }
                 Event::Readable { stream } if self.lazy => {
-                    self.unread.insert((handle, stream));
+                    self.put_off += u64::from(self.unread.insert((handle, stream)));
                 }
                 Event::Readable { stream } => self.read(endpoint, (handle, stream), ledger),
                 Event::Writable { stream } => self.pump(endpoint, (handle, stream)),

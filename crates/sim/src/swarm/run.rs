@@ -8,6 +8,7 @@ use transport::{
     Accept, AddressGate, CloseReason, ConnectionHandle, Endpoint, Gate, Instant, OpenGate,
 };
 
+use super::fired::Fired;
 use super::ledger::Ledger;
 use super::liar::Liar;
 use super::panics::unless_it_panics;
@@ -54,7 +55,7 @@ pub struct Outcome {
     pub datagrams: u64,
     /// Records that arrived.
     pub records: u64,
-    /// How often each kind of fault fired.
+    /// How often each kind of fault had an effect: all kinds of its world, and more that is counted.
     pub fired: BTreeMap<&'static str, u64>,
 }
 
@@ -100,7 +101,7 @@ pub(super) struct Swarm<'a> {
     /// What each kind of fault draws from.
     pub(super) faults: BTreeMap<Fault, Rng>,
     pub(super) captured: Vec<Captured>,
-    pub(super) fired: BTreeMap<&'static str, u64>,
+    pub(super) fired: Fired,
     /// Clients that hear nothing, and until when.
     pub(super) cut: Option<(NodeId, Instant)>,
     pub(super) restarts: u64,
@@ -156,7 +157,7 @@ impl<'a> Swarm<'a> {
             workload: Rng::stream(plan.seed, "workload", 0),
             faults: BTreeMap::new(),
             captured: Vec::new(),
-            fired: BTreeMap::new(),
+            fired: Fired::default(),
             cut: None,
             restarts: 0,
             liar: None,
@@ -410,15 +411,14 @@ impl<'a> Swarm<'a> {
     fn outcome(&self) -> Outcome {
         let stats = self.world.stats();
         let mut fired = self.fired.clone();
-        fired.insert("lost", stats.lost);
-        fired.insert("duplicated", stats.duplicated);
-        fired.insert("corrupted", stats.corrupted);
+        let put_off = self.parties.iter().map(|party| party.put_off).sum();
+        fired.add(Fault::Laziness.name(), put_off);
         Outcome {
             trace: self.world.trace(),
             time: self.world.now().since(Instant::ZERO),
             datagrams: stats.sent,
             records: self.ledger.records(),
-            fired,
+            fired: fired.sum(Fault::TRANSPORT, self.plan.faults, &stats),
         }
     }
 }

@@ -27,19 +27,25 @@ pub(super) struct Found {
 }
 
 impl System<'_> {
-    /// Ends a process without a word; it begins again after a while.
-    pub(super) fn crash(&mut self, node: NodeId, until: Duration) {
+    /// Ends a process without a word; it begins again after a while. Tells whether there was one.
+    pub(super) fn crash(&mut self, node: NodeId, until: Duration) -> bool {
+        let was_up = match self.world.machine(node) {
+            Some(Node::Server(host)) => host.is_up(),
+            Some(Node::Client(client)) => client.is_up(),
+            None => false,
+        };
         let crashes = &mut self.crashes;
         let torn = self.world.with(node, |node, _| match node {
             Node::Server(host) => host.crash(crashes),
             Node::Client(client) => client.crash(crashes),
         });
         if torn == Some(true) {
-            *self.fired.entry("torn").or_default() += 1;
+            self.fired.count("torn");
         }
         let begins = self.world.now() + until;
         self.again.insert(node, begins);
         self.audit(node);
+        was_up
     }
 
     /// Compares what disks hold with what was promised.

@@ -67,18 +67,19 @@ impl System<'_> {
             let (fires, draw) = (self.faults.chance(chance), self.faults.next_u64());
             let wait = self.faults.below(STRIKE_WITHIN_MS);
             if fires && self.plan.faults.has(fault) {
-                *self.fired.entry(fault.name()).or_default() += 1;
                 let at = now + Duration::from_millis(wait);
                 self.strikes.push(Strike { at, fault, draw });
             }
         }
     }
 
-    pub(super) fn strike(&mut self, fault: Fault, draw: u64) {
+    /// Something goes wrong now. Tells whether it makes a difference at once; a disk's faults are met
+    /// when it is written to.
+    pub(super) fn strike(&mut self, fault: Fault, draw: u64) -> bool {
         let mut draw = Rng::new(draw);
         let index = usize::try_from(draw.below(self.clients.len() as u64)).unwrap_or(0);
         let Some(&client) = self.clients.get(index) else {
-            return;
+            return false;
         };
         // The server is one of those that have disks and clocks.
         let any = match draw.below(self.clients.len() as u64 + 1) {
@@ -99,12 +100,12 @@ impl System<'_> {
                 let address = SocketAddr::from(([10, 2 + high, low, last], 4_000));
                 self.world.move_node(client, address);
             }
-            Fault::Restart => self.crash(self.server, absence),
+            Fault::Restart => return self.crash(self.server, absence),
             // Whoever comes back reads its mailbox.
-            Fault::Malice => self.crash(self.server, absence / 16),
-            Fault::Crash => self.crash(client, absence),
-            Fault::Closes => self.leave(client),
-            Fault::Replay => self.world.replay_one_of(&self.captured, &mut draw),
+            Fault::Malice => return self.crash(self.server, absence / 16),
+            Fault::Crash => return self.crash(client, absence),
+            Fault::Closes => return self.leave(client),
+            Fault::Replay => return self.world.replay_one_of(&self.captured, &mut draw),
             Fault::Noise => {
                 let len = usize::try_from(draw.below(1_300)).unwrap_or(0);
                 let mut bytes = vec![0; len];
@@ -112,17 +113,22 @@ impl System<'_> {
                 let from = SocketAddr::from(([10, 9, 9, 9], 9));
                 self.world.inject(Duration::ZERO, from, SERVER, bytes);
             }
-            Fault::Skew | Fault::DiskFull | Fault::DiskError => self.worsen(any, fault, &mut draw),
-            _ => {}
+            Fault::Skew => self.worsen(any, fault, &mut draw),
+            Fault::DiskFull | Fault::DiskError => {
+                self.worsen(any, fault, &mut draw);
+                return false;
+            }
+            _ => return false,
         }
+        true
     }
 
-    fn leave(&mut self, client: NodeId) {
-        self.world.with(client, |node, now| {
-            if let Node::Client(client) = node {
-                client.leave(now);
-            }
+    fn leave(&mut self, client: NodeId) -> bool {
+        let left = self.world.with(client, |node, now| match node {
+            Node::Client(client) => client.leave(now),
+            Node::Server(_) => false,
         });
+        left.unwrap_or(false)
     }
 
     /// Something is wrong with a node's machine.

@@ -161,11 +161,11 @@ impl Installation {
         }
     }
 
-    /// Somebody wants to leave.
-    pub(super) fn leave(&mut self, now: Instant) {
-        if let Some(process) = &mut self.process {
-            process.client.shutdown(now, false);
-        }
+    /// Somebody wants to leave. Tells whether anybody was there.
+    pub(super) fn leave(&mut self, now: Instant) -> bool {
+        let running = self.process.as_mut().filter(|_| !self.is_over);
+        let running = running.map(|process| process.client.shutdown(now, false));
+        running.is_some()
     }
 
     fn tell_clock(&mut self, now: Instant) {

@@ -5,9 +5,35 @@ use transport::Instant;
 use super::crew::Pace;
 use super::journal::DiskFault;
 use crate::Rng;
+use crate::swarm::{Fault, Fired};
 
 /// 2026-11-20T12:00:00Z, in milliseconds since 1970-01-01 UTC: when worlds begin.
 const START_MS: u64 = 1_795_176_000_000;
+
+/// How often which conditions were met.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Met {
+    slow_jobs: u64,
+    failed_jobs: u64,
+    slow_transactions: u64,
+    full_disks: u64,
+    disk_errors: u64,
+}
+
+impl Met {
+    pub(super) fn add_to(self, fired: &mut Fired) {
+        let all = [
+            (Fault::SlowWork, self.slow_jobs),
+            (Fault::FailedWork, self.failed_jobs),
+            (Fault::SlowDisk, self.slow_transactions),
+            (Fault::DiskFull, self.full_disks),
+            (Fault::DiskError, self.disk_errors),
+        ];
+        for (fault, count) in all {
+            fired.add(fault.name(), count);
+        }
+    }
+}
 
 /// What a process runs on: a machine with a clock, a disk and some cores, each of which may be bad.
 #[derive(Debug)]
@@ -21,6 +47,8 @@ pub(super) struct Conditions {
     pub(super) full_until: Instant,
     /// What the next transaction that writes meets.
     pub(super) disk_fault: Option<DiskFault>,
+    /// What it was like for those who worked on it.
+    pub(super) met: Met,
     rng: Rng,
 }
 
@@ -32,6 +60,7 @@ impl Conditions {
             job_failure: 0.0,
             full_until: Instant::ZERO,
             disk_fault: None,
+            met: Met::default(),
             rng,
         }
     }
@@ -52,18 +81,25 @@ impl Conditions {
 
     /// Whether the next job fails.
     pub(super) fn fails(&mut self) -> bool {
-        self.rng.chance(self.job_failure)
+        let fails = self.rng.chance(self.job_failure);
+        self.met.failed_jobs += u64::from(fails);
+        self.met.slow_jobs += u64::from(self.pace.job > Pace::DEFAULT.job);
+        fails
     }
 
     /// What a transaction that writes now meets.
     pub(super) fn meets(&mut self, now: Instant, writes: bool) -> Option<DiskFault> {
+        self.met.slow_transactions += u64::from(self.pace.commit > Pace::DEFAULT.commit);
         if !writes {
             return None;
         }
         if now < self.full_until {
+            self.met.full_disks += 1;
             return Some(DiskFault::Full);
         }
-        self.disk_fault.take()
+        let fault = self.disk_fault.take();
+        self.met.disk_errors += u64::from(fault.is_some());
+        fault
     }
 }
 

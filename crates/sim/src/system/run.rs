@@ -12,7 +12,7 @@ use super::node::Node;
 use super::plan::SystemPlan;
 use super::process::AGAIN;
 use super::{harm, keys};
-use crate::swarm::{Failure, Fault, Outcome, unless_it_panics};
+use crate::swarm::{Failure, Fault, Fired, Outcome, unless_it_panics};
 use crate::{Captured, NodeId, Rng, Watch, World};
 
 /// How long phase 2 may take until everything stored is shown.
@@ -80,7 +80,7 @@ pub(super) struct System<'a> {
     pub(super) crashes: Rng,
     pub(super) strikes: Vec<Strike>,
     pub(super) captured: Vec<Captured>,
-    pub(super) fired: BTreeMap<&'static str, u64>,
+    pub(super) fired: Fired,
     /// A client that hears nothing, and until when.
     pub(super) cut: Option<(NodeId, Instant)>,
     pub(super) moves: u16,
@@ -142,7 +142,7 @@ impl<'a> System<'a> {
             crashes: stream("crashes"),
             strikes: Vec::new(),
             captured: Vec::new(),
-            fired: BTreeMap::new(),
+            fired: Fired::default(),
             cut: None,
             moves: 0,
             again,
@@ -231,7 +231,9 @@ impl<'a> System<'a> {
                 Some(due) => {
                     let Strike { fault, draw, .. } = self.strikes.swap_remove(due);
                     (self.watcher)(now, 0, &fault);
-                    self.strike(fault, draw);
+                    if self.strike(fault, draw) {
+                        self.fired.count(fault.name());
+                    }
                     self.check()?;
                 }
                 None if now >= until => break,
@@ -461,18 +463,22 @@ impl<'a> System<'a> {
     fn outcome(&self) -> Outcome {
         let stats = self.world.stats();
         let mut fired = self.fired.clone();
-        if let Some(Node::Server(host)) = self.world.machine(self.server) {
-            fired.insert("deceptions", host.deceptions());
+        for node in self.world.nodes().filter_map(|id| self.world.machine(id)) {
+            let met = match node {
+                Node::Server(host) => {
+                    fired.add("deceptions", host.deceptions());
+                    host.conditions.met
+                }
+                Node::Client(client) => client.conditions.met,
+            };
+            met.add_to(&mut fired);
         }
-        fired.insert("lost", stats.lost);
-        fired.insert("duplicated", stats.duplicated);
-        fired.insert("corrupted", stats.corrupted);
         Outcome {
             trace: self.world.trace(),
             time: self.world.now().since(Instant::ZERO),
             datagrams: stats.sent,
             records: self.book.shown,
-            fired,
+            fired: fired.sum(Fault::SYSTEM, self.plan.faults, &stats),
         }
     }
 }

@@ -2,6 +2,7 @@ use core::time::Duration;
 
 use transport::{Ecn, Instant};
 
+use super::DatagramStats;
 use crate::Rng;
 
 /// A burst is over after so long, however few datagrams it has met: where only probes are sent, 20 of
@@ -111,6 +112,8 @@ pub(super) struct Path {
     pub(super) free_at: Instant,
     /// When the last datagram that kept its place arrives.
     last_arrival: Instant,
+    /// When the last of all arrives.
+    latest_arrival: Instant,
 }
 
 /// What became of a datagram.
@@ -139,30 +142,47 @@ impl Path {
             timing: Rng::stream(seed, "timing", index),
             free_at: Instant::ZERO,
             last_arrival: Instant::ZERO,
+            latest_arrival: Instant::ZERO,
         }
     }
 
-    /// Decides about a datagram of `len` bytes. Draws equally often whatever is switched on.
-    pub(super) fn pass(&mut self, now: Instant, len: usize, ecn: Option<Ecn>) -> Fate {
+    /// Decides about a datagram of `len` bytes, and counts what befalls it. Draws equally often whatever
+    /// is switched on.
+    pub(super) fn pass(
+        &mut self,
+        now: Instant,
+        len: usize,
+        ecn: Option<Ecn>,
+        stats: &mut DatagramStats,
+    ) -> Fate {
         let ecn = self.mark(now, ecn);
-        let lost = self.loss.chance(self.link.loss) | self.is_in_burst(now);
+        let (lost, in_burst) = (self.loss.chance(self.link.loss), self.is_in_burst(now));
         let duplicated = self.duplication.chance(self.link.duplication);
         let corrupted = self.corruption.chance(self.link.corruption);
+        let waits = self.link.rate.is_some() && self.free_at > now;
+        stats.queued += u64::from(waits);
         let (at, again) = (self.arrival(now, len), self.later(now));
         let overtaken = self.timing.chance(self.link.reordering);
         let extra = self.spread(self.link.reordering_delay);
         let Some(mut at) = at else {
             return Fate::Lost;
         };
-        if lost || !self.link.up || len > self.link.mtu {
+        let is_too_long = len > self.link.mtu;
+        stats.too_long += u64::from(is_too_long);
+        stats.lost_in_bursts += u64::from(in_burst);
+        stats.lost_alone += u64::from(lost);
+        if lost || in_burst || !self.link.up || is_too_long {
             return Fate::Lost;
         }
         if overtaken {
             at += extra;
         } else {
+            stats.late += u64::from(self.link.jitter > Duration::ZERO);
             at = at.max(self.last_arrival);
             self.last_arrival = at;
         }
+        stats.overtaken += u64::from(at < self.latest_arrival);
+        self.latest_arrival = self.latest_arrival.max(at);
         Fate::Arrives {
             at,
             corrupted,

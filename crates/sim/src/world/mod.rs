@@ -58,6 +58,18 @@ pub struct DatagramStats {
     pub sent_bytes: u64,
     /// Those that were lost, for whatever reason.
     pub lost: u64,
+    /// Of those: each by itself.
+    pub lost_alone: u64,
+    /// In bursts.
+    pub lost_in_bursts: u64,
+    /// For they were longer than their path takes.
+    pub too_long: u64,
+    /// Those that waited for others, or found no room to wait.
+    pub queued: u64,
+    /// Those that took longer than their link's delay, in order.
+    pub late: u64,
+    /// Those that others overtook.
+    pub overtaken: u64,
     /// Those that arrived twice.
     pub duplicated: u64,
     /// Those that arrived changed.
@@ -274,11 +286,11 @@ impl<M: Machine> World<M> {
     }
 
     /// One of the captured datagrams comes again, in one of four ways: as it was, with a bit flipped,
-    /// from elsewhere, or back to its sender.
-    pub(crate) fn replay_one_of(&mut self, captured: &[Captured], draw: &mut Rng) {
+    /// from elsewhere, or back to its sender. Tells whether there was one.
+    pub(crate) fn replay_one_of(&mut self, captured: &[Captured], draw: &mut Rng) -> bool {
         let index = usize::try_from(draw.below(captured.len() as u64)).unwrap_or(0);
         let Some(mut captured) = captured.get(index).cloned() else {
-            return;
+            return false;
         };
         let (from, to) = (captured.from, captured.to);
         let elsewhere = SocketAddr::from(([10, 9, 9, 8], 8));
@@ -297,6 +309,7 @@ impl<M: Machine> World<M> {
         };
         let delay = Duration::from_millis(draw.below(2_000));
         self.replay(delay, from, to, captured);
+        true
     }
 
     /// A machine, to look at. To change it use [`World::with`].

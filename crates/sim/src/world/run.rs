@@ -180,10 +180,12 @@ impl<M: Machine> World<M> {
         let now = self.now;
         let shared = self.path(id, to).link.bottleneck;
         let taken = shared.and_then(|queue| self.bottlenecks.get(&queue).copied());
+        let mut stats = self.stats;
         let path = self.path(id, to);
         path.free_at = taken.unwrap_or(path.free_at);
-        let fate = path.pass(now, bytes.len(), transmit.ecn);
+        let fate = path.pass(now, bytes.len(), transmit.ecn, &mut stats);
         let free_at = path.free_at;
+        self.stats = stats;
         if let Some(queue) = shared {
             self.bottlenecks.insert(queue, free_at);
         }
