@@ -56,6 +56,8 @@ fn run(job: &Job, run: Run) -> Result<Vec<Figure>> {
     let patience = PATIENCE_EACH * connections as u32;
     while server.process.snapshot()?.connections < connections as u64 {
         ensure!(begun.elapsed() < patience, "connections are not made");
+        // A client that has lost a connection has ended, and says why.
+        client.snapshot()?;
         thread::sleep(Duration::from_millis(50));
     }
     let rate = connections as f64 / begun.elapsed().as_secs_f64();
@@ -64,7 +66,6 @@ fn run(job: &Job, run: Run) -> Result<Vec<Figure>> {
     let settled = server.process.snapshot()?;
     thread::sleep(run.length);
     let after = server.process.snapshot()?;
-    // A client that has lost a connection has ended.
     client.snapshot()?;
     let each = |bytes: f64| bytes / connections as f64 / 1024.0;
     let resident = |now: Snapshot| now.rss_bytes as f64 - before.rss_bytes as f64;
