@@ -66,6 +66,8 @@ soak() {
     while ((SECONDS < end)); do
         target=
         while read -r name; do
+            # A target that came after the build waits for the next one.
+            [[ -x $binaries/$name ]] || continue
             exec {lock}>"$work/$name.lock"
             if flock --nonblock "$lock"; then
                 target=$name

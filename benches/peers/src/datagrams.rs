@@ -88,7 +88,7 @@ impl Socket {
     }
 
     /// Sends datagrams of `segment` bytes each, the last one perhaps shorter; `false` when the
-    /// kernel takes no more for now.
+    /// kernel's buffer is full, and none of them was taken.
     ///
     /// # Errors
     /// The operating system's.
