@@ -115,6 +115,8 @@ impl Amplification {
         for &address in proven {
             let standing = self.standings.entry((node, address));
             standing.insert_entry(Standing::Trusted);
+            // Somebody may have brought a datagram of theirs from an address of his own.
+            self.heard.insert((node, address), ());
         }
         self.heard.insert((node, remote), ());
         let standing = self
