@@ -73,6 +73,11 @@ impl Cubic {
     }
 
     fn slow_start(&mut self, acked: &Acked) {
+        if self.growth.ssthresh < u64::MAX {
+            // RFC 9406 §4.3: what ends this slow start is known; HyStart++ is for the first one.
+            self.growth.cwnd += acked.bytes;
+            return;
+        }
         let (now, sent) = (acked.now, acked.newest_sent);
         match (self.hystart).on_ack(now, sent, acked.rtt, acked.bytes, self.mss) {
             Growth::By(bytes) => self.growth.cwnd += bytes,
@@ -292,6 +297,25 @@ mod tests {
         assert_eq!(cubic.window(), 16_800, "one reduction a round trip");
         cubic.on_loss(&lost(at(300), at(299), true));
         assert_eq!(cubic.window(), 4800, "persistent congestion");
+    }
+
+    #[test]
+    fn a_slow_start_whose_end_is_known_ends_there() {
+        let mut cubic = Cubic::new(1200);
+        cubic.growth.cwnd = 1_200_000;
+        cubic.on_loss(&lost(at(0), at(0), true));
+        assert_eq!(cubic.window(), 4800);
+        for round in 1..9u64 {
+            let (now, sent) = (at(round * 500), at(round * 500 - 50));
+            // Round trips grow by 20 ms each, which HyStart++ would take for a queue.
+            let rtt = RTT + Duration::from_millis(20 * round);
+            let bytes = cubic.window();
+            cubic.on_ack(&Acked {
+                rtt: Some(rtt),
+                ..acked(now, sent, bytes)
+            });
+        }
+        assert!(cubic.window() >= 840_000, "{}", cubic.window());
     }
 
     #[test]

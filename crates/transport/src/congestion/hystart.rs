@@ -5,12 +5,13 @@ use crate::Instant;
 /// RFC 9406 §4.3: how much a round trip has to grow, at least and at most.
 const THRESHOLD_MIN: Duration = Duration::from_millis(4);
 const THRESHOLD_MAX: Duration = Duration::from_millis(16);
-/// So many samples make a round's minimum. RFC 9406 counts acknowledgements; ours stand for many
-/// packets each, so packets are counted.
+/// So many samples make a round's minimum (N_RTT_SAMPLE). RFC 9406 counts acknowledgements; ours
+/// stand for many packets each, so packets are counted: of the first rounds of a connection eight
+/// acknowledgements would never come, and it is in these that slow start overshoots.
 const SAMPLES: u64 = 8;
 /// How much slower the window grows in conservative slow start.
 const GROWTH_DIVISOR: u64 = 4;
-/// So many rounds of it.
+/// So many rounds of it, the rest of the one in which it began included (RFC 9406 §4.2).
 const ROUNDS: u8 = 5;
 
 /// HyStart++ (RFC 9406): leaves slow start when the round trip begins to grow, before packets are
@@ -22,7 +23,7 @@ pub(super) struct HyStart {
     last_min: Duration,
     current_min: Duration,
     samples: u64,
-    /// Minimum at which conservative slow start began, and how many rounds of it have passed.
+    /// Minimum at which conservative slow start began, and how many rounds of it are complete.
     conservative: Option<(Duration, u8)>,
 }
 
@@ -61,7 +62,7 @@ impl HyStart {
             self.begin_round(now);
             if let Some((_, rounds)) = &mut self.conservative {
                 *rounds += 1;
-                if *rounds > ROUNDS {
+                if *rounds >= ROUNDS {
                     return Growth::Done;
                 }
             }
@@ -139,15 +140,30 @@ mod tests {
     fn a_growing_round_trip_slows_down_and_then_ends_slow_start() {
         let mut rtts = vec![50; 3];
         rtts.extend([60; 20]);
-        assert_eq!(
-            rounds(&rtts),
-            [1000, 1000, 1000, 250, 250, 250, 250, 250, 250]
-        );
+        // Five rounds, that in whose middle it was noticed included.
+        assert_eq!(rounds(&rtts), [1000, 1000, 1000, 250, 250, 250, 250, 250]);
     }
 
     #[test]
     fn a_disturbance_is_forgotten() {
         assert_eq!(rounds(&[50, 50, 60, 50, 50]), [1000, 1000, 250, 1000, 1000]);
+    }
+
+    /// RFC 9406 §4.2: neither into conservative slow start nor out of it before a round has had its
+    /// samples.
+    #[test]
+    fn few_samples_decide_nothing() {
+        let mut hystart = HyStart::default();
+        let mut ack = |sent_ms: u64, rtt_ms: u64, packets: u64| {
+            let sent = Instant::from_nanos(sent_ms * 1_000_000);
+            let rtt = Duration::from_millis(rtt_ms);
+            hystart.on_ack(sent + rtt, sent, Some(rtt), packets * MSS, MSS)
+        };
+        assert_eq!(ack(0, 50, 8), Growth::By(8 * MSS));
+        assert_eq!(ack(60, 60, 7), Growth::By(7 * MSS), "7 slow ones");
+        assert_eq!(ack(61, 60, 1), Growth::By(MSS / 4), "8");
+        assert_eq!(ack(130, 40, 7), Growth::By(7 * MSS / 4), "7 fast ones");
+        assert_eq!(ack(131, 40, 1), Growth::By(MSS), "8");
     }
 
     #[test]
