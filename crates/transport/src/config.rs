@@ -13,7 +13,7 @@ pub struct Config {
     /// more. A stream to any other port is reset. Default: none.
     pub ports: BTreeSet<u16>,
     /// A connection on which nothing arrives for so long is over; the smaller of both ends' wishes
-    /// counts. Default 30 s.
+    /// counts, but three probe timeouts (at most 30 s) if they are longer. Default 30 s.
     pub idle_timeout: Duration,
     /// When nothing was sent for so long, a ping is, so that neither the peer nor a NAT forgets us.
     /// `None` sends none: an idle connection then ends. Default 15 s.

@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use common::{PORT, config};
+use common::{PORT, Pair, config};
+use sim::Link;
 use transport::{CloseReason, Event, OpenGate, code};
 
 use crate::common;
@@ -120,4 +121,19 @@ fn an_idle_timeout_of_nothing_neither_ends_nor_wakes_the_server() {
     raw.wait(Duration::from_secs(60));
     assert_eq!(raw.server.stats().connections, 0);
     assert!(raw.sent.len() < 20, "{}", raw.sent.len());
+}
+
+/// RFC 9000 §10.1: not before three probe timeouts, whoever wishes it.
+#[test]
+fn an_idle_timeout_shorter_than_a_round_trip_ends_nothing() {
+    let mut config = config();
+    config.idle_timeout = Duration::from_millis(50);
+    let mut pair = Pair::with(3, config.clone(), config, Box::new(OpenGate));
+    let link = Link::with_delay(Duration::from_millis(300));
+    pair.world.set_default_link(link.clone());
+    let (client, server) = (pair.client, pair.server);
+    pair.world.set_link(client, server, link.clone());
+    pair.world.set_link(server, client, link);
+    pair.until_connected();
+    assert!(!pair.run(60, |logs| logs.iter().any(|log| !log.closed.is_empty())));
 }

@@ -90,7 +90,7 @@ impl Connection {
         Ok(())
     }
 
-    fn peer_ack_delay(&self) -> Duration {
+    pub(super) fn peer_ack_delay(&self) -> Duration {
         self.peer
             .as_ref()
             .map_or(MAX_ACK_DELAY, |peer| peer.max_ack_delay)

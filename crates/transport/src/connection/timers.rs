@@ -3,11 +3,21 @@
 use core::time::Duration;
 
 use crate::event::CloseReason;
+use crate::recovery::{MAX_ACK_DELAY, Rtt};
 use crate::{Config, Epoch, Instant};
 
 use super::Connection;
 use super::close::State;
 use super::space::index;
+
+/// A connection is not over for want of a sign of the peer before so many probe timeouts (RFC 9000
+/// §10.1): loss alone must not end it.
+const IDLE_PTOS: u32 = 3;
+
+/// But they count for no more than this: a peer that acknowledges late makes them as long as it likes,
+/// and must not be remembered longer for that when it is gone. A path has to have a round trip of
+/// three seconds to come near it.
+const IDLE_PTOS_MAX: Duration = Duration::from_secs(30);
 
 /// Deadlines that are not derived from other state.
 #[derive(Debug)]
@@ -28,9 +38,10 @@ pub(super) struct Timers {
 
 impl Timers {
     pub(super) fn new(now: Instant, config: &Config) -> Self {
+        let least = idle_least(Rtt::default().pto() + MAX_ACK_DELAY);
         Self {
             handshake: now + config.handshake_timeout,
-            idle: now + config.idle_timeout,
+            idle: now + config.idle_timeout.max(least),
             asked_at: Some(now),
             awake: true,
             quiet_since: now,
@@ -77,11 +88,11 @@ impl Timers {
 }
 
 impl Connection {
-    /// The idle timeout in force: the peer cannot wish it below three probe timeouts (RFC 9000
-    /// §10.1), so that loss alone does not end a connection and keep-alives stay rare.
+    /// The idle timeout in force: neither end can wish it below three probe timeouts, so keep-alives
+    /// stay rare as well (docs/PROTOCOL.md §4.6).
     pub(super) fn idle_after(&self) -> Duration {
-        let least = (self.rtt.pto() * 3).min(self.config.idle_timeout);
-        self.idle_timeout.max(least)
+        let pto = self.rtt.pto() + self.peer_ack_delay();
+        self.idle_timeout.max(idle_least(pto))
     }
 
     /// When a ping keeps the connection alive; well before the idle timeout.
@@ -150,5 +161,21 @@ impl Connection {
         if self.loss_timeout().is_some_and(|at| at <= now) {
             self.on_loss_timeout(now);
         }
+    }
+}
+
+/// The shortest idle timeout, by the probe timeout.
+fn idle_least(pto: Duration) -> Duration {
+    (pto * IDLE_PTOS).min(IDLE_PTOS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probe_timeouts_lengthen_an_idle_timeout_and_not_without_end() {
+        let least = |ms| idle_least(Duration::from_millis(ms)).as_millis();
+        assert_eq!([30, 4000, 300_000].map(least), [90, 12_000, 30_000]);
     }
 }
