@@ -4,9 +4,11 @@ use core::time::Duration;
 
 use codec::Writer;
 use common::{PORT, Pair, config};
-use internet::{DropReason, PacketBuilder, encode_version, initial_keys};
+use internet::{
+    ConnectionId, ConnectionIds, DropReason, PacketBuilder, encode_version, initial_keys,
+};
 use sim::{Link, Rng};
-use transport::{Endpoint, Event, Instant, Meta, Mode, OpenGate, StreamError, code};
+use transport::{CloseReason, Endpoint, Event, Instant, Meta, Mode, OpenGate, StreamError, code};
 
 use crate::common;
 use crate::raw::{Heard, Raw, stream_frame};
@@ -146,6 +148,50 @@ fn h30_forged_ends_are_ignored() {
     raw.say(&[1]);
     raw.wait(Duration::from_millis(50));
     assert!(raw.heard.contains(&Heard::Acknowledgement));
+}
+
+/// RFC 9000 §10.3.1: the random bytes of a reset may happen to be an id of the receiver's.
+#[test]
+fn a_reset_that_looks_like_a_packet_of_the_connection_ends_it_and_a_forged_one_does_not() {
+    let mut pair = Pair::connected(31);
+    let stream = pair.open(PORT, Mode::Messages);
+    pair.logs[1].echo = true;
+    pair.world.start_capture();
+    pair.send(stream, b"hello");
+    pair.run(1, |logs| !logs[0].messages.is_empty());
+    let (mut ours, mut theirs) = ([0; 8], [0; 8]);
+    let (here, there) = (common::address(1), common::address(2));
+    for datagram in pair.world.take_capture() {
+        let id = if datagram.to == here {
+            &mut ours
+        } else {
+            &mut theirs
+        };
+        id.copy_from_slice(&datagram.bytes[1..9]);
+    }
+    let ids = ConnectionIds::new(&crypto::Secret::from([9; 32]));
+    let token = ids.reset_token(ConnectionId::new(theirs));
+    let mut reset = vec![0x41];
+    reset.extend_from_slice(&ours);
+    reset.extend_from_slice(&[7; 12]);
+    reset.extend_from_slice(token.as_bytes());
+    let mut forged = vec![reset.clone(), reset[..9].to_vec()];
+    *forged[0].last_mut().unwrap() ^= 1;
+    forged[1].extend_from_slice(&token.as_bytes()[1..]);
+    for bytes in forged {
+        pair.world.inject(Duration::ZERO, there, here, bytes);
+    }
+    let elsewhere = common::address(3);
+    pair.world
+        .inject(Duration::ZERO, elsewhere, here, reset.clone());
+    pair.run(1, |_| false);
+    assert_eq!(pair.logs[0].closed, []);
+    pair.world.inject(Duration::ZERO, there, here, reset);
+    pair.run(1, |_| false);
+    assert_eq!(
+        pair.logs[0].closed,
+        [(pair.handle, CloseReason::StatelessReset)]
+    );
 }
 
 /// Two servers that know nothing of each other are made to answer each other.

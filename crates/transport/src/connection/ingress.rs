@@ -4,8 +4,8 @@ use core::net::SocketAddr;
 
 use codec::Reader;
 use internet::{
-    ConnectionId, DropReason, Drops, Header, OpenError, Opened, PartialPacket, open_unmasked,
-    unmask,
+    ConnectionId, DropReason, Drops, Header, OpenError, Opened, PartialPacket, RESET_LEN_MIN,
+    ResetToken, open_unmasked, unmask,
 };
 
 use crate::frame::{Ack, Frame};
@@ -63,6 +63,7 @@ impl Connection {
                 Ok(packet) => packet,
                 Err(reason) => return self.drop_packet(reason, drops),
             };
+            let tail = rest.last_chunk().copied();
             let (bytes, behind) = rest.split_at_mut(packet.len());
             rest = behind;
             // RFC 9000 §12.2: packets of one datagram are for one connection.
@@ -71,6 +72,10 @@ impl Connection {
                 continue;
             }
             if let Err(reason) = self.handle_packet(now, remote, &packet, bytes, whole) {
+                let is_first = packet.len() == whole;
+                if is_first && self.is_reset(remote, &packet, reason, tail) {
+                    return self.on_stateless_reset();
+                }
                 self.drop_packet(reason, drops);
             }
         }
@@ -79,6 +84,30 @@ impl Connection {
                 self.unpack(now, self.remote, &mut datagram, drops);
             }
         }
+    }
+
+    /// Whether a packet that was dropped for `reason`, alone in its datagram, is a stateless reset: its
+    /// random bytes happen to be an id of ours (RFC 9000 §10.3.1). `tail` is what it ended with before
+    /// it was opened in place.
+    fn is_reset(
+        &self,
+        remote: SocketAddr,
+        packet: &PartialPacket,
+        reason: DropReason,
+        tail: Option<[u8; ResetToken::LEN]>,
+    ) -> bool {
+        let is_authentic = !matches!(
+            reason,
+            DropReason::Unauthentic | DropReason::TooShort | DropReason::Replay
+        );
+        let is_data = matches!(packet.header, Header::Data { .. });
+        let (false, true, Some(tail)) = (is_authentic, is_data, tail) else {
+            return false;
+        };
+        // All of them, whichever matches: the time taken tells nothing.
+        let tokens = self.reset_tokens();
+        let matches = tokens.fold(false, |found, token| token.matches_tail(&tail) | found);
+        matches && remote == self.remote && packet.len() >= RESET_LEN_MIN
     }
 
     fn drop_packet(&mut self, reason: DropReason, drops: &mut Drops) {
