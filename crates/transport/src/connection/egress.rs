@@ -307,6 +307,7 @@ impl Connection {
         };
         let acked = space.sent.largest_acked();
         let packets_max = self.config.key_update_packets;
+        keys.forget_previous(now, self.rtt.pto() * 3);
         keys.update_if_due(now, packets_max, acked, &mut *self.session);
         let may_seal = keys.may_seal();
         if !may_seal {

@@ -276,7 +276,7 @@ impl Connection {
             SpaceKeys::Fixed(keys) => {
                 open_unmasked(&unmasked, &*keys.remote, bytes).map_err(KeyError::Dropped)
             }
-            SpaceKeys::Data(keys) => keys.open(&unmasked, bytes, &mut *self.session),
+            SpaceKeys::Data(keys) => keys.open(now, &unmasked, bytes, &mut *self.session),
             SpaceKeys::None | SpaceKeys::Discarded => return Err(DropReason::NoKeys),
         };
         match opened {

@@ -28,9 +28,18 @@ pub(super) struct DataKeys {
     since: Option<(u64, Instant)>,
     /// Packets that failed to open, over all keys.
     failures: u64,
-    /// Lowest packet number opened under the current key.
-    lowest_opened: Option<u64>,
+    /// What has opened under the current key.
+    heard: Option<Heard>,
     updates: u64,
+}
+
+/// The peer is known to have a key, since it has sealed under it.
+#[derive(Clone, Copy)]
+struct Heard {
+    /// Lowest packet number.
+    lowest: u64,
+    /// When the first of them came.
+    first_at: Instant,
 }
 
 /// Why a packet did not open, and whether the connection has to end for it.
@@ -50,7 +59,7 @@ impl DataKeys {
             sealed: 0,
             since: None,
             failures: 0,
-            lowest_opened: None,
+            heard: None,
             updates: 0,
         }
     }
@@ -78,6 +87,7 @@ impl DataKeys {
     /// Opens a packet under the generation that its phase bit asks for, updating when the peer has.
     pub(super) fn open(
         &mut self,
+        now: Instant,
         unmasked: &Unmasked,
         bytes: &mut [u8],
         session: &mut dyn Session,
@@ -86,8 +96,8 @@ impl DataKeys {
             open_unmasked(unmasked, &*self.current.remote, bytes)
         } else if let Some(previous) = &self.previous
             && self
-                .lowest_opened
-                .is_none_or(|lowest| unmasked.packet_number < lowest)
+                .heard
+                .is_none_or(|heard| unmasked.packet_number < heard.lowest)
         {
             // RFC 9001 §6.5: sent before the peer updated, which it may not have done yet.
             open_unmasked(unmasked, &*previous.remote, bytes)
@@ -97,11 +107,10 @@ impl DataKeys {
         match opened {
             Ok(opened) => {
                 if opened.key_phase == self.phase {
-                    let number = opened.packet_number;
-                    let lowest = self
-                        .lowest_opened
-                        .map_or(number, |lowest| lowest.min(number));
-                    self.lowest_opened = Some(lowest);
+                    let lowest = opened.packet_number;
+                    let first_at = now;
+                    let heard = self.heard.get_or_insert(Heard { lowest, first_at });
+                    heard.lowest = heard.lowest.min(lowest);
                 }
                 Ok(opened)
             }
@@ -117,15 +126,26 @@ impl DataKeys {
         }
     }
 
-    /// Lets all generations rest, and drops the previous one when it has not been the current one
-    /// for `overtaken_max`: no packet is overtaken for longer (RFC 9001 §6.5). A peer that has not been
-    /// heard under the current one may not know of it, and speaks under the previous one.
-    pub(super) fn rest(&mut self, now: Instant, overtaken_max: Duration) {
-        let settled = |(_, at): (u64, Instant)| now.since(at) >= overtaken_max;
-        let heard = self.lowest_opened.is_some() || planted!(PreviousKeysDroppedUnheard);
-        if self.since.is_some_and(settled) && heard {
+    /// Drops the previous generation when the peer has been heard under the current one for
+    /// `overtaken_max`: no packet is overtaken for longer (RFC 9001 §6.5). A peer that has not been
+    /// heard so may not know of the current one, and speaks under the previous one.
+    pub(super) fn forget_previous(&mut self, now: Instant, overtaken_max: Duration) {
+        if self.previous.is_none() {
+            return;
+        }
+        let unheard = self.since.map(|(_, at)| at);
+        let since = match self.heard {
+            Some(heard) => Some(heard.first_at),
+            None => unheard.filter(|_| planted!(PreviousKeysDroppedUnheard)),
+        };
+        if since.is_some_and(|at| now.since(at) >= overtaken_max) {
             self.previous = None;
         }
+    }
+
+    /// Lets all generations rest, those that are still needed.
+    pub(super) fn rest(&mut self, now: Instant, overtaken_max: Duration) {
+        self.forget_previous(now, overtaken_max);
         let others = [&mut self.previous, &mut self.next];
         let others = others.into_iter().flatten();
         for keys in core::iter::once(&mut self.current).chain(others) {
@@ -164,7 +184,7 @@ impl DataKeys {
         self.updates += 1;
         self.sealed = 0;
         self.since = None;
-        self.lowest_opened = None;
+        self.heard = None;
     }
 
     /// Updates the keys if they have sealed `packets_max` or it is time. `largest_acked` shows that
@@ -225,3 +245,7 @@ impl SpaceKeys {
         matches!(self, Self::Fixed(_) | Self::Data(_))
     }
 }
+
+#[cfg(test)]
+#[path = "keys_tests.rs"]
+mod tests;

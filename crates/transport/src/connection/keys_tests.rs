@@ -1,0 +1,171 @@
+use internet::{ConnectionId, Protection, SAMPLE_LEN, Unauthentic, initial_keys};
+
+use super::*;
+use crate::session::{KeyChange, SessionError};
+
+const PTOS: Duration = Duration::from_millis(300);
+
+fn at(ms: u64) -> Instant {
+    Instant::from_nanos(ms * 1_000_000)
+}
+
+/// Keys of so many updates later, with the header mask of the first.
+struct Generation(Box<dyn Protection>, Box<dyn Protection>);
+
+impl Generation {
+    fn new(updates: u8, is_client: bool) -> Box<Self> {
+        let one_of = |byte| -> Box<dyn Protection> {
+            let (client, server) = initial_keys(ConnectionId::new([byte; 8]));
+            Box::new(if is_client { client } else { server })
+        };
+        Box::new(Self(one_of(updates), one_of(0)))
+    }
+
+    fn keys(updates: u8, is_client: bool) -> Keys {
+        Keys {
+            local: Self::new(updates, is_client),
+            remote: Self::new(updates, !is_client),
+        }
+    }
+}
+
+impl Protection for Generation {
+    fn seal(&self, packet_number: u64, packet: &mut [u8], header_len: usize) {
+        self.0.seal(packet_number, packet, header_len);
+    }
+
+    fn open(
+        &self,
+        packet_number: u64,
+        packet: &mut [u8],
+        header_len: usize,
+    ) -> Result<usize, Unauthentic> {
+        self.0.open(packet_number, packet, header_len)
+    }
+
+    fn header_mask(&self, sample: &[u8; SAMPLE_LEN]) -> [u8; 5] {
+        self.1.header_mask(sample)
+    }
+
+    fn confidentiality_limit(&self) -> u64 {
+        self.0.confidentiality_limit()
+    }
+
+    fn integrity_limit(&self) -> u64 {
+        self.0.integrity_limit()
+    }
+}
+
+/// One end, its keys and where they come from.
+struct End {
+    keys: DataKeys,
+    next: Next,
+}
+
+struct Next {
+    updates: u8,
+    is_client: bool,
+}
+
+impl Session for Next {
+    fn read(&mut self, _: Epoch, _: &[u8]) -> Result<(), SessionError> {
+        Ok(())
+    }
+
+    fn write(&mut self, _: &mut Vec<u8>) -> Option<KeyChange> {
+        None
+    }
+
+    fn is_handshaking(&self) -> bool {
+        false
+    }
+
+    fn peer_parameters(&self) -> Option<&[u8]> {
+        None
+    }
+
+    fn peer_identity(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn export(&self, _: &[u8], _: &[u8], _: &mut [u8]) -> Result<(), SessionError> {
+        Ok(())
+    }
+
+    fn next_keys(&mut self) -> Option<Keys> {
+        self.updates += 1;
+        Some(Generation::keys(self.updates, self.is_client))
+    }
+}
+
+impl End {
+    fn new(is_client: bool) -> Self {
+        Self {
+            keys: DataKeys::new(Generation::keys(0, is_client)),
+            next: Next {
+                updates: 0,
+                is_client,
+            },
+        }
+    }
+
+    fn say(&mut self, now: Instant, number: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        let to = ConnectionId::new([9; 8]);
+        let builder = PacketBuilder::data(&mut out, to, self.keys.phase(), number, None);
+        out.extend_from_slice(&[1; 8]);
+        self.keys.seal(now, builder, &mut out);
+        out
+    }
+
+    /// All that was said has been acknowledged, and one packet is enough for a key.
+    fn update(&mut self, now: Instant) {
+        (self.keys).update_if_due(now, 1, Some(u64::MAX), &mut self.next);
+    }
+
+    fn hears(&mut self, now: Instant, mut bytes: Vec<u8>) -> bool {
+        let packet = PartialPacket::parse(&bytes).unwrap();
+        let unmasked = self.keys.unmask(&packet, None, &mut bytes).ok().unwrap();
+        let opened = (self.keys).open(now, &unmasked, &mut bytes, &mut self.next);
+        opened.is_ok()
+    }
+}
+
+/// RFC 9001 §6.5.
+#[test]
+fn previous_keys_open_what_was_overtaken_for_three_probe_timeouts_and_no_longer() {
+    let [mut one, mut other] = [true, false].map(End::new);
+    let late = [one.say(at(0), 0), one.say(at(0), 1)];
+    one.update(at(1));
+    assert!(one.keys.phase());
+    assert!(other.hears(at(10), one.say(at(1), 2)), "the update");
+    other.keys.forget_previous(at(309), PTOS);
+    let [first, second] = late;
+    assert!(other.hears(at(309), first));
+    // Still talking: it is not by resting that they go.
+    other.keys.forget_previous(at(310), PTOS);
+    assert!(other.keys.previous.is_none());
+    assert!(!other.hears(at(310), second));
+    assert!(other.hears(at(310), one.say(at(310), 3)));
+}
+
+#[test]
+fn previous_keys_are_kept_for_a_peer_that_may_not_know_of_the_update() {
+    let [mut one, mut other] = [true, false].map(End::new);
+    one.say(at(0), 0);
+    one.update(at(1));
+    // Nobody hears of it for a long time.
+    let unheard = one.say(at(2), 1);
+    for ms in [1000, 60_000, 600_000] {
+        one.keys.rest(at(ms), PTOS);
+        assert!(one.hears(at(ms), other.say(at(ms), ms)));
+    }
+    // Then it does, and what it said before may be overtaken once more.
+    let overtaken = other.say(at(600_001), 600_001);
+    assert!(other.hears(at(600_010), unheard));
+    assert!(one.hears(at(600_020), other.say(at(600_010), 600_002)));
+    one.keys.rest(at(600_300), PTOS);
+    assert!(one.hears(at(600_300), overtaken));
+    one.keys.rest(at(600_320), PTOS);
+    assert!(one.keys.previous.is_none());
+}
