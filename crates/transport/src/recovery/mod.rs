@@ -4,17 +4,22 @@
 mod check;
 mod lengths;
 mod lost;
+mod outcome;
 mod rate;
 mod received;
 mod reordering;
+mod ring;
 mod rtt;
 mod sent;
+mod sent_frame;
 mod skip;
 
+pub(crate) use outcome::{AckOutcome, LossOutcome};
 pub(crate) use rate::{Delivery, RateSample, Snapshot};
 pub(crate) use received::{Arrival, Received};
 pub(crate) use rtt::Rtt;
-pub(crate) use sent::{LossOutcome, SentFrame, SentPackets, Totals};
+pub(crate) use sent::{SentPackets, Totals};
+pub(crate) use sent_frame::SentFrame;
 pub(crate) use skip::Skips;
 
 use core::time::Duration;

@@ -82,10 +82,7 @@ fn an_acknowledgement_gives_each_frame_once() {
     let (_, streams) = on_ack(&mut sent, &mut totals, at(61), &[2, 4]).unwrap();
     assert_eq!(streams, [4, 2]);
     assert_eq!(totals.in_flight, 0);
-    assert!(
-        sent.packets.is_empty() && sent.frames.is_empty(),
-        "nothing is kept"
-    );
+    assert_eq!(sent.ring.len(), (0, 0), "nothing is kept");
 }
 
 #[test]
@@ -184,8 +181,8 @@ fn packets_that_only_acknowledge_hold_nothing() {
         sent.on_sent(at(number), 40, 1, false, &mut totals);
     }
     assert_eq!(
-        (sent.next(), totals.in_flight, sent.packets.len()),
-        (1000, 0, 0)
+        (sent.next(), totals.in_flight, sent.ring.len()),
+        (1000, 0, (0, 0))
     );
 }
 
@@ -197,8 +194,9 @@ fn h21_answers_that_nobody_acknowledges_are_not_kept_for_ever() {
         sent.note(SentFrame::Ack { largest: number });
         sent.on_sent(at(10 + number), 40, 1, false, &mut totals);
         sent.shed(&mut totals, |frame| given_up.push(stream(&frame)));
-        assert!(sent.packets.len() <= SETTLED_MAX + 2);
-        assert_eq!(sent.packets.len(), sent.frames.len());
+        let (packets, frames) = sent.ring.len();
+        assert!(packets <= SETTLED_MAX + 2);
+        assert_eq!(packets, frames);
     }
     assert_eq!(given_up, [0, 1], "what they carried is sent again");
     assert_eq!((totals.in_flight, totals.lost), (0, 2));
@@ -220,24 +218,8 @@ fn h15_holes_do_not_make_acknowledgements_dear() {
     assert_eq!(told, 99_951 - 9_995, "each once");
     assert_eq!(totals.in_flight, (49 + 9_995) * 1000);
     // The way past a settled run has become short.
-    let steps = |sent: &SentPackets, mut at: usize| {
-        let mut steps = 0;
-        while let Some(skip) = sent
-            .packets
-            .get(at)
-            .map(|packet| packet.skip)
-            .filter(|&s| s > 0)
-        {
-            steps += 1;
-            let Some(below) = at.checked_sub(skip as usize) else {
-                break;
-            };
-            at = below;
-        }
-        steps
-    };
-    let longest = (0..sent.packets.len()).map(|at| steps(&sent, at)).max();
-    assert!(longest <= Some(16), "{longest:?}");
+    let longest = sent.ring.longest_way();
+    assert!(longest <= 16, "{longest}");
 }
 
 proptest::proptest! {
@@ -269,7 +251,7 @@ proptest::proptest! {
             }
             prop_assert_eq!(totals.in_flight, waiting.len() as u64 * 1000);
             prop_assert_eq!(sent.has_eliciting(), !waiting.is_empty());
-            prop_assert_eq!(waiting.first().copied().unwrap_or(sent.next()), sent.base);
+            prop_assert_eq!(waiting.first().copied().unwrap_or(sent.next()), sent.ring.base());
         }
     }
 }
