@@ -32,7 +32,7 @@ pub enum Fault {
     /// Somebody on the path sends what was captured again: as it was, changed, from elsewhere, or
     /// back to its sender.
     Replay,
-    /// Somebody sends noise.
+    /// Somebody sends noise to anybody, also in others' names.
     Noise,
     /// Applications break streams off.
     Resets,
@@ -58,11 +58,17 @@ pub enum Fault {
     DiskError,
     /// The server deceives.
     Malice,
+    /// Somebody on the path joins what was captured: the head of one datagram with the tail of another,
+    /// packets of several connections in one datagram.
+    Splicing,
+    /// Somebody on the path who has no keys but those that everybody can derive forges headers, versions,
+    /// stateless answers and Initials, about connections that were overheard and about none.
+    Forgery,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::Loss,
         Self::Bursts,
         Self::Jitter,
@@ -89,6 +95,8 @@ impl Fault {
         Self::DiskFull,
         Self::DiskError,
         Self::Malice,
+        Self::Splicing,
+        Self::Forgery,
     ];
 
     /// Those of the transport's world.
@@ -111,6 +119,8 @@ impl Fault {
         Self::Closes,
         Self::Laziness,
         Self::Liar,
+        Self::Splicing,
+        Self::Forgery,
     ];
 
     /// Those of the system's world.
@@ -137,6 +147,8 @@ impl Fault {
         Self::DiskFull,
         Self::DiskError,
         Self::Malice,
+        Self::Splicing,
+        Self::Forgery,
     ];
 
     /// Its name on a command line.
@@ -168,6 +180,8 @@ impl Fault {
             Self::DiskFull => "disk-full",
             Self::DiskError => "disk-error",
             Self::Malice => "malice",
+            Self::Splicing => "splicing",
+            Self::Forgery => "forgery",
         }
     }
 }

@@ -3,12 +3,11 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use crypto::Random;
 use transport::ConnectionHandle;
 
 use super::Fault;
 use super::party::{Break, CODE, Party};
-use super::run::{SERVER, Swarm, server};
+use super::run::{Swarm, server};
 use crate::{NodeId, Rng};
 
 impl Swarm<'_> {
@@ -25,6 +24,8 @@ impl Swarm<'_> {
             (Fault::Resets, 0.05),
             (Fault::Closes, 0.02),
             (Fault::Liar, 0.2),
+            (Fault::Splicing, 0.3),
+            (Fault::Forgery, 0.3),
         ];
         let draws = rare.map(|(fault, chance)| {
             let rng = self.faults.entry(fault).or_insert_with(|| {
@@ -80,13 +81,9 @@ impl Swarm<'_> {
             }
             Fault::Replay => return self.world.replay_one_of(&self.captured, &mut draw),
             Fault::Liar => return self.lie(&mut draw),
-            Fault::Noise => {
-                let len = usize::try_from(draw.below(1_300)).unwrap_or(0);
-                let mut bytes = vec![0; len];
-                draw.fill(&mut bytes);
-                let from = SocketAddr::from(([10, 9, 9, 9], 9));
-                self.world.inject(Duration::ZERO, from, SERVER, bytes);
-            }
+            Fault::Splicing => return self.world.splice_two_of(&self.captured, &mut draw),
+            Fault::Forgery => return self.world.forge(&self.captured, &mut draw),
+            Fault::Noise => self.world.disturb(&mut draw),
             Fault::Resets => return self.break_off(index, &mut draw),
             Fault::Closes => return handle.is_some_and(|handle| self.close(node, handle)),
             _ => return false,

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crypto::Random;
 use transport::Mode;
@@ -101,6 +101,8 @@ impl Line {
 pub(super) struct Ledger {
     seed: u64,
     lines: BTreeMap<Flow, Line>,
+    /// Clients and connections of which a record has arrived, at either end.
+    heard: BTreeSet<(u32, u32)>,
     records: u64,
 }
 
@@ -152,7 +154,14 @@ impl Ledger {
         let heard = self.line(flow).hear(sequence);
         heard.map_err(|wrong| format!("{flow:?}: {wrong}"))?;
         self.records += 1;
+        self.heard.insert((flow.client, flow.connection));
         Ok(flow)
+    }
+
+    /// Whether anything said on a client's connection has arrived: its handshake was complete then, at
+    /// both ends.
+    pub(super) fn is_heard(&self, client: u32, connection: u32) -> bool {
+        self.heard.contains(&(client, connection))
     }
 
     fn line(&mut self, flow: Flow) -> &mut Line {

@@ -53,6 +53,13 @@ impl End {
     }
 }
 
+/// A connection that is over.
+pub(super) struct Closed {
+    pub(super) reason: CloseReason,
+    /// Its handshake was complete at this end.
+    pub(super) was_met: bool,
+}
+
 /// How a stream is broken off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Break {
@@ -75,8 +82,10 @@ pub(super) struct Party {
     pub(super) put_off: u64,
     /// Connections with liars, and what was read of their streams.
     liars: BTreeMap<ConnectionHandle, BTreeMap<u64, Vec<u8>>>,
+    /// Connections of others whose handshake was completed here.
+    met: BTreeSet<ConnectionHandle>,
     /// Connections of others that are over.
-    pub(super) closed: Vec<(ConnectionHandle, CloseReason)>,
+    pub(super) closed: Vec<Closed>,
     /// What should not have happened.
     pub(super) wrong: Option<String>,
 }
@@ -183,8 +192,9 @@ impl Party {
                 Event::Connected => self.meet(endpoint, handle),
                 Event::Closed(reason) => {
                     self.ends.retain(|(of, _), _| *of != handle);
+                    let was_met = self.met.remove(&handle);
                     if self.liars.remove(&handle).is_none() {
-                        self.closed.push((handle, reason));
+                        self.closed.push(Closed { reason, was_met });
                     }
                 }
                 Event::Readable { stream } if self.liars.contains_key(&handle) => {
@@ -213,6 +223,8 @@ impl Party {
             .is_some_and(|c| is_liar(c.remote()))
         {
             self.liars.insert(handle, BTreeMap::new());
+        } else {
+            self.met.insert(handle);
         }
     }
 

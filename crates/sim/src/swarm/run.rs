@@ -12,7 +12,7 @@ use super::fired::Fired;
 use super::ledger::Ledger;
 use super::liar::Liar;
 use super::panics::unless_it_panics;
-use super::party::Party;
+use super::party::{Closed, Party};
 use super::{Fault, Plan};
 use crate::null::NullSessions;
 use crate::{Captured, NodeId, Rng, Watch, WatchedSessions, World};
@@ -87,6 +87,15 @@ pub(super) struct Client {
     pub(super) streams: u32,
     /// When its address changed last.
     pub(super) moved_at: Instant,
+}
+
+/// A connection that is over.
+pub(super) struct Ended {
+    /// It was the server's end.
+    pub(super) of_server: bool,
+    pub(super) reason: CloseReason,
+    /// Its handshake was over at both ends, as far as anybody has noticed.
+    pub(super) is_established: bool,
 }
 
 pub(super) struct Swarm<'a> {
@@ -242,10 +251,10 @@ impl<'a> Swarm<'a> {
 
     /// Connections that ended begin again.
     fn tend(&mut self) -> Result<(), String> {
-        for (index, reason) in self.take_closed() {
+        for ended in self.take_closed() {
             self.ended = true;
-            if !self.is_excusable(&reason, index == 0) {
-                return Err(format!("a connection ended: {reason}"));
+            if !self.is_excusable(&ended) {
+                return Err(format!("a connection ended: {}", ended.reason));
             }
         }
         for index in 0..self.clients.len() {
@@ -276,11 +285,19 @@ impl<'a> Swarm<'a> {
     }
 
     /// At which node connections have ended since this was asked, and how.
-    pub(super) fn take_closed(&mut self) -> Vec<(usize, CloseReason)> {
+    pub(super) fn take_closed(&mut self) -> Vec<Ended> {
+        let (clients, ledger) = (&self.clients, &self.ledger);
         let parties = self.parties.iter_mut().enumerate();
         let closed = parties.flat_map(|(index, party)| {
-            let reasons = party.closed.drain(..);
-            reasons.map(move |(_, reason)| (index, reason))
+            let client = index.checked_sub(1).and_then(|index| clients.get(index));
+            let number = u32::try_from(index.saturating_sub(1)).unwrap_or(u32::MAX);
+            let heard = client.map(|client| ledger.is_heard(number, client.connections));
+            let closed = party.closed.drain(..);
+            closed.map(move |Closed { reason, was_met }| Ended {
+                of_server: index == 0,
+                reason,
+                is_established: heard.unwrap_or(was_met),
+            })
         });
         closed.collect()
     }
@@ -293,14 +310,21 @@ impl<'a> Swarm<'a> {
     }
 
     /// Whether a connection may end like that under the faults that are active.
-    pub(super) fn is_excusable(&self, reason: &CloseReason, of_server: bool) -> bool {
+    pub(super) fn is_excusable(&self, ended: &Ended) -> bool {
+        let (reason, of_server) = (&ended.reason, ended.of_server);
         let has = |faults: &[Fault]| faults.iter().any(|&fault| self.plan.faults.has(fault));
+        // Whoever sees a first packet has the keys of all Initials, and may end a handshake with one, or
+        // begin what nobody goes on with (RFC 9000 §21.2). What is established is none of his.
+        if has(&[Fault::Forgery]) && !ended.is_established {
+            return true;
+        }
         // A first packet that comes again, or late, begins what nobody goes on with.
         let late = of_server
             && has(&[
                 Fault::Reordering,
                 Fault::Duplication,
                 Fault::Replay,
+                Fault::Splicing,
                 Fault::Liar,
             ]);
         match reason {
@@ -392,9 +416,10 @@ impl<'a> Swarm<'a> {
         }
         let until = self.world.now() + FORGETTING;
         self.pass(until)?;
-        for (index, reason) in self.take_closed() {
+        for ended in self.take_closed() {
+            let reason = &ended.reason;
             let asked = matches!(reason, CloseReason::Local | CloseReason::Peer { .. });
-            if !asked && !self.is_excusable(&reason, index == 0) {
+            if !asked && !self.is_excusable(&ended) {
                 return Err(format!("a connection was closed, and ended: {reason}"));
             }
         }

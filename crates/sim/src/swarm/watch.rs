@@ -18,7 +18,7 @@ const QUIET_DATAGRAMS_MAX: u64 = 100;
 const FORGETTING: [Fault; 3] = [Fault::Restart, Fault::Partition, Fault::Closes];
 
 /// Faults with which datagrams arrive that nobody sent like that, or for a connection that is gone.
-const STRANGE: [Fault; 7] = [
+const STRANGE: [Fault; 9] = [
     Fault::Closes,
     Fault::Liar,
     Fault::Corruption,
@@ -26,6 +26,8 @@ const STRANGE: [Fault; 7] = [
     Fault::Noise,
     Fault::Restart,
     Fault::Rebinding,
+    Fault::Splicing,
+    Fault::Forgery,
 ];
 
 impl Swarm<'_> {
@@ -85,10 +87,10 @@ impl Swarm<'_> {
         let may_leave = self.plan.configs.iter().all(silent)
             || self.has_any(&FORGETTING)
             || self.may_be_mislaid();
-        for (index, reason) in self.take_closed() {
-            let of_server = index == 0;
-            let excusable = self.is_excusable(&reason, of_server) && (of_server || may_leave);
+        for ended in self.take_closed() {
+            let excusable = self.is_excusable(&ended) && (ended.of_server || may_leave);
             if !excusable {
+                let reason = &ended.reason;
                 return Err(format!("a connection ended with nothing to say: {reason}"));
             }
         }

@@ -3,10 +3,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use crypto::Random;
-
 use super::journal::DiskFault;
-use super::keys::SERVER;
 use super::node::Node;
 use super::plan::SystemPlan;
 use super::process::Conditions;
@@ -47,7 +44,8 @@ fn skew(rng: &mut Rng) -> i64 {
 }
 
 impl System<'_> {
-    /// Something goes wrong soon, perhaps. Draws equally often whatever is active.
+    /// Something goes wrong soon, perhaps. Each kind of fault draws from a stream of its own, and equally
+    /// often whatever is active.
     pub(super) fn harm(&mut self) {
         let rare = [
             (Fault::Partition, 0.03),
@@ -61,11 +59,15 @@ impl System<'_> {
             (Fault::DiskFull, 0.04),
             (Fault::DiskError, 0.03),
             (Fault::Malice, 0.2),
+            (Fault::Splicing, 0.3),
+            (Fault::Forgery, 0.3),
         ];
         let now = self.world.now();
         for (fault, chance) in rare {
-            let (fires, draw) = (self.faults.chance(chance), self.faults.next_u64());
-            let wait = self.faults.below(STRIKE_WITHIN_MS);
+            let rng = self.faults.entry(fault);
+            let rng = rng.or_insert_with(|| Rng::stream(self.plan.seed, fault.name(), 3));
+            let (fires, draw) = (rng.chance(chance), rng.next_u64());
+            let wait = rng.below(STRIKE_WITHIN_MS);
             if fires && self.plan.faults.has(fault) {
                 let at = now + Duration::from_millis(wait);
                 self.strikes.push(Strike { at, fault, draw });
@@ -106,13 +108,9 @@ impl System<'_> {
             Fault::Crash => return self.crash(client, absence),
             Fault::Closes => return self.leave(client),
             Fault::Replay => return self.world.replay_one_of(&self.captured, &mut draw),
-            Fault::Noise => {
-                let len = usize::try_from(draw.below(1_300)).unwrap_or(0);
-                let mut bytes = vec![0; len];
-                draw.fill(&mut bytes);
-                let from = SocketAddr::from(([10, 9, 9, 9], 9));
-                self.world.inject(Duration::ZERO, from, SERVER, bytes);
-            }
+            Fault::Splicing => return self.world.splice_two_of(&self.captured, &mut draw),
+            Fault::Forgery => return self.world.forge(&self.captured, &mut draw),
+            Fault::Noise => self.world.disturb(&mut draw),
             Fault::Skew => self.worsen(any, fault, &mut draw),
             Fault::DiskFull | Fault::DiskError => {
                 self.worsen(any, fault, &mut draw);

@@ -60,6 +60,8 @@ impl SystemPlan {
         let mut faults = Faults::default();
         let share = [0.1, 0.25, 0.5].get(pick(&mut rng, 3)).copied();
         for &fault in Fault::SYSTEM {
+            // Each draws from a stream of its own, so that a new kind leaves the others as they were.
+            let mut rng = Rng::stream(seed, fault.name(), 2);
             // One that changes what can be promised is for some worlds only.
             let share = if fault == Fault::Malice {
                 Some(0.1)

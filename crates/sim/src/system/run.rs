@@ -76,7 +76,8 @@ pub(super) struct System<'a> {
     sealing: Watch,
     pub(super) book: Book,
     pub(super) workload: Rng,
-    pub(super) faults: Rng,
+    /// What each kind of fault draws from.
+    pub(super) faults: BTreeMap<Fault, Rng>,
     pub(super) crashes: Rng,
     pub(super) strikes: Vec<Strike>,
     pub(super) captured: Vec<Captured>,
@@ -126,7 +127,7 @@ impl<'a> System<'a> {
             again.insert(node, Instant::ZERO);
             clients.push(node);
         }
-        if plan.faults.has(Fault::Replay) {
+        if is_overheard(plan) {
             world.start_capture();
         }
         let stream = |concern| Rng::stream(plan.seed, concern, 0);
@@ -138,7 +139,7 @@ impl<'a> System<'a> {
             sealing,
             book: Book::new(plan.faults, (0..plan.clients).map(account)),
             workload: stream("system workload"),
-            faults: stream("system faults"),
+            faults: BTreeMap::new(),
             crashes: stream("crashes"),
             strikes: Vec::new(),
             captured: Vec::new(),
@@ -240,7 +241,7 @@ impl<'a> System<'a> {
                 None => {}
             }
         }
-        if self.plan.faults.has(Fault::Replay) {
+        if is_overheard(self.plan) {
             self.keep_captured();
         }
         if let Some((node, _)) = self.cut.filter(|(_, until)| *until <= self.world.now()) {
@@ -481,6 +482,12 @@ impl<'a> System<'a> {
             fired: fired.sum(Fault::SYSTEM, self.plan.faults, &stats),
         }
     }
+}
+
+/// Whether somebody keeps datagrams, to do something with them.
+fn is_overheard(plan: &SystemPlan) -> bool {
+    let with = [Fault::Replay, Fault::Splicing, Fault::Forgery];
+    with.iter().any(|&fault| plan.faults.has(fault))
 }
 
 fn holds_canary(bytes: &[u8]) -> bool {

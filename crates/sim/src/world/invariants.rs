@@ -103,6 +103,16 @@ impl Amplification {
         addresses.iter().copied().filter(heard).collect()
     }
 
+    /// A node has another address now, and still knows whom it has spoken to.
+    pub(super) fn moved(&mut self, before: SocketAddr, now: SocketAddr) {
+        let of_it = |(&(node, remote), standing): (&(SocketAddr, SocketAddr), &Standing)| {
+            let is_trusted = matches!(standing, Standing::Trusted);
+            (node == before && is_trusted).then_some(((now, remote), Standing::Trusted))
+        };
+        let trusted: Vec<_> = self.standings.iter().filter_map(of_it).collect();
+        self.standings.extend(trusted);
+    }
+
     /// `node` receives from `remote`, and may answer `factor` times as much to who is new.
     pub(super) fn received(
         &mut self,

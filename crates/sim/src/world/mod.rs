@@ -1,3 +1,5 @@
+#[cfg(any(test, feature = "danger"))]
+mod forgery;
 mod invariants;
 mod link;
 mod run;
@@ -230,6 +232,7 @@ impl<M: Machine> World<M> {
     pub fn move_node(&mut self, node: NodeId, address: SocketAddr) {
         if let Some(there) = self.nodes.get_mut(node.0) {
             self.addresses.remove(&there.address);
+            self.amplification.moved(there.address, address);
             there.address = address;
             there.addresses.push(address);
             self.addresses.insert(address, node);
@@ -287,6 +290,7 @@ impl<M: Machine> World<M> {
 
     /// One of the captured datagrams comes again, in one of four ways: as it was, with a bit flipped,
     /// from elsewhere, or back to its sender. Tells whether there was one.
+    #[cfg(any(test, feature = "danger"))]
     pub(crate) fn replay_one_of(&mut self, captured: &[Captured], draw: &mut Rng) -> bool {
         let index = usize::try_from(draw.below(captured.len() as u64)).unwrap_or(0);
         let Some(mut captured) = captured.get(index).cloned() else {
