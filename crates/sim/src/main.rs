@@ -143,14 +143,18 @@ struct Totals {
     time: Duration,
     datagrams: u64,
     records: u64,
-    /// Of the last.
+    /// Over the traces of those that repeat, in their order; of one it is its trace.
     trace: u64,
     fired: BTreeMap<&'static str, u64>,
 }
 
 impl Totals {
+    /// Takes in how a seed went that goes this way whenever it is run.
+    fn trace(&mut self, trace: u64) {
+        self.trace = self.trace.wrapping_mul(0x0000_0100_0000_01b3) ^ trace;
+    }
+
     fn add(&mut self, outcome: &Outcome) {
-        self.trace = outcome.trace;
         self.time += outcome.time;
         self.datagrams += outcome.datagrams;
         self.records += outcome.records;
@@ -169,7 +173,7 @@ impl Totals {
     fn line(&self, took: Duration) -> String {
         json!({
             "seeds": self.seeds,
-            "trace": (self.seeds == 1).then(|| format!("{:016x}", self.trace)),
+            "trace": format!("{:016x}", self.trace),
             "violations": self.violations,
             "virtual_hours": self.time.as_secs_f64() / 3600.0,
             "virtual_seconds_per_second": self.time.as_secs_f64() / took.as_secs_f64().max(1e-9),
@@ -202,11 +206,20 @@ fn main() -> ExitCode {
     let begin = Instant::now();
     let mut totals = Totals::default();
     for seed in arguments.seeds() {
-        let twice = totals.seeds % TWICE_EVERY == 0;
+        let repeats = world.repeats(seed, limits);
+        let twice = repeats && totals.seeds % TWICE_EVERY == 0;
         totals.seeds += 1;
-        match world.run(seed, limits) {
+        let result = world.run(seed, limits);
+        let trace = match &result {
+            Ok(outcome) => outcome.trace,
+            Err(failure) => failure.trace,
+        };
+        // What goes another way each time would make the sum another one.
+        if repeats {
+            totals.trace(trace);
+        }
+        match result {
             Ok(outcome) => {
-                let twice = twice && world.repeats(seed, limits);
                 if twice && world.run(seed, limits).as_ref() != Ok(&outcome) {
                     totals.violations += 1;
                     eprintln!("seed {seed}: it went another way the second time");
@@ -216,7 +229,6 @@ fn main() -> ExitCode {
             Err(failure) => {
                 totals.violations += 1;
                 // What does not repeat fails by chance in a smaller world too.
-                let repeats = world.repeats(seed, limits);
                 let shrunk = totals.violations <= SHRUNK_MAX && repeats;
                 report(world, seed, limits, failure, shrunk);
             }
@@ -333,4 +345,25 @@ fn git(asked: &[&str]) -> Option<String> {
     let said = String::from_utf8(said.stdout).ok()?;
     let said = said.trim();
     (!said.is_empty()).then(|| said.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Totals;
+
+    fn sum(traces: &[u64]) -> u64 {
+        let mut totals = Totals::default();
+        for trace in traces {
+            totals.trace(*trace);
+        }
+        totals.trace
+    }
+
+    #[test]
+    fn a_sum_of_traces_tells_each_of_them_and_their_order() {
+        assert_eq!(sum(&[7]), 7);
+        assert_ne!(sum(&[7, 8]), sum(&[8, 7]));
+        assert_ne!(sum(&[7, 8, 9]), sum(&[7, 5, 9]));
+        assert_ne!(sum(&[7, 7]), sum(&[7]));
+    }
 }
