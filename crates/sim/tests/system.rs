@@ -51,6 +51,25 @@ fn h54_a_server_that_deceives_has_nothing_shown_twice_or_in_anothers_name() {
     assert!(deceptions.sum::<u64>() > 10);
 }
 
+/// Whoever says that its network has changed goes on with the connection that it had.
+#[test]
+fn clients_that_move_and_know_it_are_not_disconnected() {
+    let limits = Limits {
+        faults: Faults::default().with(Fault::Migration),
+        ..Limits::default()
+    };
+    let moves = |plan: &SystemPlan| plan.faults.has(Fault::Migration) && !plan.real_tls;
+    let outcomes = worlds(limits, moves);
+    let sum = |name| {
+        outcomes
+            .iter()
+            .map(|outcome| outcome.fired[name])
+            .sum::<u64>()
+    };
+    assert!(sum("migration") > 3, "{}", sum("migration"));
+    assert_eq!(sum("disconnected"), 0);
+}
+
 #[test]
 fn the_same_holds_over_the_real_channel() {
     let real = |plan: &SystemPlan| plan.real_tls;

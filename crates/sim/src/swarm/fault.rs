@@ -25,7 +25,7 @@ pub enum Fault {
     Partition,
     /// A client's address changes, and it does not know.
     Rebinding,
-    /// A client moves to another address.
+    /// A client moves to another address, and knows.
     Migration,
     /// The server ends without a word, and begins again with no more than what its disk holds.
     Restart,
@@ -135,6 +135,7 @@ impl Fault {
         Self::Mtu,
         Self::Partition,
         Self::Rebinding,
+        Self::Migration,
         Self::Restart,
         Self::Replay,
         Self::Noise,

@@ -52,6 +52,8 @@ pub(super) struct Book {
     last_shown: BTreeMap<(usize, usize, usize), u64>,
     registered: BTreeSet<usize>,
     pub(super) shown: u64,
+    /// How often clients told that they have lost a connection.
+    pub(super) disconnected: u64,
     /// What must never happen.
     pub(super) wrong: Option<String>,
 }
@@ -70,6 +72,7 @@ impl Book {
             last_shown: BTreeMap::new(),
             registered: BTreeSet::new(),
             shown: 0,
+            disconnected: 0,
             wrong: None,
         }
     }
@@ -146,6 +149,7 @@ impl Book {
             }
             Event::Status { id, state, .. } => self.status(by, *id, *state),
             Event::Registered { .. } => self.register(by),
+            Event::Disconnected { .. } => self.disconnected += 1,
             Event::LoggedIn { .. } => {
                 self.register(by);
                 if let Some(party) = self.parties.get_mut(by) {

@@ -50,6 +50,7 @@ impl System<'_> {
         let rare = [
             (Fault::Partition, 0.03),
             (Fault::Rebinding, 0.05),
+            (Fault::Migration, 0.05),
             (Fault::Restart, 0.05),
             (Fault::Crash, 0.08),
             (Fault::Replay, 0.3),
@@ -96,11 +97,19 @@ impl System<'_> {
                 self.world.change_links(client, |link| link.up = false);
             }
             Fault::Rebinding => {
-                self.moves += 1;
-                let last = u8::try_from(index).unwrap_or(u8::MAX);
-                let [high, low] = self.moves.to_be_bytes();
-                let address = SocketAddr::from(([10, 2 + high, low, last], 4_000));
-                self.world.move_node(client, address);
+                let only_port = draw.chance(0.5);
+                self.move_client(client, only_port);
+            }
+            Fault::Migration => {
+                self.move_client(client, false);
+                let before = self.world.stats().sent;
+                self.world.with(client, |node, now| {
+                    if let Node::Client(client) = node {
+                        client.network_changed(now);
+                    }
+                });
+                // A connection that comes along says so at once.
+                return self.world.stats().sent > before;
             }
             Fault::Restart => return self.crash(self.server, absence),
             // Whoever comes back reads its mailbox.
@@ -119,6 +128,17 @@ impl System<'_> {
             _ => return false,
         }
         true
+    }
+
+    /// A client gets an address that nobody has had.
+    fn move_client(&mut self, client: NodeId, only_port: bool) {
+        self.moves += 1;
+        let here = self.world.address(client).filter(|_| only_port);
+        let last = u8::try_from(client.index()).unwrap_or(u8::MAX);
+        let [high, low] = self.moves.to_be_bytes();
+        let there = SocketAddr::from(([10, 2 + high, low, last], 4_000));
+        let address = here.map_or(there, |here| SocketAddr::new(here.ip(), 4_000 + self.moves));
+        self.world.move_node(client, address);
     }
 
     fn leave(&mut self, client: NodeId) -> bool {

@@ -168,6 +168,13 @@ impl Installation {
         running.is_some()
     }
 
+    /// The machine is somewhere else now, and the program has noticed.
+    pub(super) fn network_changed(&mut self, now: Instant) {
+        if let Some(process) = &mut self.process {
+            process.client.network_changed(now);
+        }
+    }
+
     fn tell_clock(&mut self, now: Instant) {
         self.clock.set(self.conditions.wall_ms(now) / 1000);
     }

@@ -464,6 +464,7 @@ impl<'a> System<'a> {
     fn outcome(&self) -> Outcome {
         let stats = self.world.stats();
         let mut fired = self.fired.clone();
+        fired.add("disconnected", self.book.disconnected);
         for node in self.world.nodes().filter_map(|id| self.world.machine(id)) {
             let met = match node {
                 Node::Server(host) => {
