@@ -133,6 +133,23 @@ impl Talk {
     }
 }
 
+/// RFC 9000 §9.4: what was on its way over the other path says nothing of this one.
+#[test]
+fn what_a_client_had_on_its_way_when_it_moved_counts_as_sent_again_and_not_as_lost() {
+    let mut talk = Talk::new(6, &link(20, None));
+    talk.say(3000, 2000);
+    for _ in 0..4 {
+        talk.wait(Duration::from_millis(110));
+        talk.migrate();
+    }
+    assert!(talk.pair.logs[1].messages.len() < 3000, "still under way");
+    talk.finish(30);
+    let counters = talk.client_stats().counters;
+    assert_eq!(counters.migrations, 4);
+    assert_eq!((counters.packets_lost, counters.bytes_lost), (0, 0));
+    assert!(counters.stream_bytes_resent > 10_000, "{counters:?}");
+}
+
 #[test]
 fn a_rebinding_in_mid_transfer_loses_nothing_in_either_direction() {
     for (seed, host) in [(1, false), (2, true)] {

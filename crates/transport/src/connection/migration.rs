@@ -8,10 +8,11 @@ use crypto::Transcript;
 use crate::congestion::{Controller, Pacer};
 use crate::event::Event;
 use crate::frame::PathData;
-use crate::recovery::Rtt;
-use crate::{Instant, Side};
+use crate::recovery::{Reordering, Rtt};
+use crate::{Epoch, Instant, Side};
 
 use super::path_mtu::Mtu;
+use super::space::index;
 use super::validation::{Candidate, Move, Validation};
 use super::{Connection, DATAGRAM_MIN};
 
@@ -33,6 +34,7 @@ pub enum MigrateError {
 /// What is known of a path, and of no other.
 pub(super) struct PathState {
     rtt: Rtt,
+    reordering: Reordering,
     congestion: Box<dyn Controller>,
     pacer: Pacer,
     mtu: Mtu,
@@ -253,7 +255,7 @@ impl Connection {
     /// What is on its way went over another path: it is sent again, and says nothing of this one
     /// (RFC 9000 §9.4).
     fn abandon_packets(&mut self, now: Instant) {
-        self.lose_all(now);
+        self.abandon_all(now);
         self.pto_count = 0;
         self.window_limited = false;
         self.timers.pacing = None;
@@ -265,8 +267,10 @@ impl Connection {
         let mut mtu = self.mtu.clone();
         mtu.reset();
         self.ecn.on_new_path();
+        let sent = &mut self.spaces[index(Epoch::Data)].sent;
         PathState {
             rtt: core::mem::take(&mut self.rtt),
+            reordering: sent.change_path(Reordering::default()),
             congestion: core::mem::replace(
                 &mut self.congestion,
                 self.config.congestion.controller(mss),
@@ -280,6 +284,8 @@ impl Connection {
         self.ecn.on_new_path();
         (self.rtt, self.congestion) = (left.rtt, left.congestion);
         (self.pacer, self.mtu) = (left.pacer, left.mtu);
-        self.mtu.on_path_again();
+        self.spaces[index(Epoch::Data)]
+            .sent
+            .change_path(left.reordering);
     }
 }

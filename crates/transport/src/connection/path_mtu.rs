@@ -199,8 +199,8 @@ impl Mtu {
         self.search_anew();
     }
 
-    /// Back on a path that was left: what was on its way meanwhile went elsewhere.
-    pub(super) fn on_path_again(&mut self) {
+    /// A probe that is on its way went over another path, and what becomes of it tells nothing.
+    pub(super) fn forget_probe(&mut self) {
         self.in_flight = false;
     }
 

@@ -102,11 +102,17 @@ impl Connection {
         });
     }
 
-    /// Declares all data packets lost that are on their way, which says nothing of the path in use.
-    pub(super) fn lose_all(&mut self, now: Instant) {
-        self.lose(now, Epoch::Data, |sent, _, totals, lost| {
-            sent.abandon(totals, lost)
+    /// Gives all data packets up that are on their way, and sends again what they carried. That says
+    /// nothing of the path in use, nor of what it takes.
+    pub(super) fn abandon_all(&mut self, now: Instant) {
+        self.lose(now, Epoch::Data, |sent, _, totals, resend| {
+            sent.abandon(totals, |frame| match frame {
+                SentFrame::MtuProbe { .. } => {}
+                other => resend(other),
+            });
+            LossOutcome::default()
         });
+        self.mtu.forget_probe();
         self.spaces[index(Epoch::Data)].probes = 0;
     }
 

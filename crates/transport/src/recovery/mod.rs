@@ -17,6 +17,7 @@ mod skip;
 pub(crate) use outcome::{AckOutcome, LossOutcome};
 pub(crate) use rate::{Delivery, RateSample, Snapshot};
 pub(crate) use received::{Arrival, Received};
+pub(crate) use reordering::Reordering;
 pub(crate) use rtt::Rtt;
 pub(crate) use sent::{SentPackets, Totals};
 pub(crate) use sent_frame::SentFrame;

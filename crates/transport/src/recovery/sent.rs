@@ -1,5 +1,4 @@
 use core::ops::RangeInclusive;
-use core::time::Duration;
 
 use super::lengths::LongPackets;
 use super::lost::LostPackets;
@@ -262,22 +261,23 @@ impl SentPackets {
         outcome
     }
 
-    /// Gives all outstanding packets up; every frame that they carried goes to `lost`. What becomes of
-    /// them is of no interest any more, and says nothing of the path.
-    pub(crate) fn abandon(
-        &mut self,
-        totals: &mut Totals,
-        mut lost: impl FnMut(SentFrame),
-    ) -> LossOutcome {
-        let mut outcome = LossOutcome::default();
-        while self.lose_front(totals, &mut outcome, &mut lost) {}
-        (outcome.oldest_sent, outcome.newest_sent) = (None, None);
-        outcome.silence = Duration::ZERO;
+    /// Gives all outstanding packets up, which went over another path than is used from now on; every
+    /// frame that they carried goes to `resend`. They are not lost, as far as anybody knows: nothing is
+    /// counted, and what becomes of them is of no interest.
+    pub(crate) fn abandon(&mut self, totals: &mut Totals, mut resend: impl FnMut(SentFrame)) {
+        while let Some((_, packet)) = self.ring.take_front(&mut resend) {
+            totals.in_flight -= u64::from(packet.size);
+            self.ring.forget_settled();
+        }
         self.lost.clear();
         self.loss_time = None;
         self.silent_since = None;
         self.long.forgive(self.next());
-        outcome
+    }
+
+    /// Exchanges what is known of how a path reorders for what is known of another.
+    pub(crate) fn change_path(&mut self, to: Reordering) -> Reordering {
+        core::mem::replace(&mut self.reordering, to)
     }
 
     /// The frames of the oldest outstanding packet, to be sent again as a probe. The packet stays

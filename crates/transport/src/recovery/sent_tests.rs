@@ -222,6 +222,33 @@ fn h15_holes_do_not_make_acknowledgements_dear() {
     assert!(longest <= 16, "{longest}");
 }
 
+/// RFC 9000 §9.4: one path's losses and ways say nothing of another.
+#[test]
+fn packets_that_went_over_another_path_are_not_lost_and_its_reordering_is_its_own() {
+    let (mut sent, mut totals) = sent(20);
+    on_ack(&mut sent, &mut totals, at(40), &[4]).unwrap();
+    on_ack(&mut sent, &mut totals, at(41), &[3, 4]).unwrap();
+    let mut again = Vec::new();
+    sent.abandon(&mut totals, |frame| again.push(stream(&frame)));
+    let left = sent.change_path(Reordering::default());
+    assert_eq!(again.len(), 18);
+    assert_eq!((totals.in_flight, totals.lost), (0, 0));
+    assert_eq!((sent.outstanding(), sent.loss_time()), (0, None));
+    let (outcome, _) = on_ack(&mut sent, &mut totals, at(42), &[0, 1, 3, 4]).unwrap();
+    assert_eq!((outcome.packets, outcome.spurious.packets), (0, 0));
+    let mut send = |sent: &mut SentPackets, from: u64| {
+        for number in from..from + 4 {
+            sent.on_sent(at(50), 1000, 0, true, &mut totals);
+            assert_eq!(sent.next(), number + 1);
+        }
+        on_ack(sent, &mut totals, at(90), &[from + 3]).unwrap();
+        lost(sent, &mut totals, at(90)).0.bytes
+    };
+    assert_eq!(send(&mut sent, 20), 1000, "it is not seen to reorder");
+    sent.change_path(left);
+    assert_eq!(send(&mut sent, 24), 0, "it is known to");
+}
+
 proptest::proptest! {
     /// Whatever is acknowledged in whatever order, the rings agree with a plain list.
     #[test]
