@@ -145,6 +145,57 @@ fn h28_an_answer_that_is_guessed_moves_nothing() {
     assert_eq!(sent_to(&raw, old).0, 0);
 }
 
+/// The challenges that went to the client since this was last asked, and the lengths of their datagrams.
+fn challenges(raw: &mut Raw) -> (Vec<[u8; 8]>, Vec<usize>) {
+    let lengths = raw.sent.iter().filter(|(to, _)| *to == raw.address);
+    let lengths = lengths.map(|(_, datagram)| datagram.len()).collect();
+    let data = raw.heard.iter().filter_map(|heard| match heard {
+        Heard::PathChallenge(data) => Some(*data),
+        _ => None,
+    });
+    let data = data.collect();
+    raw.sent.clear();
+    raw.heard.clear();
+    (data, lengths)
+}
+
+/// RFC 9000 §8.2.1: who says little may be challenged with little, which shows that he is there, and not
+/// that the path takes what every path has to.
+#[test]
+fn an_answer_to_a_short_challenge_moves_nothing_before_one_to_a_full_one() {
+    let mut raw = connected();
+    raw.address = elsewhere(0);
+    raw.say(&[1]);
+    let (short, lengths) = challenges(&mut raw);
+    assert_eq!(short.len(), 1);
+    assert!(lengths[0] < 150, "{lengths:?}");
+    raw.say(&path_frame(0x1b, short[0]));
+    assert_eq!(migrations(&mut raw), 0);
+    let (full, lengths) = challenges(&mut raw);
+    assert_eq!((full.len(), lengths[0]), (1, 1200));
+    assert_ne!(full, short);
+    // That the address is proven is no news.
+    raw.say(&path_frame(0x1b, short[0]));
+    assert_eq!(migrations(&mut raw), 0);
+    raw.say(&path_frame(0x1b, full[0]));
+    assert_eq!(migrations(&mut raw), 1);
+}
+
+/// As soon as an address has earned a full challenge it gets it, and the answer to that is enough.
+#[test]
+fn a_full_challenge_follows_a_short_one_without_an_answer_when_it_may() {
+    let mut raw = connected();
+    raw.address = elsewhere(0);
+    raw.say(&[1]);
+    let (short, _) = challenges(&mut raw);
+    raw.say(&[1; 600]);
+    let (full, lengths) = challenges(&mut raw);
+    assert_eq!((short.len(), full.len()), (1, 1));
+    assert!(lengths.contains(&1200), "{lengths:?}");
+    raw.say(&path_frame(0x1b, full[0]));
+    assert_eq!(migrations(&mut raw), 1);
+}
+
 #[test]
 fn h28_many_addresses_at_once_are_not_remembered() {
     let mut raw = connected();

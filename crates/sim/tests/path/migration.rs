@@ -159,8 +159,9 @@ fn a_rebinding_in_mid_transfer_loses_nothing_in_either_direction() {
         let before = talk.server_stats();
         assert!(talk.pair.logs[0].messages.len() < 3000, "still under way");
         talk.rebind(host);
-        // The client's next packet shows the new address, whose challenge takes a round trip.
-        talk.wait(Duration::from_millis(100));
+        // The client's next packet shows the new address. It is short, so a first challenge takes a round
+        // trip, and another one a full one, which finds out whether the path takes it.
+        talk.wait(Duration::from_millis(150));
         let after = talk.server_stats();
         assert_eq!(after.counters.migrations, 1, "{after:?}");
         if host {

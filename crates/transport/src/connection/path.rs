@@ -84,7 +84,7 @@ impl Connection {
         let (remote, id) = (self.remote, self.ids.remote());
         let paths = self.paths.as_mut()?;
         let moving = paths.moving.as_mut();
-        let challenge = moving.and_then(|moving| moving.validation.take_due(now));
+        let challenge = moving.and_then(|moving| moving.validation.take_due(now, true));
         let challenge = challenge.or_else(|| paths.asked.take());
         if challenge.is_some() || !paths.answers.is_empty() {
             return Some(Probe {
@@ -96,13 +96,13 @@ impl Connection {
             });
         }
         let candidate = paths.due(now)?;
-        let room = candidate.room().min(DATAGRAM_MIN);
+        let room = candidate.room();
         let validation = candidate.validation.as_mut();
         Some(Probe {
             remote: candidate.remote,
             id: candidate.id.map_or(id, |other| other.id),
             room,
-            challenge: validation.and_then(|validation| validation.take_due(now)),
+            challenge: validation.and_then(|v| v.take_due(now, room >= DATAGRAM_MIN)),
             answers: candidate.answers.take(),
         })
     }
@@ -125,7 +125,7 @@ impl Connection {
             }
         }
         // RFC 9000 §8.2.1: a path that does not take this length is none. What the address has not
-        // earned yet is better spent on another challenge.
+        // earned yet is spent later, on a full one.
         if probe.room >= DATAGRAM_MIN {
             builder.pad_to(out, start + DATAGRAM_MIN);
         }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use crate::Instant;
 use crate::frame::PathData;
 
+use super::DATAGRAM_MIN;
 use super::ids::Numbered;
 
 /// Addresses that are looked at besides the one in use.
@@ -29,8 +30,19 @@ const FORGET_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct Validation {
     data: PathData,
     attempts: u8,
+    /// It went out in a datagram of full length.
+    full: bool,
     interval: Duration,
     next: Instant,
+}
+
+/// What an answer has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// Somebody receives there.
+    Address,
+    /// And the path takes full datagrams (RFC 9000 §8.2.1).
+    Path,
 }
 
 impl Validation {
@@ -38,24 +50,47 @@ impl Validation {
         Self {
             data,
             attempts: 0,
+            full: false,
             interval,
             next: now,
         }
     }
 
-    fn is_due(&self, now: Instant) -> bool {
-        self.next <= now && self.attempts < ATTEMPTS
+    /// Whether it is time for a challenge, in a datagram that is `full` or not: a first full one goes
+    /// as soon as it may.
+    fn is_due(&self, now: Instant, full: bool) -> bool {
+        let is_news = full && !self.full;
+        (self.next <= now || is_news) && self.attempts < ATTEMPTS
     }
 
     /// The challenge, if it is time to send it, which it then counts as.
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<PathData> {
-        if !self.is_due(now) {
+    pub(super) fn take_due(&mut self, now: Instant, full: bool) -> Option<PathData> {
+        if !self.is_due(now, full) {
             return None;
         }
         self.attempts += 1;
+        self.full |= full;
         self.next = now + self.interval;
         self.interval = (self.interval * 2).min(INTERVAL_MAX.max(self.interval));
-        Some(self.data)
+        Some(if full { self.full_data() } else { self.data })
+    }
+
+    /// What goes in full datagrams, so that answers differ. Who has received a short one can make it
+    /// up, and only deceives himself about the path.
+    fn full_data(&self) -> PathData {
+        let mut data = self.data;
+        data[0] ^= 1;
+        data
+    }
+
+    /// What it shows that these bytes have come back.
+    fn proof(&self, data: PathData) -> Option<Proof> {
+        match data {
+            _ if self.attempts == 0 => None,
+            _ if data == self.full_data() && self.full => Some(Proof::Path),
+            _ if data == self.data => Some(Proof::Address),
+            _ => None,
+        }
     }
 
     /// When something is to be done about it.
@@ -96,6 +131,8 @@ pub(super) struct Candidate {
     /// Bytes that came from there, and that were sent there (RFC 9000 §8.1).
     received: u64,
     sent: u64,
+    /// Somebody receives there: it may be sent to without limit.
+    proven: bool,
     pub(super) answers: Answers,
     /// The peer seems to have moved there.
     pub(super) validation: Option<Validation>,
@@ -107,8 +144,11 @@ pub(super) struct Candidate {
 impl Candidate {
     /// How long a datagram to this address may be.
     pub(super) fn room(&self) -> usize {
+        if self.proven {
+            return DATAGRAM_MIN;
+        }
         let room = (self.received.saturating_mul(3)).saturating_sub(self.sent);
-        usize::try_from(room).unwrap_or(usize::MAX)
+        usize::try_from(room).map_or(DATAGRAM_MIN, |room| room.min(DATAGRAM_MIN))
     }
 
     pub(super) fn on_sent(&mut self, len: usize) {
@@ -193,6 +233,7 @@ impl<S> Paths<S> {
             remote,
             received: len as u64,
             sent: 0,
+            proven: false,
             answers: Answers::default(),
             validation: None,
             id: None,
@@ -205,18 +246,22 @@ impl<S> Paths<S> {
     pub(super) fn due(&mut self, now: Instant) -> Option<&mut Candidate> {
         let is_due = |candidate: &&mut Candidate| {
             let validation = candidate.validation.as_ref();
-            !candidate.answers.is_empty() || validation.is_some_and(|v| v.is_due(now))
+            let is_full = candidate.room() >= DATAGRAM_MIN;
+            !candidate.answers.is_empty() || validation.is_some_and(|v| v.is_due(now, is_full))
         };
         self.candidates.iter_mut().find(is_due)
     }
 
-    /// The candidate whose challenge this answers.
+    /// Takes out the candidate whose path this answer shows to be valid. Of one whose challenge was not
+    /// full it shows the address: a full one is due then.
     pub(super) fn take_validated(&mut self, data: PathData) -> Option<Candidate> {
-        let is_it = |candidate: &Candidate| {
-            let validation = candidate.validation.as_ref();
-            validation.is_some_and(|v| v.attempts > 0 && v.data == data)
-        };
-        let place = self.candidates.iter().position(is_it)?;
+        let proof = |candidate: &Candidate| candidate.validation.as_ref()?.proof(data);
+        let place = (self.candidates.iter()).position(|candidate| proof(candidate).is_some())?;
+        let candidate = self.candidates.get_mut(place)?;
+        if proof(candidate) == Some(Proof::Address) {
+            candidate.proven = true;
+            return None;
+        }
         Some(self.candidates.remove(place))
     }
 
@@ -236,7 +281,7 @@ impl<S> Paths<S> {
     /// Whether this answers the client's own challenge.
     pub(super) fn confirms_move(&self, data: PathData) -> bool {
         let moving = self.moving.as_ref();
-        moving.is_some_and(|moving| moving.validation.data == data)
+        moving.is_some_and(|moving| moving.validation.proof(data).is_some())
     }
 
     pub(super) fn move_has_failed(&self, now: Instant) -> bool {
