@@ -43,7 +43,9 @@ pub(super) struct PathState {
 impl Connection {
     /// This end's address has changed, or is about to: goes on over the new path at once, under an id
     /// of the server's that was not used before, so that who watches both paths does not see that they
-    /// are one connection. What was on its way is sent again, and what was learnt of the old path is
+    /// are one connection. A server gives two of them, and another for each that is used; who moves a
+    /// third time before those have come goes on under the same id, since a connection that can be told
+    /// to have moved is better than none (docs/PROTOCOL.md §4.10). What was on its way is sent again, and what was learnt of the old path is
     /// not applied to the new one. [`Event::Migrated`] follows when the server has answered over the
     /// new path, [`Event::MigrationFailed`] when it has not after six challenges (2 to 6 s): then the
     /// connection goes on as before, for what that is worth.

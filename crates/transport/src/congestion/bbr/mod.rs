@@ -49,7 +49,10 @@ const TRIM_GAIN: f64 = 0.93;
 const WINDOW_GAIN: f64 = 2.0;
 
 /// So many packets at first. They are paced, and a round trip's worth of acknowledgements tells what
-/// the path takes; what RFC 6928 allows would cost two round trips more.
+/// the path takes; what RFC 6928 allows would cost two round trips more (docs/PROTOCOL.md §4.5). In the
+/// simulator's ten seconds with 5 % loss and 100 ms 10 packets make 2.12 MB/s and 32 make 2.20, with 50 ms
+/// and 1 % 11.47 and 11.64. What they cost is on a link of 1 Mbit/s, whose queue of 25 KB the first flight
+/// overflows: 4.5 % of ten seconds' packets, and no goodput.
 const INITIAL_PACKETS: u64 = 32;
 /// Fewer packets in flight would leave losses to be found by probe timeouts.
 const PACKETS_MIN: u64 = 4;
