@@ -5,7 +5,21 @@ use std::collections::BTreeSet;
 
 use crate::{CongestionControl, ReceiveBudget};
 
+/// No window, limit of streams or message is larger. What is announced is one of them beyond what was
+/// read before, and has to stay below 2^62 (docs/PROTOCOL.md §1).
+pub(crate) const WINDOW_MAX: u64 = 1 << 60;
+
+/// No window is smaller: a preamble or the length of a message that does not fit in one is never read.
+const WINDOW_MIN: u64 = 1200;
+
+/// Pings do not follow each other faster.
+const KEEP_ALIVE_MIN: Duration = Duration::from_millis(10);
+
 /// Limits and times of every connection of an endpoint.
+///
+/// Any value may be given for any of them. Windows count as 1,200 to 2^60, messages and `streams_max` as at
+/// most 2^60, `keep_alive` as at least 10 ms, and the others as their lines say: `u64::MAX` and
+/// [`Duration::MAX`] mean "without limit".
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
@@ -42,7 +56,9 @@ pub struct Config {
     /// which there is most is given up as too long. Default 24 MiB.
     pub connection_window_bytes_max: u64,
     /// What the windows of all connections may grow by together, in bytes, beyond those of the
-    /// first. Endpoints that get clones of one configuration share it. Default 1 GiB.
+    /// first. What each connection begins with is not taken out of it: its first window and one message,
+    /// so that an empty budget makes connections slower and stops none. Endpoints that get clones of one
+    /// configuration share it. Default 1 GiB.
     pub receive_budget: ReceiveBudget,
     /// How much one stream takes in for sending before it says that it is full, in bytes, while the
     /// path takes little. A message is taken in whole while there is less than this. Default 1 MiB.
@@ -50,9 +66,9 @@ pub struct Config {
     /// How much it takes in when the path takes much: four congestion windows, up to this, in
     /// bytes. Default 16 MiB.
     pub send_buffer_bytes_max: usize,
-    /// How many streams of the peer may be open at once. Default 1024.
+    /// How many streams of the peer may be open at once; with 0 only this end opens any. Default 1024.
     pub streams_max: u64,
-    /// The largest UDP payload sent, in bytes, from 1200. A connection begins with 1200, and finds
+    /// The largest UDP payload sent, in bytes, from 1200 to 65,507. A connection begins with 1200, and finds
     /// out by probes how much more the path takes. Default 9280: jumbo frames, and a seventh of
     /// what the kernel sends in one call. Only loopback takes more, and there it does not pay: 16 KiB
     /// made 1.04 times as much as 9280, 32 KiB and 64 KiB 1.01 times, within what runs differ by,
@@ -64,7 +80,7 @@ pub struct Config {
     pub key_update_packets: u64,
     /// How much may be in flight, and how fast it goes out. Default [`CongestionControl::Bbr`].
     pub congestion: CongestionControl,
-    /// Half-open connections that an accepting endpoint holds; one more evicts the oldest.
+    /// Half-open connections that an accepting endpoint holds, at least 1; one more evicts the oldest.
     /// Default 4096.
     pub half_open_max: usize,
     /// Where event logs of connections go. Default: nowhere.
@@ -105,5 +121,27 @@ impl Default for Config {
             worker: 0,
             workers: 1,
         }
+    }
+}
+
+impl Config {
+    /// The same, with what is beyond any connection cut to what one can have.
+    pub(crate) fn within_limits(mut self) -> Self {
+        let windows = [
+            &mut self.stream_window_bytes,
+            &mut self.stream_window_bytes_max,
+            &mut self.connection_window_bytes,
+            &mut self.connection_window_bytes_max,
+        ];
+        for bytes in windows {
+            *bytes = (*bytes).clamp(WINDOW_MIN, WINDOW_MAX);
+        }
+        let message_max = usize::try_from(WINDOW_MAX).unwrap_or(usize::MAX);
+        for bytes in [&mut self.message_bytes_max, &mut self.message_bytes_first] {
+            *bytes = (*bytes).min(message_max);
+        }
+        self.streams_max = self.streams_max.min(WINDOW_MAX);
+        self.keep_alive = self.keep_alive.map(|every| every.max(KEEP_ALIVE_MIN));
+        self
     }
 }

@@ -1,10 +1,10 @@
-//! Keys that have been used as often as they may be (RFC 9001 §6.6).
+//! Keys that have been used as often as they may be (RFC 9001 §6.6), and configurations of extremes.
 
 use core::time::Duration;
 
 use common::{PORT, Pair, config, sessions};
 use sim::Link;
-use transport::{CloseReason, Mode, OpenGate, Side, code};
+use transport::{CloseReason, Config, Mode, OpenGate, ReceiveBudget, Side, code};
 
 use crate::common;
 
@@ -89,4 +89,63 @@ fn h24_packets_that_do_not_authenticate_end_a_connection_at_the_limit() {
     }
     let (_, reason) = &pair.logs[1].closed[0];
     assert!(is_at_limit(reason), "{reason:?}");
+}
+
+/// Everything that is a number or a time is as large as it can be, or as small.
+fn extreme(largest: bool) -> Config {
+    let mut config = config();
+    let (number, size, time) = if largest {
+        (u64::MAX, usize::MAX, Duration::MAX)
+    } else {
+        (0, 0, Duration::ZERO)
+    };
+    config.idle_timeout = time;
+    config.keep_alive = Some(time);
+    config.handshake_timeout = time.max(Duration::from_secs(1));
+    config.message_bytes_max = size.max(1000);
+    config.message_bytes_first = size.max(100);
+    config.stream_window_bytes = number;
+    config.stream_window_bytes_max = number;
+    config.connection_window_bytes = number;
+    config.connection_window_bytes_max = number;
+    config.receive_budget = ReceiveBudget::new(number);
+    config.send_buffer_bytes = size;
+    config.send_buffer_bytes_max = size;
+    config.streams_max = number.max(1);
+    config.datagram_bytes_max = size;
+    config.key_update_packets = number;
+    config.half_open_max = size;
+    config
+}
+
+#[test]
+fn extremes_are_cut_to_what_a_connection_can_have() {
+    for (ours, theirs) in [(true, true), (true, false), (false, true), (false, false)] {
+        let configs = [extreme(ours), extreme(theirs)];
+        let sessions = [Side::Client, Side::Server].map(|side| sessions(9, side));
+        let mut pair = Pair::with_sessions(9, configs, Box::new(OpenGate), sessions);
+        pair.until_connected();
+        let handle = pair.handle;
+        pair.on_client(|endpoint, _| {
+            let connection = endpoint.connection(handle).unwrap();
+            connection.raise_windows(u64::MAX, u64::MAX);
+            connection.grow_messages(usize::MAX);
+        });
+        let stream = pair.open(PORT, Mode::Messages);
+        pair.logs[1].echo = true;
+        let message = if theirs && ours { 300_000 } else { 100 };
+        let message = vec![7; message];
+        pair.logs[0].outbox.push_back((handle, stream, message));
+        let heard = |logs: &[common::Log]| logs.iter().all(|log| !log.messages.is_empty());
+        assert!(pair.run(60, heard), "{ours} {theirs}");
+        let before = pair.world.stats().sent;
+        // Not until what is due next, which may be in centuries.
+        let end = pair.world.now() + Duration::from_secs(10);
+        pair.world.run(end, |_, _, _| {}, |_| false).unwrap();
+        let pings = pair.world.stats().sent - before;
+        assert!(pings <= 4 * 10 * 100 + 10, "{pings} datagrams");
+        for log in &pair.logs {
+            assert_eq!(log.closed, [], "{ours} {theirs}");
+        }
+    }
 }

@@ -118,7 +118,7 @@ impl Endpoint {
     fn new(config: Config, server: Option<Server>, mut random: Box<dyn Random>) -> Self {
         let table = Table::new(&mut *random);
         Self {
-            config: Arc::new(config),
+            config: Arc::new(config.within_limits()),
             server,
             random,
             table,

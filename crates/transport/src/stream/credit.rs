@@ -9,6 +9,7 @@ use super::StreamId;
 use super::collection::{Stream, Streams};
 use super::message::MessageError;
 use crate::Instant;
+use crate::config::WINDOW_MAX;
 
 /// A window, and how it grows.
 ///
@@ -46,7 +47,8 @@ impl Clock {
 /// with. A clone is the same budget: give it to all endpoints of a server.
 ///
 /// A window that has nothing to grow from stays as it is, so its connection is slower on a long
-/// path, and nothing else happens. What a connection has borrowed comes back when it ends, and when
+/// path, and nothing else happens. Nor is what each connection begins with taken out of it, which is its
+/// first window and one message: if that were, one peer could keep all others from saying anything long. What a connection has borrowed comes back when it ends, and when
 /// it has been quiet and the peer has used up what it was granted.
 #[derive(Clone, Debug)]
 pub struct ReceiveBudget(Arc<AtomicU64>);
@@ -162,8 +164,8 @@ impl Streams {
 
     /// Lets windows grow further by themselves than they were allowed to.
     pub(crate) fn raise_windows(&mut self, stream_max: u64, connection_max: u64) {
-        self.stream_window_max = self.stream_window_max.max(stream_max);
-        self.window_max = self.window_max.max(connection_max);
+        self.stream_window_max = self.stream_window_max.max(stream_max.min(WINDOW_MAX));
+        self.window_max = self.window_max.max(connection_max.min(WINDOW_MAX));
     }
 
     /// Nothing moves: the window is again what it was at first, and grows when it is needed.
