@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use net::blocking::{Connection, Node, Stream};
 use net::proxy::{Impairment, Proxy};
+use net::{BindOptions, Driver};
 use sim::Rng;
 use sim::null::NullSessions;
 use transport::{
@@ -31,6 +32,11 @@ fn server_at(address: SocketAddr) -> Node {
 }
 
 fn gated_server(address: SocketAddr, gate: Box<dyn Gate>) -> Node {
+    let (config, accept) = serving(gate);
+    Node::server(address, config, accept).unwrap()
+}
+
+fn serving(gate: Box<dyn Gate>) -> (Config, Accept) {
     let mut config = Config::default();
     config.ports.insert(PORT);
     config.message_bytes_max = 2 << 20;
@@ -39,7 +45,7 @@ fn gated_server(address: SocketAddr, gate: Box<dyn Gate>) -> Node {
         gate,
         secret: crypto::Secret::from([7; 32]),
     };
-    Node::server(address, config, accept).unwrap()
+    (config, accept)
 }
 
 fn server() -> Node {
@@ -70,6 +76,33 @@ fn streams(near: &Connection, far: &Connection, mode: Mode) -> (Stream, Stream) 
     let (port, other) = far.accept_stream().unwrap();
     assert_eq!(port, PORT);
     (stream, other)
+}
+
+#[test]
+fn nodes_take_sockets_that_were_bound_as_one_likes() {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let mut shared = BindOptions::default();
+    shared.reuse_port = true;
+    let first = Driver::bind(any, &shared).unwrap();
+    let address = first.local_addr();
+    let refused = Driver::bind(address, &BindOptions::default()).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+    drop(Driver::bind(address, &shared).unwrap());
+    let (config, accept) = serving(Box::new(OpenGate));
+    let server = Node::server_over(first, config, accept).unwrap();
+    assert_eq!(server.local_addr(), address);
+
+    let mut small = BindOptions::client();
+    small.buffer_bytes = 64 << 10;
+    let driver = Driver::bind(any, &small).unwrap();
+    let from = driver.local_addr();
+    let client = Node::client_over(driver, Config::default()).unwrap();
+    assert_eq!(client.local_addr(), from);
+    let near = client.connect(address, sessions()).unwrap();
+    let far = server.accept().unwrap();
+    let (stream, other) = streams(&near, &far, Mode::Messages);
+    assert_eq!(other.receive().unwrap().as_deref(), Some(&b"first"[..]));
+    drop(stream);
 }
 
 #[test]

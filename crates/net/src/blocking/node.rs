@@ -27,7 +27,16 @@ impl Node {
     /// # Errors
     /// The operating system's, when there is no socket or thread to be had.
     pub fn client(config: Config) -> io::Result<Self> {
-        let driver = Self::client_driver()?;
+        Self::client_over(Self::client_driver()?, config)
+    }
+
+    /// As [`Node::client`], over a socket bound with [`Driver::bind`]: at an address of one's own, with
+    /// the kernel's buffers and all else that [`BindOptions`] says. [`BindOptions::client`] is what the
+    /// others begin from.
+    ///
+    /// # Errors
+    /// The operating system's, when there is no thread to be had.
+    pub fn client_over(driver: Driver, config: Config) -> io::Result<Self> {
         let endpoint = Endpoint::client(config, Box::new(OsRandom));
         Self::start(driver, endpoint, None)
     }
@@ -42,7 +51,18 @@ impl Node {
         config: Config,
         solve: impl Fn(&[u8], &[u8; 32]) -> Result<Vec<u8>, String> + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let driver = Self::client_driver()?;
+        Self::client_solving_over(Self::client_driver()?, config, solve)
+    }
+
+    /// [`Node::client_solving`] and [`Node::client_over`] in one.
+    ///
+    /// # Errors
+    /// The operating system's, when there is no thread to be had.
+    pub fn client_solving_over(
+        driver: Driver,
+        config: Config,
+        solve: impl Fn(&[u8], &[u8; 32]) -> Result<Vec<u8>, String> + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let solver = Solver::start(solve, driver.waker())?;
         let endpoint = Endpoint::client(config, Box::new(OsRandom));
         Self::start(driver, endpoint, Some(solver))
@@ -63,6 +83,16 @@ impl Node {
     /// The operating system's, for instance that the address is in use.
     pub fn server(address: SocketAddr, config: Config, accept: Accept) -> io::Result<Self> {
         let driver = Driver::bind(address, &BindOptions::default())?;
+        Self::server_over(driver, config, accept)
+    }
+
+    /// As [`Node::server`], over a socket bound with [`Driver::bind`], and with the [`BindOptions`] given
+    /// there. Several nodes at one address ([`BindOptions::reuse_port`]) hand each other nothing: there
+    /// [`crate::bind_workers`] serves better.
+    ///
+    /// # Errors
+    /// The operating system's, when there is no thread to be had.
+    pub fn server_over(driver: Driver, config: Config, accept: Accept) -> io::Result<Self> {
         let endpoint = Endpoint::server(config, accept, Box::new(OsRandom));
         Self::start(driver, endpoint, None)
     }
