@@ -9,6 +9,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use common::{Client, Home, Server};
+use undertone::internet::DropReason;
 
 /// The answer to a request, head and body.
 fn ask(authority: &str, request: &str) -> String {
@@ -55,7 +56,11 @@ fn a_server_tells_what_it_counts_and_names_nobody() {
     assert!(value(&page, "undertone_challenges_total") >= 1);
     assert!(value(&page, "undertone_packets_received_total") > 5);
     assert!(value(&page, "undertone_sent_bytes_total") > 3000);
-    assert!(page.contains("undertone_drops_total{reason=\"token\"} "));
+    for reason in DropReason::ALL {
+        let line = format!("undertone_drops_total{{reason=\"{}\"}} ", reason.name());
+        assert!(page.contains(&line), "{line}");
+    }
+    assert_eq!(value(&page, "undertone_packets_dropped_total"), 0);
     assert!(!page.to_lowercase().contains("bob"), "{page}");
     assert_eq!(client.quit().0, Some(0));
 

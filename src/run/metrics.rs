@@ -206,6 +206,11 @@ fn packets(registry: &mut Registry, counters: &transport::Counters) {
         counters.packets_received,
     );
     number(
+        "packets_dropped",
+        "Packets that came for connections and were not taken in; the reasons are among drops",
+        counters.packets_dropped,
+    );
+    number(
         "packets_lost",
         "Packets declared lost",
         counters.packets_lost,
