@@ -262,17 +262,14 @@ impl Connection {
     fn may_lack_finished(&self) -> bool {
         let space = &self.spaces[index(Epoch::Handshake)];
         let last = matches!(&self.state, State::Closing(closing) if closing.last);
-        self.side == Side::Client
-            && !last
-            && space.keys.are_ready()
-            && !space.crypto_send.is_acked()
+        self.side == Side::Client && !last && space.keys.are_ready() && !space.crypto.is_acked()
     }
 
     /// What completes the peer's handshake, so that it can read the CLOSE behind it, and learns who
     /// was there and why it left.
     fn build_finished(&mut self, now: Instant, end: usize, out: &mut Vec<u8>) {
         let epoch = Epoch::Handshake;
-        self.spaces[index(epoch)].crypto_send.resend_all();
+        self.spaces[index(epoch)].crypto.resend_all();
         let plan = Plan {
             epoch,
             end,

@@ -191,10 +191,7 @@ impl Connection {
                 let waits = self.done_due
                     || self.ping_due
                     || self.ids.wants_to_send()
-                    || self
-                        .spaces
-                        .iter()
-                        .any(|space| space.crypto_send.is_pending())
+                    || self.spaces.iter().any(|space| space.crypto.is_pending())
                     || self.streams.wants_to_send();
                 self.timers.pacing = waits.then_some(at);
                 // RFC 9002 §7.8: it is not the application that holds back.
@@ -218,7 +215,7 @@ impl Connection {
         if !free {
             return false;
         }
-        if space.crypto_send.is_pending() {
+        if space.crypto.is_pending() {
             return true;
         }
         epoch == Epoch::Data
@@ -403,16 +400,14 @@ impl Connection {
     /// Frames that elicit acknowledgements: handshake bytes, then what the connection and its
     /// streams have to say.
     fn write_eliciting(&mut self, plan: Plan, limit: usize, out: &mut Vec<u8>, frames: &mut usize) {
-        let Space {
-            sent, crypto_send, ..
-        } = &mut self.spaces[index(plan.epoch)];
+        let Space { sent, crypto, .. } = &mut self.spaces[index(plan.epoch)];
         let mut note = |frame| {
             sent.note(frame);
             *frames += 1;
         };
         loop {
             let room = limit.saturating_sub(out.len() + CryptoHeader::LEN_MAX);
-            let Some(range) = crypto_send.take(room, u64::MAX) else {
+            let Some(range) = crypto.take(room) else {
                 break;
             };
             CryptoHeader {
@@ -420,7 +415,7 @@ impl Connection {
                 len: (range.end - range.start) as usize,
             }
             .encode(&mut Writer::new(out));
-            crypto_send.copy(&range, out);
+            crypto.copy(&range, out);
             note(SentFrame::Crypto { range });
         }
         if plan.epoch != Epoch::Data {

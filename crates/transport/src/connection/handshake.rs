@@ -11,10 +11,10 @@ use crate::stream::Limits;
 use crate::violation::{Refused, Violation, code};
 use crate::{Admission, Epoch, Instant, Side, TOKEN_BYTES_MAX};
 
-use super::Connection;
 use super::close::State;
 use super::keys::SpaceKeys;
 use super::space::index;
+use super::{Connection, Peer};
 
 /// Handshake bytes that are kept out of order, beyond what was read.
 const CRYPTO_BUFFER_MAX: u64 = 64 << 10;
@@ -104,20 +104,17 @@ impl Connection {
     ) -> Result<(), Refused> {
         let space = &mut self.spaces[index(epoch)];
         let end = frame.offset + frame.data.len() as u64;
-        if end > space.crypto_receive.position() + CRYPTO_BUFFER_MAX {
+        if end > space.crypto.position() + CRYPTO_BUFFER_MAX {
             return Err(Violation::new(code::CRYPTO_BUFFER, "too many handshake bytes").into());
         }
         space
-            .crypto_receive
+            .crypto
             .insert(frame.offset, frame.data)
             .map_err(|_| Refused::NoRoom)?;
         if epoch == Epoch::Initial && !self.is_hello_admitted()? {
             return Ok(());
         }
-        let mut data = Vec::new();
-        let space = &mut self.spaces[index(epoch)];
-        space.crypto_receive.read(&mut data, usize::MAX);
-        space.crypto_receive.trim();
+        let data = self.spaces[index(epoch)].crypto.read();
         if data.is_empty() {
             return Ok(());
         }
@@ -138,7 +135,7 @@ impl Connection {
             return Ok(true);
         };
         let refused = || Violation::new(code::PROTOCOL_VIOLATION, "not the admitted first message");
-        let (front, back) = self.spaces[0].crypto_receive.peek();
+        let (front, back) = self.spaces[0].crypto.peek();
         let readable = front.len() + back.len();
         let start = |len| front.iter().chain(back).take(len).copied();
         let header: Vec<u8> = start(HELLO_HEADER).collect();
@@ -168,7 +165,7 @@ impl Connection {
             if out.is_empty() && change.is_none() {
                 break;
             }
-            self.spaces[index(self.write_epoch)].crypto_send.write(&out);
+            self.spaces[index(self.write_epoch)].crypto.write(&out);
             if let Some(change) = change {
                 let space = &mut self.spaces[index(change.epoch)];
                 space.keys = SpaceKeys::new(change.epoch, change.keys);
@@ -227,7 +224,11 @@ impl Connection {
         if let Some(token) = peer.reset_token {
             self.ids.set_first_token(ResetToken::new(token));
         }
-        self.peer = Some(Box::new(peer));
+        self.log.peer_parameters(&peer);
+        self.peer = Some(Peer {
+            max_datagram: peer.max_datagram,
+            max_ack_delay: peer.max_ack_delay,
+        });
         Ok(())
     }
 
@@ -263,8 +264,7 @@ impl Connection {
         }
         space.keys = SpaceKeys::Discarded;
         space.sent.discard(&mut self.totals);
-        space.crypto_send.discard();
-        space.crypto_receive.discard();
+        space.crypto.discard();
         space.probes = 0;
         self.pto_count = 0;
     }
@@ -313,9 +313,10 @@ impl Connection {
 
     /// SHA-256 of our first handshake message, all of which still waits for the server.
     fn hello_hash(&self) -> [u8; 32] {
-        let buffer = &self.spaces[0].crypto_send;
         let mut hello = Vec::new();
-        buffer.copy(&(0..buffer.end()), &mut hello);
+        if let Some(buffer) = self.spaces[0].crypto.outgoing() {
+            buffer.copy(&(0..buffer.end()), &mut hello);
+        }
         crypto::sha256(&hello)
     }
 
@@ -336,7 +337,7 @@ impl Connection {
         let space = &mut self.spaces[0];
         // The server has forgotten what came without the token.
         space.sent.discard(&mut self.totals);
-        space.crypto_send.resend_all();
+        space.crypto.resend_all();
         space.probes = 2;
     }
 

@@ -3,6 +3,7 @@
 use internet::{ConnectionId, DropReason};
 
 use crate::event::CloseReason;
+use crate::parameters::Parameters;
 use crate::qlog::{Phase, Recorder, Seen};
 use crate::recovery::LossOutcome;
 use crate::{Config, Epoch, Instant, Side};
@@ -58,6 +59,12 @@ impl Log {
         }
     }
 
+    pub(super) fn peer_parameters(&mut self, peer: &Parameters) {
+        if let Some(recorder) = &mut self.0 {
+            recorder.parameters(peer);
+        }
+    }
+
     pub(super) fn losses(&mut self, epoch: Epoch, outcome: &LossOutcome) {
         if let Some(recorder) = &mut self.0 {
             for number in &outcome.numbers {
@@ -92,7 +99,7 @@ impl Connection {
             pto_count: self.pto_count,
         };
         if let Some(recorder) = &mut self.log.0 {
-            recorder.observe(seen, self.peer.as_deref());
+            recorder.observe(seen);
         }
     }
 }

@@ -3,6 +3,7 @@
 use internet::{ConnectionId, DropReason};
 
 use crate::event::CloseReason;
+use crate::parameters::Parameters;
 use crate::recovery::LossOutcome;
 use crate::{Config, Epoch, Instant, Side};
 
@@ -25,6 +26,8 @@ impl Log {
     pub(super) const fn packet_received(&mut self, _: Epoch, _: u64, _: usize, _: &[u8]) {}
 
     pub(super) const fn packet_dropped(&mut self, _: DropReason) {}
+
+    pub(super) const fn peer_parameters(&mut self, _: &Parameters) {}
 
     pub(super) const fn losses(&mut self, _: Epoch, _: &LossOutcome) {}
 

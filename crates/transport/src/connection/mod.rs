@@ -5,6 +5,7 @@ mod bundle;
 #[cfg(feature = "danger-checking")]
 mod check;
 mod close;
+mod crypto_stream;
 mod ecn;
 mod egress;
 mod handshake;
@@ -31,7 +32,6 @@ use internet::{ConnectionId, ResetToken, initial_keys};
 
 use crate::congestion::{Controller, Pacer};
 use crate::event::{Completion, Event, Request};
-use crate::parameters::Parameters;
 use crate::recovery::{Rtt, Skips, Totals};
 use crate::session::{Keys, Session, SessionError};
 use crate::stream::{Mode, NEVER, Repeats, StreamError, StreamId, Streams};
@@ -63,6 +63,13 @@ pub(crate) const DATAGRAM_MIN: usize = 1200;
 const EARLY_DATAGRAMS_MAX: usize = 4;
 /// And no longer than this each.
 const EARLY_BYTES_MAX: usize = 1500;
+
+/// What is used of the parameters that the peer told in the handshake.
+struct Peer {
+    /// The longest datagram that it takes.
+    max_datagram: u64,
+    max_ack_delay: Duration,
+}
 
 /// One connection of an [`crate::Endpoint`], to use its streams, look at it, or close it.
 pub struct Connection {
@@ -101,7 +108,7 @@ pub struct Connection {
     timers: Timers,
 
     /// What the peer told in the handshake, once it is authenticated.
-    peer: Option<Box<Parameters>>,
+    peer: Option<Peer>,
     idle_timeout: Duration,
     /// The handshake is confirmed (RFC 9001 §4.1.2).
     confirmed: bool,

@@ -31,16 +31,13 @@ impl Connection {
         let Space {
             sent,
             received,
-            crypto_send,
+            crypto,
             ..
         } = &mut self.spaces[index(epoch)];
         let streams = &mut self.streams;
         let (mtu, ids) = (&mut self.mtu, &mut self.ids);
         let outcome = sent.on_ack(now, ack, &mut self.totals, |frame| match frame {
-            SentFrame::Crypto { range } => {
-                crypto_send.on_acked(range);
-                crypto_send.trim();
-            }
+            SentFrame::Crypto { range } => crypto.on_acked(range),
             SentFrame::Ack { largest } => received.on_ack_acked(largest),
             SentFrame::MtuProbe { len } => mtu.on_probe_acked(len),
             SentFrame::NewConnectionId { .. } | SentFrame::RetireConnectionId { .. } => {
@@ -131,9 +128,9 @@ impl Connection {
         let space = &mut self.spaces[index(epoch)];
         let streams = &mut self.streams;
         let (mtu, done_due, ids) = (&mut self.mtu, &mut self.done_due, &mut self.ids);
-        let crypto_send = &mut space.crypto_send;
+        let crypto = &mut space.crypto;
         let mut lost = |frame| match frame {
-            SentFrame::Crypto { range } => crypto_send.on_lost(range),
+            SentFrame::Crypto { range } => crypto.on_lost(range),
             SentFrame::HandshakeDone => *done_due = true,
             SentFrame::MtuProbe { len } => mtu.on_probe_lost(len),
             SentFrame::NewConnectionId { .. } | SentFrame::RetireConnectionId { .. } => {
@@ -260,8 +257,8 @@ impl Connection {
             let space = &mut self.spaces[index(epoch)];
             // Handshake bytes are few, and nothing goes on without them: those of every epoch go
             // again, in the same datagrams (RFC 9002 §6.2.4).
-            space.crypto_send.resend_all();
-            if space.crypto_send.is_pending() && space.keys.are_ready() {
+            space.crypto.resend_all();
+            if space.crypto.is_pending() && space.keys.are_ready() {
                 space.probes = PROBES;
             }
         }

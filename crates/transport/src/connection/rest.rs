@@ -30,9 +30,9 @@ impl Connection {
         }
         space.sent.rest();
         space.received.rest();
-        space.crypto_send.trim();
-        space.crypto_receive.trim();
+        space.crypto.rest();
         self.ids.rest();
+        self.repeats.rest();
         self.streams.release_memory();
     }
 }

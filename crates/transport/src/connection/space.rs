@@ -3,8 +3,8 @@ use std::sync::LazyLock;
 
 use crate::Epoch;
 use crate::recovery::{Received, SentPackets};
-use crate::stream::{Assembler, SendBuffer};
 
+use super::crypto_stream::CryptoStream;
 use super::keys::SpaceKeys;
 
 /// A packet number space: one per epoch (RFC 9000 §12.3).
@@ -12,10 +12,7 @@ pub(super) struct Space {
     pub(super) keys: SpaceKeys,
     pub(super) sent: SentPackets,
     pub(super) received: Received,
-    /// Our handshake bytes.
-    pub(super) crypto_send: SendBuffer,
-    /// The peer's.
-    pub(super) crypto_receive: Assembler,
+    pub(super) crypto: CryptoStream,
     /// Probes to send whatever the congestion window says (RFC 9002 §6.2.4).
     pub(super) probes: u8,
 }
@@ -26,8 +23,7 @@ impl Space {
             keys: SpaceKeys::None,
             sent: SentPackets::default(),
             received: Received::new(),
-            crypto_send: SendBuffer::default(),
-            crypto_receive: Assembler::default(),
+            crypto: CryptoStream::default(),
             probes: 0,
         }
     }

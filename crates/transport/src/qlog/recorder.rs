@@ -54,7 +54,6 @@ pub(crate) struct Recorder {
     /// Frames of the packet that is about to be sealed.
     frames: Vec<Value>,
     seen: Option<Seen>,
-    has_parameters: bool,
     buffer: Vec<u8>,
 }
 
@@ -79,7 +78,6 @@ impl Recorder {
             now,
             frames: Vec::new(),
             seen: None,
-            has_parameters: false,
             buffer: Vec::new(),
         };
         recorder.write(&json!({
@@ -166,11 +164,7 @@ impl Recorder {
     }
 
     /// Logs what has changed since the last look.
-    pub(crate) fn observe(&mut self, seen: Seen, peer: Option<&Parameters>) {
-        if let Some(peer) = peer.filter(|_| !self.has_parameters) {
-            self.has_parameters = true;
-            self.parameters(peer);
-        }
+    pub(crate) fn observe(&mut self, seen: Seen) {
         let old = self.seen.replace(seen.clone());
         let stats = seen.stats;
         if old.as_ref().map(|old| old.phase) != Some(seen.phase) {
@@ -233,7 +227,8 @@ impl Recorder {
         }
     }
 
-    fn parameters(&mut self, peer: &Parameters) {
+    /// The peer's parameters are known.
+    pub(crate) fn parameters(&mut self, peer: &Parameters) {
         let data = json!({
             "owner": "remote",
             "max_idle_timeout": millis(peer.idle_timeout),

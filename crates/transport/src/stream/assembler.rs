@@ -27,6 +27,15 @@ pub(crate) struct Assembler {
 }
 
 impl Assembler {
+    /// Empty, and everything before `offset` was read.
+    pub(crate) fn starting_at(offset: u64) -> Self {
+        Self {
+            base: offset,
+            ready: offset,
+            ..Self::default()
+        }
+    }
+
     /// Offset of the next byte to read.
     pub(crate) fn position(&self) -> u64 {
         self.base
@@ -35,6 +44,11 @@ impl Assembler {
     /// How many bytes can be read now.
     pub(crate) fn readable(&self) -> usize {
         (self.ready - self.base) as usize
+    }
+
+    /// Whether anything has arrived that was not read.
+    pub(crate) fn holds_any(&self) -> bool {
+        self.ready > self.base || !self.pieces.is_empty()
     }
 
     /// How many gaps are held open.

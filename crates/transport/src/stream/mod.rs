@@ -24,9 +24,9 @@ mod stats;
 mod table;
 mod turns;
 
-pub(crate) use assembler::Assembler;
 #[cfg(feature = "danger-fuzzing")]
 pub(crate) use assembler::GAPS_MAX;
+pub(crate) use assembler::{Assembler, TooManyGaps};
 pub(crate) use collection::{Limits, Streams};
 pub use credit::ReceiveBudget;
 pub(crate) use marks::NEVER;

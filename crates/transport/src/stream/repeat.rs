@@ -53,7 +53,7 @@ struct Recent {
 /// lost together, and hold up what follows: then it goes twice more, and repeats are at most half.
 #[derive(Debug)]
 pub(crate) struct Repeats {
-    recent: [Recent; RECENT],
+    recent: Option<Box<[Recent; RECENT]>>,
     /// Where the next frame goes.
     next: usize,
     /// Bytes that may be repeated.
@@ -68,7 +68,7 @@ pub(crate) struct Repeats {
 impl Default for Repeats {
     fn default() -> Self {
         Self {
-            recent: [Recent::default(); RECENT],
+            recent: None,
             next: 0,
             credit: CREDIT_MAX / 4,
             sent: 0,
@@ -88,15 +88,21 @@ impl Repeats {
         if len > FRAME_BYTES_MAX as u64 {
             return;
         }
-        self.recent[self.next] = Recent {
+        let left = self.copies();
+        self.recent.get_or_insert_default()[self.next] = Recent {
             id: *id,
             start: range.start,
             packet: packet as u32,
             len: len as u16,
             fin: *fin,
-            left: self.copies(),
+            left,
         };
         self.next = (self.next + 1) % RECENT;
+    }
+
+    /// Forgets what was said, after a while in which nobody missed it.
+    pub(crate) fn rest(&mut self) {
+        self.recent = None;
     }
 
     /// How often a frame is repeated.
@@ -139,10 +145,13 @@ impl Streams {
         out: &mut Vec<u8>,
         mut sent: impl FnMut(SentFrame),
     ) {
+        let Some(remembered) = &mut repeats.recent else {
+            return;
+        };
         // Neighbours become one frame.
         let mut run: Option<Run> = None;
         for back in 1..=RECENT {
-            let recent = &mut repeats.recent[(repeats.next + RECENT - back) % RECENT];
+            let recent = &mut remembered[(repeats.next + RECENT - back) % RECENT];
             let is_due = recent.left > 0 || probe && recent.len > 0;
             if recent.packet == packet as u32 || !is_due {
                 continue;

@@ -21,6 +21,15 @@ pub(crate) struct SendBuffer {
 }
 
 impl SendBuffer {
+    /// Empty, and everything before `offset` is over.
+    pub(crate) fn starting_at(offset: u64) -> Self {
+        Self {
+            base: offset,
+            unsent: offset,
+            ..Self::default()
+        }
+    }
+
     /// Offset behind the last byte written.
     pub(crate) fn end(&self) -> u64 {
         self.base + self.ring.len() as u64
