@@ -8,10 +8,13 @@ use anyhow::{Result, ensure};
 use super::{Figure, Run, Scenario};
 use crate::job::{Job, Packets, Traffic};
 use crate::meter::Snapshot;
-use crate::run::{self, Server};
+use crate::run::{self, Process, Server};
 
 /// Nobody takes longer than this for a connection on loopback, with both ends on a core.
 const PATIENCE_EACH: Duration = Duration::from_millis(10);
+
+/// And for the client to begin.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// From the last connection to the first look.
 const SETTLING: Duration = Duration::from_secs(5);
@@ -43,6 +46,21 @@ pub(super) fn scenarios() -> [Scenario; 2] {
     ]
 }
 
+/// A client that has made `connections` to the server.
+fn connect(job: &Job, server: &mut Server, connections: usize) -> Result<Process> {
+    let known = server.process.snapshot()?.connections;
+    let begun = Instant::now();
+    let patience = PATIENCE + PATIENCE_EACH * connections as u32;
+    let mut client = run::client(job, &server.target)?;
+    while server.process.snapshot()?.connections < known + connections as u64 {
+        ensure!(begun.elapsed() < patience, "connections are not made");
+        // A client that has lost a connection has ended, and says why.
+        client.snapshot()?;
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(client)
+}
+
 /// What is resident, and what the allocator has given out, above what was before; and by how much
 /// the former has changed when the connections have been left alone for the length of the run.
 fn run(job: &Job, run: Run) -> Result<Vec<Figure>> {
@@ -50,16 +68,15 @@ fn run(job: &Job, run: Run) -> Result<Vec<Figure>> {
         return Ok(Vec::new());
     };
     let mut server = Server::start(job)?;
+    // What the first connection brings into memory, code for the most part, the others share.
+    let alone = Job {
+        traffic: Traffic::Idle { connections: 1 },
+        ..job.clone()
+    };
+    drop(connect(&alone, &mut server, 1)?);
     let before = server.process.snapshot()?;
     let begun = Instant::now();
-    let mut client = run::client(job, &server.target)?;
-    let patience = PATIENCE_EACH * connections as u32;
-    while server.process.snapshot()?.connections < connections as u64 {
-        ensure!(begun.elapsed() < patience, "connections are not made");
-        // A client that has lost a connection has ended, and says why.
-        client.snapshot()?;
-        thread::sleep(Duration::from_millis(50));
-    }
+    let mut client = connect(job, &mut server, connections)?;
     let rate = connections as f64 / begun.elapsed().as_secs_f64();
     // What handshakes leave behind for a moment is not what idleness costs.
     thread::sleep(SETTLING);
