@@ -148,6 +148,35 @@ fn a_server_that_never_answers_is_given_up_in_time() {
 }
 
 #[test]
+fn a_server_that_is_late_is_not_asked_again_by_everybody() {
+    const CLIENTS: u64 = 50;
+    let mut world = World::new(3);
+    world.set_default_link(Link::with_delay(Duration::from_millis(1)));
+    let server = world.add(SERVER, server(3, config(), Box::new(OpenGate)));
+    for index in 0..CLIENTS {
+        let client = world.add(client_address(index), client(3, index, config()));
+        connect(&mut world, 3, client);
+    }
+    let mut app = |_: sim::NodeId, endpoint: &mut transport::Endpoint, _| {
+        drain(endpoint, |_, _, event| {
+            if let Event::Closed(reason) = event {
+                panic!("{reason}");
+            }
+        });
+    };
+    world.run(after(10), &mut app, |_| false).unwrap();
+    let stats = world.machine(server).unwrap().stats();
+    assert_eq!(stats.connections as u64, CLIENTS);
+    let sent = world.stats().sent;
+    // Whatever comes to it waits for most of a second.
+    world.change_links(server, |link| link.delay = Duration::from_millis(450));
+    world.run(after(29), &mut app, |_| false).unwrap();
+    let each = (world.stats().sent - sent) as f64 / CLIENTS as f64;
+    assert!(each >= 2.0, "{each}: nothing was kept alive");
+    assert!(each <= 4.0, "{each} datagrams for a keep-alive");
+}
+
+#[test]
 fn h23_replaying_every_datagram_delivers_nothing() {
     let (mut world, server, client) = pair(6, &config());
     world.start_capture();

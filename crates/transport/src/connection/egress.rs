@@ -400,6 +400,7 @@ impl Connection {
     /// Frames that elicit acknowledgements: handshake bytes, then what the connection and its
     /// streams have to say.
     fn write_eliciting(&mut self, plan: Plan, limit: usize, out: &mut Vec<u8>, frames: &mut usize) {
+        let before = *frames;
         let Space { sent, crypto, .. } = &mut self.spaces[index(plan.epoch)];
         let mut note = |frame| {
             sent.note(frame);
@@ -445,6 +446,9 @@ impl Connection {
             repeats.note(number, &frame);
             note(frame);
         });
+        if *frames > before {
+            self.keeping_alive = false;
+        }
     }
 
     pub(super) fn on_datagram_sent(&mut self, now: Instant, len: usize, eliciting: bool) {

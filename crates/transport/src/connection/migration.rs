@@ -66,7 +66,7 @@ impl Connection {
         let validation = self.validation(now);
         self.abandon_packets(now);
         // More than a probe, so that the server follows.
-        self.ping_due = true;
+        self.ask(true);
         let fresh = self.ids.take();
         let attempted = fresh.map(|fresh| self.ids.switch(fresh));
         let before = self.paths.as_mut().and_then(|paths| paths.moving.take());
@@ -163,7 +163,7 @@ impl Connection {
             paths.answers.push(data);
             // RFC 9000 §9.3.3: more than a probe, so that the peer finds us here and not at the
             // address of somebody who repeats our packets.
-            self.ping_due = true;
+            self.ask(true);
         } else if let Some(candidate) = paths.candidate(remote) {
             candidate.answers.push(data);
         }

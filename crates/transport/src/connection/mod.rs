@@ -116,6 +116,8 @@ pub struct Connection {
     done_due: bool,
     /// A ping is to be sent.
     ping_due: bool,
+    /// Whether nothing is asked of the peer but to be there.
+    keeping_alive: bool,
     /// The peer receives at its address (RFC 9000 §8.1).
     validated: bool,
     /// Bytes from and to an address that is not validated.
@@ -199,6 +201,7 @@ impl Connection {
             confirmed: false,
             done_due: false,
             ping_due: false,
+            keeping_alive: false,
             // A client chose the server's address; a token proves a client's.
             validated: start.side == Side::Client
                 || start.admission.is_some_and(|a| a.challenge.is_some()),

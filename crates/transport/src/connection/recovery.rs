@@ -17,6 +17,10 @@ use super::{Connection, EcnSupport};
 /// Packets sent when a probe timeout passes (RFC 9002 §6.2.4).
 const PROBES: u8 = 2;
 
+/// Nobody waits for the answer to a keep-alive. Whoever has a hundred thousand connections and is late
+/// with it must not be asked again by all of them, or will never have answered.
+const KEEP_ALIVE_PTO_MIN: Duration = Duration::from_secs(1);
+
 /// The first probe does not come sooner than this: on a short path nobody answers at once who has
 /// something else to do.
 const FIRST_PROBE_MIN: Duration = Duration::from_millis(10);
@@ -224,7 +228,9 @@ impl Connection {
         // A path that is slower than the cap is probed at its own pace.
         let delay = (base * factor).min(cap.max(base));
         let first = epoch == Epoch::Data && self.pto_count == 0;
-        if first && self.rtt.first_sample_at().is_some() {
+        if self.keeping_alive {
+            delay.max(KEEP_ALIVE_PTO_MIN)
+        } else if first && self.rtt.first_sample_at().is_some() {
             // RFC 8985 §7.2: whatever the variation, two round trips without an answer are a reason
             // to ask. The peer holds its answer back for a quarter of one (docs/PROTOCOL.md §4.5).
             delay.min((self.rtt.smoothed() * 2).max(FIRST_PROBE_MIN))
@@ -252,7 +258,7 @@ impl Connection {
         self.pto_count += 1;
         self.notes.counters.probe_timeouts += 1;
         self.timers.on_probe(now);
-        self.spaces[index(epoch)].probes = PROBES;
+        self.spaces[index(epoch)].probes = if self.keeping_alive { 1 } else { PROBES };
         for epoch in EPOCHS {
             let space = &mut self.spaces[index(epoch)];
             // Handshake bytes are few, and nothing goes on without them: those of every epoch go

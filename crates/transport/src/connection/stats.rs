@@ -161,7 +161,13 @@ impl Notes {
 impl Connection {
     /// Has something sent that the peer has to acknowledge, to see whether it is there, and how far.
     pub fn ping(&mut self) {
-        self.ping_due = self.is_open();
+        self.ask(self.is_open());
+    }
+
+    /// Has a PING sent whose loss matters, if it is `due`.
+    pub(super) fn ask(&mut self, due: bool) {
+        self.ping_due = due;
+        self.keeping_alive = false;
     }
 
     /// How the connection stands, and what it has done so far.

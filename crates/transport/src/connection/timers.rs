@@ -151,6 +151,7 @@ impl Connection {
         }
         if self.keep_alive_at().is_some_and(|at| at <= now) {
             self.ping_due = true;
+            self.keeping_alive = !self.spaces[index(Epoch::Data)].sent.has_eliciting();
         }
         if self.rest_at().is_some_and(|at| at <= now) {
             self.rest(now);
