@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     (plan.clients, plan.accounts, plan.real_tls) = (2, 2, false);
     plan.message_bytes = 100;
     plan.pause = Duration::from_secs(60);
-    plan.actions = u64::MAX;
+    (plan.actions, plan.talk) = (u64::MAX, 1.0);
     print_speed("system", || run_system(&plan))?;
     Ok(())
 }

@@ -45,8 +45,10 @@ pub struct SystemPlan {
     pub message_bytes: u64,
     /// The longest pause between two actions.
     pub pause: Duration,
-    /// Actions of phase 1.
+    /// Actions of phase 1; with each something may go wrong.
     pub actions: u64,
+    /// The share of actions in which somebody writes a message. Most of a seed's computing is theirs.
+    pub talk: f64,
     /// What is wrong with the machines: nothing, unless somebody sets it.
     pub bug: Option<SystemBug>,
     /// Who can tell how much memory is allocated: nobody, unless somebody sets it.
@@ -94,7 +96,8 @@ impl SystemPlan {
                     .copied()
                     .unwrap_or(1_000),
             ),
-            actions: [12, 24, 48].get(pick(&mut rng, 3)).copied().unwrap_or(24),
+            actions: [40, 80, 160].get(pick(&mut rng, 3)).copied().unwrap_or(80),
+            talk: 0.45,
             bug: None,
             probe: None,
         }

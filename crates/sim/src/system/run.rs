@@ -196,7 +196,7 @@ impl<'a> System<'a> {
                     for found in &mut self.installations() {
                         audit::pins_are_true(&mut self.book, found);
                     }
-                    return self.check();
+                    return self.part();
                 }
                 continue;
             }
@@ -381,7 +381,8 @@ impl<'a> System<'a> {
         let index = self.workload.below(self.clients.len() as u64);
         let to = self.workload.below(plan.accounts);
         let len = self.workload.below(plan.message_bytes);
-        let lists = self.workload.chance(0.05);
+        let lists = self.workload.chance(0.1);
+        let talks = self.workload.chance(plan.talk);
         let said = self
             .workload
             .below(1 << 20)
@@ -395,7 +396,8 @@ impl<'a> System<'a> {
             return;
         };
         // Nobody writes to somebody who was never there.
-        if !said || !book.is_registered(to) || !book.was_online(from) {
+        let talks = talks && said && book.is_registered(to);
+        if !(talks || lists) || !book.was_online(from) {
             return;
         }
         self.world.with(node, |node, now| {
@@ -407,6 +409,9 @@ impl<'a> System<'a> {
             }
             if lists {
                 client.list(now);
+            }
+            if !talks {
+                return;
             }
             let composed = book.compose(from, to, len);
             if let Some(id) = client.send(now, to, composed.1.clone()) {
