@@ -8,9 +8,9 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, ValueEnum, value_parser};
+use clap::{CommandFactory, Parser, value_parser};
 use serde_json::json;
-use sim::swarm::{Description, Failure, Fault, Faults, Limits, Outcome, Plan, run, shrink};
+use sim::swarm::{Description, Failure, Fault, Faults, Kind, Limits, Outcome, Plan, run, shrink};
 use sim::system::{SystemPlan, run_system, watch_system};
 
 /// Failures that are made small; it takes many runs each.
@@ -26,47 +26,37 @@ const ALL_FIRE_SEEDS: u64 = 100;
 #[cfg(feature = "planted")]
 const HUNTED_MAX: u64 = 1_000;
 
-/// Kinds of worlds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum World {
-    /// Endpoints of the transport.
-    Transport,
-    /// A server and clients with their disks.
-    System,
+/// Runs a seed.
+fn run_world(world: Kind, seed: u64, limits: Limits) -> Result<Outcome, Box<Failure>> {
+    match world {
+        Kind::Transport => run(&Plan::new(seed, limits)),
+        Kind::System => run_system(&SystemPlan::new(seed, limits)),
+    }
 }
 
-impl World {
-    fn run(self, seed: u64, limits: Limits) -> Result<Outcome, Box<Failure>> {
-        match self {
-            Self::Transport => run(&Plan::new(seed, limits)),
-            Self::System => run_system(&SystemPlan::new(seed, limits)),
+/// The kinds of faults that there are in a world.
+const fn kinds(world: Kind) -> &'static [Fault] {
+    match world {
+        Kind::Transport => Fault::TRANSPORT,
+        Kind::System => Fault::SYSTEM,
+    }
+}
+
+/// Whether a seed is one run to the byte.
+fn is_repeated(world: Kind, seed: u64, limits: Limits) -> bool {
+    world == Kind::Transport || !SystemPlan::new(seed, limits).real_tls
+}
+
+/// The faults that are active, and how many clients there are.
+fn plan(world: Kind, seed: u64, limits: Limits) -> (Faults, u64) {
+    match world {
+        Kind::Transport => {
+            let plan = Plan::new(seed, limits);
+            (plan.faults, plan.clients)
         }
-    }
-
-    /// The kinds of faults that there are.
-    const fn kinds(self) -> &'static [Fault] {
-        match self {
-            Self::Transport => Fault::TRANSPORT,
-            Self::System => Fault::SYSTEM,
-        }
-    }
-
-    /// Whether a seed is one run to the byte.
-    fn repeats(self, seed: u64, limits: Limits) -> bool {
-        self == Self::Transport || !SystemPlan::new(seed, limits).real_tls
-    }
-
-    /// The faults that are active, and how many clients there are.
-    fn plan(self, seed: u64, limits: Limits) -> (Faults, u64) {
-        match self {
-            Self::Transport => {
-                let plan = Plan::new(seed, limits);
-                (plan.faults, plan.clients)
-            }
-            Self::System => {
-                let plan = SystemPlan::new(seed, limits);
-                (plan.faults, plan.clients)
-            }
+        Kind::System => {
+            let plan = SystemPlan::new(seed, limits);
+            (plan.faults, plan.clients)
         }
     }
 }
@@ -76,9 +66,10 @@ impl World {
 #[derive(Parser)]
 #[command(name = "sim")]
 struct Arguments {
-    /// What the world is made of.
-    #[arg(long, value_enum, default_value_t = World::Transport)]
-    world: World,
+    /// What the world is made of: `transport`, endpoints; or `system`, a server and clients with their
+    /// disks.
+    #[arg(long, default_value_t)]
+    world: Kind,
     /// The first seed.
     #[arg(long, default_value_t = 0, value_name = "S")]
     from: u64,
@@ -193,7 +184,7 @@ fn main() -> ExitCode {
     }
     let limits = arguments.limits();
     let world = arguments.world;
-    if arguments.watch && world != World::System {
+    if arguments.watch && world != Kind::System {
         let error = "only a system is watched: --world system";
         Arguments::command()
             .error(ErrorKind::ArgumentConflict, error)
@@ -206,10 +197,10 @@ fn main() -> ExitCode {
     let begin = Instant::now();
     let mut totals = Totals::default();
     for seed in arguments.seeds() {
-        let repeats = world.repeats(seed, limits);
+        let repeats = is_repeated(world, seed, limits);
         let twice = repeats && totals.seeds % TWICE_EVERY == 0;
         totals.seeds += 1;
-        let result = world.run(seed, limits);
+        let result = run_world(world, seed, limits);
         let trace = match &result {
             Ok(outcome) => outcome.trace,
             Err(failure) => failure.trace,
@@ -220,7 +211,7 @@ fn main() -> ExitCode {
         }
         match result {
             Ok(outcome) => {
-                if twice && world.run(seed, limits).as_ref() != Ok(&outcome) {
+                if twice && run_world(world, seed, limits).as_ref() != Ok(&outcome) {
                     totals.violations += 1;
                     eprintln!("seed {seed}: it went another way the second time");
                 }
@@ -235,7 +226,7 @@ fn main() -> ExitCode {
         }
     }
     println!("{}", totals.line(begin.elapsed()));
-    let idle = totals.idle(world.kinds());
+    let idle = totals.idle(kinds(world));
     let all_fire = idle.is_empty() || totals.seeds < ALL_FIRE_SEEDS || limits != Limits::default();
     if !all_fire {
         eprintln!("faults without any effect: {}", idle.join(", "));
@@ -288,23 +279,23 @@ fn watch(seed: u64, limits: Limits) -> ExitCode {
 }
 
 /// Prints a failure, and the smallest world in which something still fails.
-fn report(world: World, seed: u64, limits: Limits, failure: Box<Failure>, shrunk: bool) {
+fn report(world: Kind, seed: u64, limits: Limits, failure: Box<Failure>, shrunk: bool) {
     eprintln!("{failure} (trace {:016x}, {})", failure.trace, commit());
-    eprintln!("  faults: {}", world.plan(seed, limits).0);
+    eprintln!("  faults: {}", plan(world, seed, limits).0);
     if shrunk {
-        let plan = |limits| world.plan(seed, limits);
-        let fails = |limits| world.run(seed, limits).err();
+        let planned = |limits| plan(world, seed, limits);
+        let fails = |limits| run_world(world, seed, limits).err();
         // What panics has said so once.
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(|_| {}));
-        let (limits, failure) = shrink(limits, failure, &plan, &fails);
+        let (limits, failure) = shrink(limits, failure, &planned, &fails);
         std::panic::set_hook(hook);
-        let kind = match world {
-            World::Transport => "",
-            World::System => "--world system ",
+        let description = Description {
+            world,
+            seed,
+            limits,
         };
-        let description = Description { seed, limits };
-        eprintln!("  sim {kind}{description}\n  {failure}");
+        eprintln!("  sim {description}\n  {failure}");
     }
 }
 

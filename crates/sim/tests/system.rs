@@ -1,7 +1,7 @@
 //! Seeds of the system's world. `cargo run --release -p sim -- --world system` runs more of them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use sim::swarm::{Fault, Faults, Limits, Outcome};
+use sim::swarm::{Description, Fault, Faults, Kind, Limits, Outcome};
 use sim::system::{SystemBug, SystemPlan, run_system};
 
 /// How many worlds of a kind.
@@ -87,6 +87,13 @@ fn a_system_seed_is_one_run() {
     assert_eq!(worlds(limits, null), worlds(limits, null));
 }
 
+const BUGS: [SystemBug; 4] = [
+    SystemBug::ServerAnswersEarly,
+    SystemBug::ClientAnswersEarly,
+    SystemBug::TransactionsForgotten,
+    SystemBug::TornIsBelieved,
+];
+
 /// The first seed in which a bug of the machines is noticed.
 fn noticed(bug: SystemBug) -> Option<(u64, String)> {
     (0..200).find_map(|seed| {
@@ -100,16 +107,41 @@ fn noticed(bug: SystemBug) -> Option<(u64, String)> {
 
 #[test]
 fn h77_machines_that_answer_before_it_is_durable_or_believe_what_is_torn_are_found_out() {
-    for bug in [
-        SystemBug::ServerAnswersEarly,
-        SystemBug::ClientAnswersEarly,
-        SystemBug::TransactionsForgotten,
-        SystemBug::TornIsBelieved,
-    ] {
+    for bug in BUGS {
         let found = noticed(bug);
         println!("{bug:?}: {found:?}");
         assert!(found.is_some(), "{bug:?} is not noticed");
     }
+}
+
+/// What was found once stays found: worlds that failed do not any more, and those that find a bug which can
+/// be switched on still find it.
+#[test]
+fn worlds_that_were_kept_go_as_they_should() {
+    let mut finding = 0;
+    for line in include_str!("../regressions/system.txt").lines() {
+        let (world, was) = line.split_once('#').unwrap_or((line, ""));
+        if world.is_empty() {
+            continue;
+        }
+        let Description {
+            world: kind,
+            seed,
+            limits,
+        } = world.parse().unwrap();
+        assert_eq!(kind, Kind::System, "{world}");
+        let mut plan = SystemPlan::new(seed, limits);
+        if let Err(failure) = run_system(&plan) {
+            panic!("{failure}; it was: {was}; {world}");
+        }
+        if let Some(bug) = was.trim().strip_prefix("finds ") {
+            plan.bug = BUGS.into_iter().find(|known| format!("{known:?}") == bug);
+            assert!(plan.bug.is_some(), "{bug}");
+            assert!(run_system(&plan).is_err(), "{bug}: {world}");
+            finding += 1;
+        }
+    }
+    assert!(finding > 0);
 }
 
 /// A panic in a world is told like anything else that must never happen, and takes no other world along.

@@ -2,28 +2,63 @@ use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
 
-use super::{Fault, Faults, Limits, Plan};
+use super::{Fault, Faults, Limits};
+
+/// What a world is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Endpoints of the transport.
+    #[default]
+    Transport,
+    /// A server and clients with their disks.
+    System,
+}
+
+impl Kind {
+    const ALL: [Self; 2] = [Self::Transport, Self::System];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Transport => "transport",
+            Self::System => "system",
+        }
+    }
+}
+
+/// Its name on a command line.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        found.ok_or_else(|| format!("there is no world {name:?}; there are transport and system"))
+    }
+}
 
 /// A world in a line, as the program's command line takes it:
-/// `--seed 17 --clients 1 --without loss,mtu --actions 40`.
+/// `--world system --seed 17 --without loss,mtu --clients 1 --actions 40`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Description {
+    /// What it is made of.
+    pub world: Kind,
     /// Everything random follows from it.
     pub seed: u64,
     /// What is left of what it asks for.
     pub limits: Limits,
 }
 
-impl Description {
-    /// The plan that it describes.
-    pub fn plan(&self) -> Plan {
-        Plan::new(self.seed, self.limits)
-    }
-}
-
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (limits, all) = (&self.limits, Limits::default());
+        if self.world != Kind::default() {
+            write!(f, "--world {} ", self.world)?;
+        }
         write!(f, "--seed {}", self.seed)?;
         let without: Vec<_> = Fault::ALL
             .into_iter()
@@ -56,6 +91,7 @@ impl FromStr for Description {
     type Err = String;
 
     fn from_str(line: &str) -> Result<Self, String> {
+        let mut world = Kind::default();
         let mut seed = None;
         let mut limits = Limits::default();
         let mut words = line.split_whitespace();
@@ -63,6 +99,7 @@ impl FromStr for Description {
             let value = words.next().ok_or_else(|| format!("{name} of what?"))?;
             let number = || value.parse().map_err(|_| format!("{name} {value}"));
             match name {
+                "--world" => world = value.parse()?,
                 "--seed" => seed = Some(number()?),
                 "--minutes" => limits.time = Duration::from_secs(60 * number()?),
                 "--clients" => limits.clients = number()?,
@@ -73,7 +110,11 @@ impl FromStr for Description {
             }
         }
         let seed = seed.ok_or("no seed")?;
-        Ok(Self { seed, limits })
+        Ok(Self {
+            world,
+            seed,
+            limits,
+        })
     }
 }
 
@@ -98,10 +139,18 @@ mod tests {
             time: Duration::from_secs(120),
             ..Limits::default()
         };
-        let all = Description { seed: 17, limits };
+        let mut all = Description {
+            world: Kind::Transport,
+            seed: 17,
+            limits,
+        };
         let line = "--seed 17 --without loss,mtu --minutes 2 --clients 2 --actions 40 --thinning 8";
         assert_eq!(all.to_string(), line);
         assert_eq!(line.parse(), Ok(all));
+        all.world = Kind::System;
+        assert_eq!(all.to_string(), format!("--world system {line}"));
+        assert_eq!(all.to_string().parse(), Ok(all));
+        assert!("--world none --seed 1".parse::<Description>().is_err());
         assert!("--clients 1".parse::<Description>().is_err(), "no seed");
         assert!("--seed 1 --without rain".parse::<Description>().is_err());
     }

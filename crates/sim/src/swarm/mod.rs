@@ -19,7 +19,7 @@ mod shrink;
 mod watch;
 mod work;
 
-pub use description::Description;
+pub use description::{Description, Kind};
 pub use fault::{Fault, Faults};
 #[cfg(feature = "system")]
 pub(crate) use fired::Fired;
