@@ -30,7 +30,8 @@ pub struct Config {
     /// counts, but three probe timeouts (at most 30 s) if they are longer. Default 30 s.
     pub idle_timeout: Duration,
     /// When nothing was sent for so long, a ping is, so that neither the peer nor a NAT forgets us.
-    /// `None` sends none: an idle connection then ends. Default 15 s.
+    /// A server waits a quarter longer, so that its client is first and one ping does for both. `None` sends
+    /// none: an idle connection then ends. Default 15 s.
     pub keep_alive: Option<Duration>,
     /// A handshake that takes longer is given up. Default 10 s.
     pub handshake_timeout: Duration,

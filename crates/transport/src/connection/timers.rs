@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::event::CloseReason;
 use crate::recovery::{MAX_ACK_DELAY, Rtt};
-use crate::{Config, Epoch, Instant};
+use crate::{Config, Epoch, Instant, Side};
 
 use super::Connection;
 use super::close::State;
@@ -97,7 +97,11 @@ impl Connection {
 
     /// When a ping keeps the connection alive; well before the idle timeout.
     fn keep_alive_at(&self) -> Option<Instant> {
-        let interval = self.config.keep_alive?.min(self.idle_after() / 2);
+        let mut interval = self.config.keep_alive?.min(self.idle_after() / 2);
+        if self.side == Side::Server {
+            // A client is asked only if it has not asked: one ping is enough for both.
+            interval += interval / 4;
+        }
         // One that is due already waits for the window.
         (self.is_open() && !self.ping_due).then(|| self.timers.quiet_since() + interval)
     }
