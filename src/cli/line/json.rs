@@ -228,27 +228,15 @@ mod tests {
         }
     }
 
+    fn assert_objects<const N: usize>(cases: [(Event, String); N]) {
+        for (event, expected) in cases {
+            assert_eq!(object(event), expected);
+        }
+    }
+
     #[test]
-    fn objects_are_those_that_scripts_rely_on() {
-        let key = Fingerprint::new([0xcd; 32]);
-        let digits = "cd".repeat(32);
-        let id = "ab".repeat(16);
-        let status = |state, reason: Option<&str>| Event::Status {
-            id: [0xab; 16],
-            to: name("Alice"),
-            state,
-            reason: reason.map(str::to_owned),
-        };
-        for (event, expected) in [
-            (
-                Event::Connected {
-                    server: "127.0.0.1:5000".parse().unwrap(),
-                    fingerprint: key,
-                },
-                format!(
-                    r#"{{"event":"connected","server":"127.0.0.1:5000","fingerprint":"{digits}"}}"#
-                ),
-            ),
+    fn events_are_objects_that_scripts_rely_on() {
+        assert_objects([
             (
                 Event::LoggedIn { user: name("Bob") },
                 r#"{"event":"logged_in","user":"Bob"}"#.to_owned(),
@@ -259,22 +247,6 @@ mod tests {
                     more: false,
                 },
                 r#"{"event":"online","users":["Alice","Bob"]}"#.to_owned(),
-            ),
-            (
-                Event::Message(message("two\nlines \u{1b}\"")),
-                format!(
-                    r#"{{"event":"message","id":"{id}","from":"Alice","to":"Bob","text":"two\nlines \u001b\"","time":"2026-11-20T12:00:00Z"}}"#
-                ),
-            ),
-            (
-                status(Delivery::Stored, None),
-                format!(r#"{{"event":"status","id":"{id}","to":"Alice","state":"stored"}}"#),
-            ),
-            (
-                status(Delivery::Failed, Some("no such user")),
-                format!(
-                    r#"{{"event":"status","id":"{id}","to":"Alice","state":"failed","reason":"no such user"}}"#
-                ),
             ),
             (
                 Event::Failed(Failure::LoginFailed),
@@ -292,6 +264,54 @@ mod tests {
                 },
                 r#"{"event":"disconnected","reason":"idle","retry_in_ms":1500}"#.to_owned(),
             ),
+        ]);
+        let mistake = mistake_object(&Mistake::MissingText);
+        assert!(mistake.starts_with(r#"{"event":"error","code":"missing_text","message":""#));
+    }
+
+    #[test]
+    fn events_about_messages_are_objects_that_scripts_rely_on() {
+        let id = "ab".repeat(16);
+        let status = |state, reason: Option<&str>| Event::Status {
+            id: [0xab; 16],
+            to: name("Alice"),
+            state,
+            reason: reason.map(str::to_owned),
+        };
+        assert_objects([
+            (
+                Event::Message(message("two\nlines \u{1b}\"")),
+                format!(
+                    r#"{{"event":"message","id":"{id}","from":"Alice","to":"Bob","text":"two\nlines \u001b\"","time":"2026-11-20T12:00:00Z"}}"#
+                ),
+            ),
+            (
+                status(Delivery::Stored, None),
+                format!(r#"{{"event":"status","id":"{id}","to":"Alice","state":"stored"}}"#),
+            ),
+            (
+                status(Delivery::Failed, Some("no such user")),
+                format!(
+                    r#"{{"event":"status","id":"{id}","to":"Alice","state":"failed","reason":"no such user"}}"#
+                ),
+            ),
+        ]);
+    }
+
+    #[test]
+    fn events_about_keys_are_objects_that_scripts_rely_on() {
+        let key = Fingerprint::new([0xcd; 32]);
+        let digits = "cd".repeat(32);
+        assert_objects([
+            (
+                Event::Connected {
+                    server: "127.0.0.1:5000".parse().unwrap(),
+                    fingerprint: key,
+                },
+                format!(
+                    r#"{{"event":"connected","server":"127.0.0.1:5000","fingerprint":"{digits}"}}"#
+                ),
+            ),
             (
                 Event::KeyChanged {
                     name: name("Alice"),
@@ -302,11 +322,7 @@ mod tests {
                     r#"{{"event":"key_changed","user":"Alice","pinned":"{digits}","presented":"{digits}"}}"#
                 ),
             ),
-        ] {
-            assert_eq!(object(event), expected);
-        }
-        let mistake = mistake_object(&Mistake::MissingText);
-        assert!(mistake.starts_with(r#"{"event":"error","code":"missing_text","message":""#));
+        ]);
     }
 
     #[test]

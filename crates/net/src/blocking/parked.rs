@@ -5,7 +5,7 @@ use std::io;
 
 use transport::{Connection, Instant, StreamError, StreamId};
 
-use super::command::Wait;
+use super::command::{Reply, Wait};
 use super::error;
 
 /// The code under which a stream is stopped that nobody holds any more.
@@ -128,78 +128,54 @@ impl Streams {
 
     /// Gives back what has to wait.
     fn attempt(&mut self, connection: &mut Connection, what: Wait) -> Option<Wait> {
-        match what {
-            Wait::AcceptStream { reply } => match self.opened.pop_front() {
-                Some(opened) => {
-                    let _ = reply.send(Ok(opened));
-                    None
-                }
-                None => Some(Wait::AcceptStream { reply }),
-            },
-            Wait::Read { stream, max, reply } => {
-                let mut bytes = vec![0; max];
-                match connection.read(stream, &mut bytes) {
-                    Err(StreamError::Blocked) => return Some(Wait::Read { stream, max, reply }),
-                    result => {
-                        let result = result.map(|len| {
-                            bytes.truncate(len);
-                            bytes
-                        });
-                        let _ = reply.send(result.map_err(error::of_stream));
-                    }
-                }
-                None
+        let is_answered = match &what {
+            Wait::AcceptStream { reply } => {
+                let opened = self.opened.pop_front();
+                answer(reply, opened.ok_or(StreamError::Blocked))
             }
+            Wait::Read { stream, max, reply } => answer(reply, read(connection, *stream, *max)),
             Wait::Write {
                 stream,
                 data,
                 reply,
-            } => match connection.write(stream, &data) {
-                Err(StreamError::Blocked) => Some(Wait::Write {
-                    stream,
-                    data,
-                    reply,
-                }),
-                result => {
-                    let _ = reply.send(result.map_err(error::of_stream));
-                    None
-                }
-            },
-            Wait::Receive { stream, reply } => match connection.receive(stream) {
-                Err(StreamError::Blocked) => Some(Wait::Receive { stream, reply }),
-                result => {
-                    let _ = reply.send(result.map_err(error::of_stream));
-                    None
-                }
-            },
+            } => answer(reply, connection.write(*stream, data)),
+            Wait::Receive { stream, reply } => answer(reply, connection.receive(*stream)),
             Wait::Send {
                 stream,
                 message,
                 reply,
-            } => match connection.send(stream, &message) {
-                Err(StreamError::Blocked) => Some(Wait::Send {
-                    stream,
-                    message,
-                    reply,
-                }),
-                result => {
-                    let _ = reply.send(result.map_err(error::of_stream));
-                    None
-                }
-            },
-            Wait::Acknowledged { stream, reply } => {
-                if self.unacknowledged.contains(&stream) {
-                    return Some(Wait::Acknowledged { stream, reply });
-                }
-                let result = match self.stopped.get(&stream) {
-                    Some(code) => Err(error::of_stream(StreamError::Ended(*code))),
-                    None => Ok(()),
-                };
-                let _ = reply.send(result);
-                None
-            }
+            } => answer(reply, connection.send(*stream, message)),
+            Wait::Acknowledged { stream, reply } => answer(reply, self.acknowledgement(*stream)),
+        };
+        (!is_answered).then_some(what)
+    }
+
+    /// Whether everything of a stream that was finished has arrived.
+    fn acknowledgement(&self, stream: StreamId) -> Result<(), StreamError> {
+        if self.unacknowledged.contains(&stream) {
+            return Err(StreamError::Blocked);
+        }
+        match self.stopped.get(&stream) {
+            Some(code) => Err(StreamError::Ended(*code)),
+            None => Ok(()),
         }
     }
+}
+
+/// Tells whoever waits what came of it, if anything has. That nobody may be there any more is fine.
+fn answer<T>(reply: &Reply<T>, result: Result<T, StreamError>) -> bool {
+    let is_there = !matches!(result, Err(StreamError::Blocked));
+    if is_there {
+        let _ = reply.send(result.map_err(error::of_stream));
+    }
+    is_there
+}
+
+fn read(connection: &mut Connection, stream: StreamId, max: usize) -> Result<Vec<u8>, StreamError> {
+    let mut bytes = vec![0; max];
+    let len = connection.read(stream, &mut bytes)?;
+    bytes.truncate(len);
+    Ok(bytes)
 }
 
 fn stream_of(what: &Wait) -> Option<StreamId> {

@@ -3,7 +3,7 @@
 use codec::Reader;
 use serde_json::{Value, json};
 
-use crate::frame::{Close, Frame};
+use crate::frame::{Ack, Close, Frame};
 
 use super::recorder::millis;
 
@@ -27,41 +27,13 @@ fn describe(frame: &Frame<'_>, kind: u8, len: usize) -> Value {
     match frame {
         Frame::Padding(len) => json!({ "frame_type": "padding", "payload_length": len }),
         Frame::Ping => json!({ "frame_type": "ping" }),
-        Frame::Ack(ack) => {
-            let ranges: Vec<_> = (ack.ranges())
-                .map(|range| json!([range.start(), range.end()]))
-                .collect();
-            json!({ "frame_type": "ack", "ack_delay": millis(ack.delay), "acked_ranges": ranges })
-        }
-        Frame::ResetStream(frame) => json!({
-            "frame_type": "reset_stream",
-            "stream_id": frame.id,
-            "error_code": frame.code,
-            "final_size": frame.final_size,
-        }),
-        Frame::StopSending(frame) => json!({
-            "frame_type": "stop_sending",
-            "stream_id": frame.id,
-            "error_code": frame.code,
-        }),
+        Frame::Ack(frame) => ack(frame),
         Frame::Crypto(frame) => json!({
             "frame_type": "crypto",
             "offset": frame.offset,
             "length": frame.data.len(),
         }),
-        Frame::Stream(frame) => json!({
-            "frame_type": "stream",
-            "stream_id": frame.id,
-            "offset": frame.offset,
-            "length": frame.data.len(),
-            "fin": frame.fin,
-        }),
         Frame::MaxData(max) => json!({ "frame_type": "max_data", "maximum": max }),
-        Frame::MaxStreamData(frame) => json!({
-            "frame_type": "max_stream_data",
-            "stream_id": frame.id,
-            "maximum": frame.max,
-        }),
         Frame::MaxStreams(max) => json!({
             "frame_type": "max_streams",
             "stream_type": "bidirectional",
@@ -82,6 +54,26 @@ fn describe(frame: &Frame<'_>, kind: u8, len: usize) -> Value {
         Frame::PathResponse(data) => json!({ "frame_type": "path_response", "data": hex(data) }),
         Frame::Close(frame) => close(frame),
         Frame::HandshakeDone => json!({ "frame_type": "handshake_done" }),
+        other => of_stream(other).unwrap_or_else(|| {
+            json!({
+                "frame_type": "unknown",
+                "raw_frame_type": kind,
+                "raw": { "length": len },
+            })
+        }),
+    }
+}
+
+/// A frame of one stream.
+fn of_stream(frame: &Frame<'_>) -> Option<Value> {
+    Some(match frame {
+        Frame::Stream(frame) => json!({
+            "frame_type": "stream",
+            "stream_id": frame.id,
+            "offset": frame.offset,
+            "length": frame.data.len(),
+            "fin": frame.fin,
+        }),
         Frame::Skip(frame) => json!({
             "frame_type": "skip",
             "stream_id": frame.id,
@@ -93,14 +85,32 @@ fn describe(frame: &Frame<'_>, kind: u8, len: usize) -> Value {
             "stream_id": frame.id,
             "length": frame.data.len(),
         }),
-        // What is not named here yet.
-        #[allow(unreachable_patterns, reason = "frames are added")]
-        _ => json!({
-            "frame_type": "unknown",
-            "raw_frame_type": kind,
-            "raw": { "length": len },
+        Frame::ResetStream(frame) => json!({
+            "frame_type": "reset_stream",
+            "stream_id": frame.id,
+            "error_code": frame.code,
+            "final_size": frame.final_size,
         }),
-    }
+        Frame::StopSending(frame) => json!({
+            "frame_type": "stop_sending",
+            "stream_id": frame.id,
+            "error_code": frame.code,
+        }),
+        Frame::MaxStreamData(frame) => json!({
+            "frame_type": "max_stream_data",
+            "stream_id": frame.id,
+            "maximum": frame.max,
+        }),
+        _ => return None,
+    })
+}
+
+fn ack(frame: &Ack<'_>) -> Value {
+    let ranges = frame.ranges();
+    let ranges: Vec<_> = ranges
+        .map(|range| json!([range.start(), range.end()]))
+        .collect();
+    json!({ "frame_type": "ack", "ack_delay": millis(frame.delay), "acked_ranges": ranges })
 }
 
 fn hex(bytes: &[u8]) -> String {
