@@ -141,19 +141,19 @@ const SHELL: &str = r#"set -m; "$@"
     while [ $? -gt 128 ]; do echo stopped; read -r word; fg > /dev/null; done
     echo over"#;
 
-/// A client at its prompt, as a job of a shell.
-fn at_the_prompt_of_a_shell(home: &Home, port: u16) -> PtySession {
-    let port = port.to_string();
+/// A client as a job of a shell, which says something of its own before.
+fn in_a_shell(home: &Home, before: &str, arguments: &[&str]) -> PtySession {
     let mut shell = home.command("sh");
-    shell.args([
-        "-c",
-        SHELL,
-        "sh",
-        home.client().get_program().to_str().unwrap(),
-    ]);
-    shell.args(["-u", "Bob", "-p", "Bob", "-sp", &port]);
-    shell.env("TERM", "xterm");
-    let mut session = spawn_with_options(shell, options()).unwrap();
+    shell.args(["-c", &format!("{before}; {SHELL}"), "sh"]);
+    shell.arg(home.client().get_program());
+    shell.args(arguments).env("TERM", "xterm");
+    spawn_with_options(shell, options()).unwrap()
+}
+
+/// A client at its prompt, as a job of a shell.
+fn at_the_prompt_of_a_shell(home: &Home, before: &str, port: u16) -> PtySession {
+    let port = port.to_string();
+    let mut session = in_a_shell(home, before, &["-u", "Bob", "-p", "Bob", "-sp", &port]);
     session.exp_string("logged in").unwrap();
     until_lines(&session, false);
     session
@@ -167,12 +167,74 @@ fn stops_and_goes_on(session: &mut PtySession) {
     until_lines(session, false);
 }
 
+/// Stops the terminal's foreground job by a signal.
+fn stop(session: &PtySession) {
+    let terminal = session.process().get_file_handle().unwrap();
+    let job = tcgetpgrp(&terminal).unwrap();
+    let job = nix::unistd::Pid::from_raw(job.as_raw_nonzero().get());
+    nix::sys::signal::kill(job, nix::sys::signal::SIGTSTP).unwrap();
+}
+
+#[test]
+fn a_character_that_is_disabled_is_no_key() {
+    let home = Home::new();
+    fixtures::furnish(&home, &["Bob"]);
+    let server = Server::start(&home);
+    let mut bob = at_the_prompt_of_a_shell(&home, "stty susp undef intr undef", server.port);
+    // Ctrl-Space, which is the code of a character that is disabled.
+    bob.send("\u{0}").unwrap();
+    bob.send_line("list").unwrap();
+    let before = bob.exp_string("online").unwrap();
+    assert!(!before.contains("stopped"), "{before:?}");
+    bob.send_line("!exit").unwrap();
+    bob.exp_string("over").unwrap();
+}
+
+#[test]
+fn a_client_that_is_stopped_while_it_asks_for_the_password_leaves_the_terminal_as_it_was() {
+    let home = Home::new();
+    fixtures::furnish(&home, &["Bob"]);
+    let server = Server::start(&home);
+    let port = server.port.to_string();
+    let mut bob = in_a_shell(&home, "true", &["-u", "Bob", "-sp", &port]);
+    for _ in 0..5 {
+        bob.exp_string("Password").unwrap();
+        until_lines(&bob, false);
+        stop(&bob);
+        stops_and_goes_on(&mut bob);
+    }
+    bob.exp_string("Password").unwrap();
+    bob.send_line("Bob").unwrap();
+    bob.exp_string("logged in").unwrap();
+    bob.send_line("!exit").unwrap();
+    bob.exp_string("over").unwrap();
+    assert!(takes_lines(&bob));
+}
+
+#[test]
+fn a_client_that_ends_while_it_asks_for_the_password_leaves_the_terminal_as_it_was() {
+    let home = Home::new();
+    for signal in [None, Some(Signal::SIGTERM), Some(Signal::SIGHUP)] {
+        let mut bob = open(&home, &["-u", "Bob", "-sp", "1"]);
+        bob.exp_string("Password").unwrap();
+        until_lines(&bob, false);
+        match signal {
+            None => bob.send_control('c').unwrap(),
+            Some(signal) => bob.process_mut().signal(signal).unwrap(),
+        }
+        bob.exp_eof().unwrap();
+        let status = format!("{:?}", bob.process().wait().unwrap());
+        assert!(status.starts_with("Signaled("), "{status}");
+        assert!(takes_lines(&bob), "{signal:?}");
+    }
+}
+
 #[test]
 fn h89_a_client_that_is_stopped_leaves_the_terminal_as_it_was_and_takes_it_again() {
     let home = Home::new();
     fixtures::furnish(&home, &["Bob"]);
     let server = Server::start(&home);
-    let mut bob = at_the_prompt_of_a_shell(&home, server.port);
+    let mut bob = at_the_prompt_of_a_shell(&home, "true", server.port);
     for _ in 0..10 {
         bob.send("\u{1a}").unwrap();
         bob.flush().unwrap();
@@ -182,10 +244,7 @@ fn h89_a_client_that_is_stopped_leaves_the_terminal_as_it_was_and_takes_it_again
     bob.send("lis").unwrap();
     bob.flush().unwrap();
     bob.exp_string("lis").unwrap();
-    let terminal = bob.process().get_file_handle().unwrap();
-    let client = tcgetpgrp(&terminal).unwrap();
-    let client = nix::unistd::Pid::from_raw(client.as_raw_nonzero().get());
-    nix::sys::signal::kill(client, nix::sys::signal::SIGTSTP).unwrap();
+    stop(&bob);
     stops_and_goes_on(&mut bob);
     bob.exp_string("> lis").unwrap();
     bob.send_line("t").unwrap();

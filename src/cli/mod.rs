@@ -9,6 +9,7 @@ mod forms;
 pub mod line;
 pub mod password;
 pub mod pins;
+mod question;
 pub mod rewrite;
 pub mod server;
 pub mod slot;

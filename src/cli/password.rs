@@ -13,6 +13,8 @@ use std::process::{Command, Stdio};
 use chat::login::{PASSWORD_LEN_MAX, Password};
 use crypto::SecretBytes;
 
+use super::question;
+
 /// The environment variable that holds a password.
 pub const ENVIRONMENT: &str = "UNDERTONE_PASSWORD";
 
@@ -46,7 +48,8 @@ pub enum Purpose {
 impl PasswordOptions {
     /// Finds the password: UTF-8 without its line ending, fit for a login.
     ///
-    /// `warn` gets sentences for standard error. May wait for a command or for the user.
+    /// `warn` gets sentences for standard error. May wait for a command or for the user; while it asks
+    /// there must be no other thread, which signals would meet.
     pub fn read(
         self,
         purpose: Purpose,
@@ -121,7 +124,7 @@ fn from_command(command: &str) -> Result<SecretBytes, PasswordError> {
 
 fn prompt(purpose: Purpose) -> Result<SecretBytes, PasswordError> {
     let ask = |question| {
-        let typed = rpassword::prompt_password(question).map_err(PasswordError::Nowhere)?;
+        let typed = question::ask(question).map_err(PasswordError::Nowhere)?;
         Ok(SecretBytes::new(typed.into_bytes()))
     };
     let password = ask("Password: ")?;

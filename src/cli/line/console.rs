@@ -129,8 +129,13 @@ type Prompt = Editor<(), MemHistory>;
 fn editor(terminal: &Terminal) -> io::Result<Prompt> {
     let config = rustyline::Config::builder().build();
     let mut editor = Editor::with_history(config, MemHistory::new()).map_err(io::Error::other)?;
-    let key = KeyEvent::new(terminal.suspend_character(), Modifiers::NONE);
-    editor.bind_sequence(key, EventHandler::Conditional(Box::new(Suspend)));
+    if let Some(character) = terminal.disabled_character() {
+        editor.bind_sequence(KeyEvent::new(character, Modifiers::NONE), Cmd::Noop);
+    }
+    if let Some(character) = terminal.suspend_character() {
+        let key = KeyEvent::new(character, Modifiers::NONE);
+        editor.bind_sequence(key, EventHandler::Conditional(Box::new(Suspend)));
+    }
     Ok(editor)
 }
 

@@ -25,6 +25,15 @@ use rustix::termios::{
 
 /// The prompt is on its way into its mode, or out of it: how long until the next look.
 const CHANGING_TIME: Duration = Duration::from_millis(1);
+/// In place of a special character: there is none (`_POSIX_VDISABLE`; BSD has another value).
+const DISABLED: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
+/// Those that the editor looks at.
+const SPECIAL: [SpecialCodeIndex; 4] = [
+    SpecialCodeIndex::VEOF,
+    SpecialCodeIndex::VINTR,
+    SpecialCodeIndex::VQUIT,
+    SpecialCodeIndex::VSUSP,
+];
 /// Erases the prompt, and ends bracketed paste.
 const LEAVE: &[u8] = b"\r\x1b[K\x1b[?2004l";
 /// Begins bracketed paste again.
@@ -54,9 +63,23 @@ impl Terminal {
         Some(Self(Arc::new(shared)))
     }
 
-    /// The character that stops a process.
-    pub(super) fn suspend_character(&self) -> char {
-        char::from(self.0.settings.special_codes[SpecialCodeIndex::VSUSP])
+    /// The character that stops a process, if any does.
+    pub(super) fn suspend_character(&self) -> Option<char> {
+        let code = self.code(SpecialCodeIndex::VSUSP);
+        (code != DISABLED).then_some(char::from(code))
+    }
+
+    /// What the editor would take for a special character because that is disabled.
+    pub(super) fn disabled_character(&self) -> Option<char> {
+        let is_disabled = |index| self.code(index) == DISABLED;
+        SPECIAL
+            .into_iter()
+            .any(is_disabled)
+            .then_some(char::from(DISABLED))
+    }
+
+    fn code(&self, index: SpecialCodeIndex) -> u8 {
+        self.0.settings.special_codes[index]
     }
 
     /// Whether a prompt is shown now.
