@@ -178,7 +178,10 @@ fn a_server_that_is_late_is_not_asked_again_by_everybody() {
 
 #[test]
 fn h23_replaying_every_datagram_delivers_nothing() {
-    let (mut world, server, client) = pair(6, &config());
+    // Keys are updated on the way.
+    let mut config = config();
+    config.key_update_packets = 20;
+    let (mut world, server, client) = pair(6, &config);
     world.start_capture();
     connect(&mut world, 6, client);
     let delivered = Cell::new(0);
@@ -204,6 +207,8 @@ fn h23_replaying_every_datagram_delivers_nothing() {
     let sent = world.stats().sent;
     let captured = world.take_capture();
     assert!(captured.len() > 30);
+    let counters = world.machine(server).unwrap().stats().counters;
+    assert!(counters.key_updates > 0);
     // To where they went, and from where they did not come.
     for stranger in [false, true] {
         for (index, datagram) in captured.iter().enumerate() {
@@ -231,4 +236,43 @@ fn h23_replaying_every_datagram_delivers_nothing() {
             .next()
             .is_some()
     );
+}
+
+/// A server that has restarted knows no connection of before. With an open gate every captured hello begins
+/// a handshake, which whoever repeats it cannot finish.
+#[test]
+fn h23_replaying_every_datagram_to_a_server_that_has_restarted_delivers_nothing() {
+    let (mut world, node, client) = pair(6, &config());
+    world.start_capture();
+    connect(&mut world, 6, client);
+    let (heard, connected) = (Cell::new(0), Cell::new(0));
+    let mut app = |at: sim::NodeId, endpoint: &mut transport::Endpoint, _| {
+        drain(endpoint, |endpoint, handle, event| match event {
+            Event::Connected if at == client => {
+                let connection = endpoint.connection(handle).unwrap();
+                let stream = connection.open(PORT, Mode::Messages).unwrap();
+                connection.send(stream, b"once").unwrap();
+            }
+            Event::Connected => connected.set(connected.get() + 1),
+            Event::Readable { stream } => {
+                heard.set(heard.get() + messages(endpoint, handle, stream).len());
+            }
+            _ => {}
+        });
+    };
+    world.run(after(5), &mut app, |_| false).unwrap();
+    assert_eq!((connected.get(), heard.get()), (1, 1));
+    let captured = world.take_capture();
+    let fresh = server(7, config(), Box::new(OpenGate));
+    world.with(node, |endpoint, _| *endpoint = fresh).unwrap();
+    let to_server = captured.iter().filter(|datagram| datagram.to == SERVER);
+    for (index, datagram) in (0..).zip(to_server) {
+        let delay = Duration::from_millis(index);
+        world.inject(delay, datagram.from, datagram.to, datagram.bytes.clone());
+    }
+    world.run(after(40), &mut app, |_| false).unwrap();
+    assert_eq!((connected.get(), heard.get()), (1, 1));
+    let drops = world.machine(node).unwrap().stats().drops;
+    assert!(drops.total() > 0, "{drops:?}");
+    assert_eq!(world.machine(node).unwrap().stats().connections, 0);
 }

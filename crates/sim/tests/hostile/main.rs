@@ -5,6 +5,7 @@ mod acknowledgements;
 #[path = "../common/mod.rs"]
 mod common;
 mod ends;
+mod flips;
 mod handshake;
 mod ids;
 mod limits;

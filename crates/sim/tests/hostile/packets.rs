@@ -63,6 +63,64 @@ fn h16_h09_datagrams_packed_with_single_bytes_keep_few_gaps() {
     assert_eq!(raw.server.stats().connections, 1);
 }
 
+/// A reset of a stream that was never heard of.
+fn reset_frame(id: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    Writer::new(&mut out).u8(4).varint(id).varint(1).varint(0);
+    out
+}
+
+impl Raw {
+    /// Acknowledges what has arrived, number by number: some are left out.
+    fn acknowledge(&mut self) {
+        let mut frames = Vec::new();
+        for number in core::mem::take(&mut self.arrived) {
+            let mut writer = Writer::new(&mut frames);
+            writer.u8(2).varint(number).varint(0).varint(0).varint(0);
+        }
+        self.say(&frames);
+    }
+}
+
+/// As many streams as one likes, a few at a time, for who acknowledges that the other side is over too; no
+/// more than a few for who does not.
+#[test]
+fn h20_credit_comes_back_when_both_sides_are_over_and_not_before() {
+    const MAX: u64 = 8;
+    for acknowledges in [true, false] {
+        let mut config = config();
+        config.streams_max = MAX;
+        let mut raw = Raw::new(config, Box::new(OpenGate)).connected();
+        raw.events.clear();
+        let mut opened = 0;
+        while opened < 50 * MAX && raw.events.is_empty() {
+            for _ in 0..MAX {
+                raw.say(&reset_frame(opened * 2));
+                opened += 1;
+            }
+            raw.wait(Duration::from_millis(50));
+            if acknowledges {
+                raw.acknowledge();
+            }
+            let handle = raw.server.connections().next();
+            if let Some(connection) = handle.and_then(|handle| raw.server.connection(handle)) {
+                assert!(connection.stats().streams_open as u64 <= MAX);
+            }
+        }
+        if acknowledges {
+            assert_eq!((opened, &raw.events[..]), (50 * MAX, &[][..]));
+        } else {
+            assert_eq!(opened, 2 * MAX);
+            let code = code::STREAM_LIMIT;
+            assert!(
+                raw.heard.contains(&Heard::Close { code }),
+                "{:?}",
+                raw.heard
+            );
+        }
+    }
+}
+
 /// A packet that is refused for its last frame has brought the others: a copy brings nothing.
 #[test]
 fn h23_a_copy_of_a_packet_that_was_refused_delivers_nothing() {
