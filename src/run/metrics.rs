@@ -230,6 +230,26 @@ fn packets(registry: &mut Registry, counters: &transport::Counters) {
         "Packets declared lost that were acknowledged after all",
         counters.packets_late,
     );
+    number("probe_timeouts", "Probe timeouts", counters.probe_timeouts);
+    number("key_updates", "Updates of data keys", counters.key_updates);
+    streams(registry, counters);
+    paths(registry, counters);
+    let mut bytes = |name, help, value| count_bytes(registry, name, help, value);
+    bytes(
+        "sent",
+        "UDP payload sent on connections",
+        counters.bytes_sent,
+    );
+    bytes(
+        "received",
+        "UDP payload received on connections",
+        counters.bytes_received,
+    );
+    bytes("lost", "Packets declared lost", counters.bytes_lost);
+}
+
+fn streams(registry: &mut Registry, counters: &transport::Counters) {
+    let mut number = |name, help, value| count(registry, name, help, value);
     number(
         "frames_repeated",
         "Stream frames that went along a second time before they were missed",
@@ -245,21 +265,7 @@ fn packets(registry: &mut Registry, counters: &transport::Counters) {
         "Datagrams of streams that arrived while there was no room",
         counters.datagram_frames_dropped,
     );
-    number("probe_timeouts", "Probe timeouts", counters.probe_timeouts);
-    number("key_updates", "Updates of data keys", counters.key_updates);
-    paths(registry, counters);
     let mut bytes = |name, help, value| count_bytes(registry, name, help, value);
-    bytes(
-        "sent",
-        "UDP payload sent on connections",
-        counters.bytes_sent,
-    );
-    bytes(
-        "received",
-        "UDP payload received on connections",
-        counters.bytes_received,
-    );
-    bytes("lost", "Packets declared lost", counters.bytes_lost);
     bytes(
         "stream_sent",
         "Stream data sent",
