@@ -91,6 +91,10 @@ impl Connection {
     /// The idle timeout in force: neither end can wish it below three probe timeouts, so keep-alives
     /// stay rare as well (docs/PROTOCOL.md §4.6).
     pub(super) fn idle_after(&self) -> Duration {
+        if self.idle_timeout >= IDLE_PTOS_MAX {
+            // Asked with every packet, and mostly so.
+            return self.idle_timeout;
+        }
         let pto = self.rtt.pto() + self.peer_ack_delay();
         self.idle_timeout.max(idle_least(pto))
     }
