@@ -11,16 +11,13 @@ use crate::job::{Job, Packets, Traffic};
 use crate::proxy::Proxy;
 use crate::run::{self, Server, Span};
 
-/// The flow beside each contender's: CUBIC, as most of the Internet's are.
-const BESIDE: &str = "undertone-cubic";
-
 /// Before that, both find their pace.
 const WARM_UP: Duration = Duration::from_secs(3);
 
-pub(super) fn scenarios() -> [Scenario; 1] {
-    [Scenario {
-        name: "fairness",
-        about: "beside a CUBIC flow of ours on one bottleneck: 40 ms RTT, 50 Mbit/s, a queue of 50 ms",
+pub(super) fn scenarios() -> [Scenario; 3] {
+    let scenario = |name, about, link, run| Scenario {
+        name,
+        about,
         contenders: &[
             "undertone",
             "undertone-cubic",
@@ -32,14 +29,35 @@ pub(super) fn scenarios() -> [Scenario; 1] {
         seconds: 20,
         traffic: Traffic::Bulk,
         packets: Packets::Ethernet,
-        link: Some(link(40, 0.0, 50, 50)),
+        link: Some(link),
         run,
-    }]
+    };
+    [
+        scenario(
+            "fairness",
+            "beside a CUBIC flow of ours on one bottleneck: 40 ms RTT, 50 Mbit/s, a queue of 50 ms",
+            link(40, 0.0, 50, 50),
+            |job, run| beside("undertone-cubic", job, run),
+        ),
+        scenario(
+            "fairness-quinn",
+            "the same beside a CUBIC flow of quinn's",
+            link(40, 0.0, 50, 50),
+            |job, run| beside("quinn", job, run),
+        ),
+        scenario(
+            "fairness-long",
+            "beside a CUBIC flow of quinn's on a long path with a short queue: 100 ms RTT, 50 Mbit/s, 20 ms",
+            link(100, 0.0, 50, 20),
+            |job, run| beside("quinn", job, run),
+        ),
+    ]
 }
 
-fn run(job: &Job, run: Run) -> Result<Vec<Figure>> {
+/// A contender's flow and a CUBIC one of `peer`'s, as most of the Internet's are.
+fn beside(peer: &str, job: &Job, run: Run) -> Result<Vec<Figure>> {
     let beside = Job {
-        peer: BESIDE.to_owned(),
+        peer: peer.to_owned(),
         ..job.clone()
     };
     let mut servers = [Server::start(job)?, Server::start(&beside)?];
