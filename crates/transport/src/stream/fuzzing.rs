@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use codec::Reader;
+use codec::Writer;
 
 use super::*;
 use crate::Config;
@@ -39,20 +39,12 @@ impl Model {
         }
     }
 
-    fn is_at(&self, start: usize, message: &[u8]) -> bool {
-        let arrived = self.bytes.get(start..).unwrap_or_default();
-        let field: Vec<u8> = arrived.iter().take(8).map_while(|&byte| byte).collect();
-        let mut reader = Reader::new(&field);
-        let Ok(len) = reader.varint() else {
-            return false;
-        };
-        let body = arrived.iter().skip(reader.position()).map_while(|&b| b);
-        len == message.len() as u64 && body.take(message.len()).eq(message.iter().copied())
-    }
-
     /// A message is one that was said, in one piece, and was not delivered before.
     fn deliver(&mut self, message: &[u8]) {
-        let start = (0..PLACES).find(|&start| self.is_at(start, message));
+        let mut said = Vec::with_capacity(8 + message.len());
+        Writer::new(&mut said).prefixed(message);
+        let said: Vec<_> = said.into_iter().map(Some).collect();
+        let start = self.bytes.windows(said.len()).position(|at| at == said);
         assert!(start.is_some(), "{} bytes that nobody said", message.len());
         if let Some(start) = start.filter(|_| message.len() >= UNIQUE) {
             assert!(self.delivered.insert(start), "twice, from {start}");
