@@ -220,3 +220,29 @@ fn a_message_of_priority_overtakes_what_waits() {
     wait(&mut pair, Duration::from_millis(200));
     assert_eq!(received(&pair), [b"quick".to_vec()]);
 }
+
+#[test]
+fn a_datagram_behind_a_keep_alive_is_asked_after_at_once() {
+    let mut pair = pair(11, Link::with_delay(Duration::from_millis(10)));
+    let (stream, handle) = (pair.open(PORT, Mode::Datagrams), pair.handle);
+    pair.send(stream, b"first");
+    // The last that is said for long is a keep-alive.
+    assert!(!pair.run(20, |_| false));
+    let (client, server) = (pair.client, pair.server);
+    let mut dead = Link::with_delay(Duration::from_millis(10));
+    dead.up = false;
+    pair.world.set_link(client, server, dead);
+    pair.send(stream, b"lost");
+    let sent = pair.world.stats().sent;
+    let soon = pair.world.now() + Duration::from_millis(500);
+    pair.world.run(soon, |_, _, _| {}, |_| false).unwrap();
+    let probes = pair.on_client(|endpoint, _| {
+        let connection = endpoint.connection(handle).unwrap();
+        connection.stats().counters.probe_timeouts
+    });
+    assert!(
+        probes >= 2,
+        "{probes} probes, {} datagrams",
+        pair.world.stats().sent - sent
+    );
+}

@@ -365,7 +365,10 @@ impl<'a> Swarm<'a> {
                 ])
             }
             // A datagram that was changed on the way there, and its answer on the way back.
-            CloseReason::VersionMismatch => !of_server && has(&[Fault::Corruption]),
+            // Nothing protects a version packet (docs/PROTOCOL.md §2.6), and some that come again are changed.
+            CloseReason::VersionMismatch => {
+                !of_server && has(&[Fault::Corruption, Fault::Replay, Fault::Splicing])
+            }
             _ => false,
         }
     }

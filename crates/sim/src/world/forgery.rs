@@ -58,9 +58,14 @@ impl<M: Machine> World<M> {
             }
             _ => (first.bytes.len(), 0),
         };
+        let whole =
+            PartialPacket::parse(&first.bytes).map_or(first.bytes.len(), |packet| packet.len());
         first.bytes.truncate(cut);
         first.bytes.extend(second.bytes.iter().skip(skipped));
-        if second.to == first.to {
+        if cut < whole {
+            // Nothing of it authenticates, so it proves nobody's address.
+            first.proven.clear();
+        } else if second.to == first.to {
             first.proven.extend(second.proven);
         }
         let delay = Duration::from_millis(draw.below(2_000));

@@ -400,7 +400,8 @@ impl Connection {
     /// Frames that elicit acknowledgements: handshake bytes, then what the connection and its
     /// streams have to say.
     fn write_eliciting(&mut self, plan: Plan, limit: usize, out: &mut Vec<u8>, frames: &mut usize) {
-        let before = *frames;
+        let start = out.len();
+        let mut pings = 0;
         let Space { sent, crypto, .. } = &mut self.spaces[index(plan.epoch)];
         let mut note = |frame| {
             sent.note(frame);
@@ -430,6 +431,7 @@ impl Connection {
         if self.ping_due && out.len() < limit {
             self.ping_due = false;
             Writer::new(out).u8(frame::PING);
+            pings = 1;
         }
         let number = sent.next();
         self.ids.write(limit, out, &mut |frame| {
@@ -446,7 +448,7 @@ impl Connection {
             repeats.note(number, &frame);
             note(frame);
         });
-        if *frames > before {
+        if out.len() > start + pings {
             self.keeping_alive = false;
         }
     }

@@ -229,7 +229,8 @@ impl Connection {
         let delay = (base * factor).min(cap.max(base));
         let first = epoch == Epoch::Data && self.pto_count == 0;
         if self.keeping_alive {
-            delay.max(KEEP_ALIVE_PTO_MIN)
+            // Several of them have to fit into a short idle timeout.
+            delay.max(KEEP_ALIVE_PTO_MIN.min(self.idle_after() / 8))
         } else if first && self.rtt.first_sample_at().is_some() {
             // RFC 8985 §7.2: whatever the variation, two round trips without an answer are a reason
             // to ask. The peer holds its answer back for a quarter of one (docs/PROTOCOL.md §4.5).

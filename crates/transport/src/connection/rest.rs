@@ -8,14 +8,17 @@ use super::Connection;
 use super::keys::SpaceKeys;
 use super::space::index;
 
-/// So long after its last packet a connection rests.
-const REST_AFTER: Duration = Duration::from_secs(1);
+/// So long after its last packet a connection rests: after three probe timeouts, by which time its answer
+/// is here, but not sooner or later than this. Many that are made at once are awake at once.
+const REST_AFTER_MIN: Duration = Duration::from_millis(250);
+const REST_AFTER_MAX: Duration = Duration::from_secs(1);
 
 impl Connection {
     /// When the connection comes to rest.
     pub(super) fn rest_at(&self) -> Option<Instant> {
         let awake = self.timers.awake || self.streams.holds_memory();
-        (awake && self.confirmed).then(|| self.timers.quiet_since() + REST_AFTER)
+        let after = (self.rtt.pto() * 3).clamp(REST_AFTER_MIN, REST_AFTER_MAX);
+        (awake && self.confirmed).then(|| self.timers.quiet_since() + after)
     }
 
     /// Gives back whatever the next packet can bring again.
@@ -32,7 +35,9 @@ impl Connection {
         space.received.rest();
         space.crypto.rest();
         self.ids.rest();
-        self.repeats.rest();
+        if !self.spaces[index(Epoch::Data)].sent.has_eliciting() {
+            self.repeats.rest();
+        }
         self.streams.release_memory();
     }
 }

@@ -159,7 +159,9 @@ impl Connection {
         }
         if self.keep_alive_at().is_some_and(|at| at <= now) {
             self.ping_due = true;
-            self.keeping_alive = !self.spaces[index(Epoch::Data)].sent.has_eliciting();
+            if !self.spaces[index(Epoch::Data)].sent.has_eliciting() {
+                self.keeping_alive = true;
+            }
         }
         if self.rest_at().is_some_and(|at| at <= now) {
             self.rest(now);

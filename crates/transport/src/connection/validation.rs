@@ -93,6 +93,11 @@ impl Validation {
         }
     }
 
+    /// All attempts but the first are still to come.
+    fn begin_again(&mut self) {
+        self.attempts = self.attempts.min(1);
+    }
+
     /// When something is to be done about it.
     pub(super) fn next(&self) -> Instant {
         self.next
@@ -259,7 +264,13 @@ impl<S> Paths<S> {
         let place = (self.candidates.iter()).position(|candidate| proof(candidate).is_some())?;
         let candidate = self.candidates.get_mut(place)?;
         if proof(candidate) == Some(Proof::Address) {
-            candidate.proven = true;
+            if !candidate.proven {
+                candidate.proven = true;
+                // The full one has all its attempts before it.
+                if let Some(validation) = &mut candidate.validation {
+                    validation.begin_again();
+                }
+            }
             return None;
         }
         Some(self.candidates.remove(place))
@@ -294,5 +305,34 @@ impl<S> Paths<S> {
         let candidates = self.candidates.iter().map(Candidate::next);
         let moving = self.moving.iter().map(|moving| moving.validation.next());
         candidates.chain(moving).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_answers_the_last_short_challenge_gets_a_full_one() {
+        let mut paths: Paths<()> = Paths::default();
+        let mut now = Instant::ZERO;
+        let remote = SocketAddr::from(([192, 0, 2, 1], 1));
+        paths.on_packet(now, remote, 100);
+        let data = [7; 8];
+        let second = Duration::from_secs(1);
+        let candidate = paths.candidate(remote).unwrap();
+        candidate.validation = Some(Validation::new(now, data, second));
+        for _ in 0..ATTEMPTS {
+            let candidate = paths.due(now).unwrap();
+            let validation = candidate.validation.as_mut().unwrap();
+            assert_eq!(validation.take_due(now, false), Some(data));
+            now = validation.next();
+        }
+        assert!(paths.take_validated(data).is_none(), "only the address");
+        let candidate = paths.due(now).expect("a full challenge");
+        let validation = candidate.validation.as_mut().unwrap();
+        let full = validation.take_due(now, true).unwrap();
+        assert_ne!(full, data);
+        assert_eq!(paths.take_validated(full).map(|c| c.remote), Some(remote));
     }
 }

@@ -39,7 +39,7 @@ const TAKEN_SHARE: u64 = 33;
 /// fills again, it was not we.
 ///
 /// Measured in virtual time at 50 Mbit/s: of a link with a queue of a fifth of the round trip a CUBIC flow
-/// keeps 42 to 60 % at round trips of 10 to 100 ms, where keeping to one's own estimate left it 4 to 13 %; with
+/// keeps 42 to 53 % at round trips of 10 to 100 ms, where keeping to one's own estimate left it 4 to 13 %; with
 /// a queue of four round trips 44 to 79 %, where it took 49 to 94 %.
 #[derive(Debug)]
 pub(super) struct Contest {
@@ -128,16 +128,16 @@ impl Bbr {
             if self.trimmed > TRIM_ROUNDS {
                 self.trimmed = 0;
                 if rtt.saturating_add(self.model.min_rtt() / 50) > self.trimmed_rtt {
-                    self.contend(now);
+                    self.contend(now, false);
                 }
             }
         }
     }
 
-    /// There are others who fill the queue.
-    pub(super) fn contend(&mut self, now: Instant) {
+    /// There are others who fill the queue; it is `full`, or they only keep it up.
+    pub(super) fn contend(&mut self, now: Instant, full: bool) {
         let mut window = self.round.inflight_before();
-        if self.fills_a_short_queue() {
+        if full && self.is_queue_short() {
             window = (window as f64 * SHORT_QUEUE_SHARE) as u64;
         }
         let window = window.max(self.min_window());
@@ -148,10 +148,11 @@ impl Bbr {
         self.enter(Phase::Contest, now);
     }
 
-    /// Whether the queue is short, though it is full, on a path that does not lose by itself: what is in
-    /// flight is then nearly all that the path holds, and the others have hardly anything.
-    fn fills_a_short_queue(&self) -> bool {
-        let is_short = self.round.min_rtt_before() < self.model.min_rtt() * 5 / 4;
+    /// Whether the queue is short, on a path that does not lose by itself. If it is full, what is in flight is
+    /// nearly all that the path holds, and the others have hardly anything.
+    fn is_queue_short(&self) -> bool {
+        let min_rtt = self.model.min_rtt();
+        let is_short = self.round.min_rtt_before() < min_rtt.saturating_add(min_rtt / 4);
         is_short && self.model.base_loss() < CLEAN_LOSS_MAX
     }
 

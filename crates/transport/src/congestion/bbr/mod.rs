@@ -281,7 +281,7 @@ impl Bbr {
             Phase::Cruise if self.rounds < 3 => {}
             // More than before, out of a full queue: others had it.
             Phase::Up | Phase::Down if self.has_taken() => {
-                self.contend(now);
+                self.contend(now, true);
                 self.give_way(now);
             }
             Phase::Up | Phase::Startup => {
@@ -289,7 +289,7 @@ impl Bbr {
                 self.rounds = u64::MAX;
             }
             Phase::Cruise | Phase::Refill => {
-                self.contend(now);
+                self.contend(now, true);
                 self.give_way(now);
             }
             Phase::Down | Phase::Drain | Phase::ProbeRtt | Phase::Contest => {}
