@@ -58,16 +58,18 @@ impl<M: Machine> World<M> {
             }
             _ => (first.bytes.len(), 0),
         };
-        let whole =
-            PartialPacket::parse(&first.bytes).map_or(first.bytes.len(), |packet| packet.len());
-        first.bytes.truncate(cut);
-        first.bytes.extend(second.bytes.iter().skip(skipped));
-        if cut < whole {
-            // Nothing of it authenticates, so it proves nobody's address.
+        let packet = PartialPacket::parse(&first.bytes);
+        let whole = packet.map_or(first.bytes.len(), |packet| packet.len());
+        let mut bytes = first.bytes.get(..cut).unwrap_or_default().to_vec();
+        bytes.extend(second.bytes.iter().skip(skipped));
+        // Only what is whole authenticates, and proves where its sender is.
+        if cut < whole && bytes != first.bytes {
             first.proven.clear();
-        } else if second.to == first.to {
+        }
+        if (cut == 0 || cut >= whole) && second.to == first.to {
             first.proven.extend(second.proven);
         }
+        first.bytes = bytes;
         let delay = Duration::from_millis(draw.below(2_000));
         self.replay(delay, first.from, first.to, first);
         true
