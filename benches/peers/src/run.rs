@@ -99,7 +99,8 @@ impl Process {
     /// # Errors
     /// When it has ended or does not answer.
     pub fn snapshot(&mut self) -> Result<Snapshot> {
-        self.ask()?;
+        // Who has ended cannot be asked. What it said last tells why, and comes next.
+        let _ = self.ask();
         loop {
             if let Line::Snapshot(snapshot) = self.next()? {
                 return Ok(*snapshot);
