@@ -145,8 +145,10 @@ impl<'a> Swarm<'a> {
             let endpoint = Endpoint::client(config.clone(), Box::new(random));
             let last = u8::try_from(index).unwrap_or(u8::MAX);
             let address = SocketAddr::from(([10, 1, 0, last], 4_000));
+            let node = world.add(address, endpoint);
+            world.set_chosen(node, SERVER);
             clients.push(Client {
-                node: world.add(address, endpoint),
+                node,
                 handle: None,
                 connections: 0,
                 streams: 0,

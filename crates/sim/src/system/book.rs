@@ -201,6 +201,9 @@ impl Book {
             Failure::Storage { .. } => {
                 self.faults.has(Fault::DiskFull) || self.faults.has(Fault::DiskError)
             }
+            // Whoever sees a client's first packet can end its handshake (RFC 9000 §21.2), and a client asks
+            // no second time whom it could not trust.
+            Failure::Untrusted { .. } => self.faults.has(Fault::Forgery),
             Failure::Internal { .. } => self.faults.has(Fault::FailedWork),
             _ => false,
         }

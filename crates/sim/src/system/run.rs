@@ -124,6 +124,7 @@ impl<'a> System<'a> {
             let last = u8::try_from(index).unwrap_or(u8::MAX);
             let address = SocketAddr::from(([10, 1, 0, last], 4_000));
             let node = world.add(address, Node::Client(Box::new(client)));
+            world.set_chosen(node, keys::SERVER);
             again.insert(node, Instant::ZERO);
             clients.push(node);
         }

@@ -86,6 +86,8 @@ struct Node<M> {
     /// Those that it has or had.
     addresses: Vec<SocketAddr>,
     amplification_max: u64,
+    /// Whom it speaks to of its own accord.
+    chosen: Option<SocketAddr>,
     /// When a timer event is on its way.
     armed: Option<Instant>,
 }
@@ -146,6 +148,7 @@ impl<M: Machine> World<M> {
             address,
             addresses: vec![address],
             amplification_max: 3,
+            chosen: None,
             armed: None,
         });
         self.addresses.insert(address, id);
@@ -202,6 +205,13 @@ impl<M: Machine> World<M> {
         for (other, other_address) in others {
             change(&mut self.path(node, other_address).link);
             change(&mut self.path(other, address).link);
+        }
+    }
+
+    /// `node` speaks to `remote` of its own accord, as a client to its server, and owes nobody a reason for it.
+    pub fn set_chosen(&mut self, node: NodeId, remote: SocketAddr) {
+        if let Some(node) = self.nodes.get_mut(node.0) {
+            node.chosen = Some(remote);
         }
     }
 

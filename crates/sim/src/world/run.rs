@@ -165,7 +165,8 @@ impl<M: Machine> World<M> {
         self.stats.sent_bytes += bytes.len() as u64;
         self.trace
             .datagram(Kind::Sent, self.now, from, to, bytes.len());
-        self.check(from, to, bytes);
+        let chosen = self.nodes.get(id.0).and_then(|node| node.chosen);
+        self.check(from, to, bytes, chosen == Some(to));
         let addresses = self.nodes.get(id.0).map(|node| &*node.addresses);
         let proven = self.amplification.proven(addresses.unwrap_or_default(), to);
         if let Some(capture) = &mut self.capture {
@@ -219,8 +220,9 @@ impl<M: Machine> World<M> {
         }
     }
 
-    fn check(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        if let Some((sent, received)) = self.amplification.sent(from, to, bytes.len()) {
+    fn check(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8], chosen: bool) {
+        let more = self.amplification.sent(from, to, bytes.len());
+        if let Some((sent, received)) = more.filter(|_| !chosen) {
             self.violation = Some(ViolationKind::Amplified {
                 from,
                 to,
