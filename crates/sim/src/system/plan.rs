@@ -56,6 +56,12 @@ pub struct SystemPlan {
 }
 
 impl SystemPlan {
+    /// Whether somebody keeps datagrams, to do something with them.
+    pub(super) fn is_overheard(&self) -> bool {
+        let with = [Fault::Replay, Fault::Splicing, Fault::Forgery];
+        with.iter().any(|&fault| self.faults.has(fault))
+    }
+
     /// The plan of a seed.
     pub fn new(seed: u64, limits: Limits) -> Self {
         let mut rng = Rng::stream(seed, "system plan", 0);

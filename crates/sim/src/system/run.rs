@@ -128,7 +128,7 @@ impl<'a> System<'a> {
             again.insert(node, Instant::ZERO);
             clients.push(node);
         }
-        if is_overheard(plan) {
+        if plan.is_overheard() {
             world.start_capture();
         }
         let stream = |concern| Rng::stream(plan.seed, concern, 0);
@@ -242,7 +242,7 @@ impl<'a> System<'a> {
                 None => {}
             }
         }
-        if is_overheard(self.plan) {
+        if self.plan.is_overheard() {
             self.keep_captured();
         }
         if let Some((node, _)) = self.cut.filter(|(_, until)| *until <= self.world.now()) {
@@ -489,12 +489,6 @@ impl<'a> System<'a> {
             fired: fired.sum(Fault::SYSTEM, self.plan.faults, &stats),
         }
     }
-}
-
-/// Whether somebody keeps datagrams, to do something with them.
-fn is_overheard(plan: &SystemPlan) -> bool {
-    let with = [Fault::Replay, Fault::Splicing, Fault::Forgery];
-    with.iter().any(|&fault| plan.faults.has(fault))
 }
 
 fn holds_canary(bytes: &[u8]) -> bool {
