@@ -12,6 +12,8 @@ cd "$(dirname "$0")"
 
 log=$PWD/log.tsv
 work=${FUZZ_TARGET_DIR:-$PWD/../target/soak}
+# Files that live as long as a run need no disk.
+[[ -n ${TMPDIR:-} || ! -w /dev/shm ]] || export TMPDIR=/dev/shm
 slice=${FUZZ_SLICE_SECONDS:-120}
 
 # What whoever sends a datagram or opens a connection can reach, before anybody knows who that is.

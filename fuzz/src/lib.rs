@@ -18,6 +18,7 @@ pub mod reassembly;
 pub mod sealed_message;
 pub mod session_messages;
 pub mod states_at_rest;
+pub mod store_files;
 pub mod terminal_text;
 pub mod tls_handshake;
 pub mod token;
@@ -45,6 +46,7 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("sealed_message", sealed_message::check),
     ("session_messages", session_messages::check),
     ("states_at_rest", states_at_rest::check),
+    ("store_files", store_files::check),
     ("terminal_text", terminal_text::check),
     ("tls_handshake", tls_handshake::check),
     ("token", token::check),
