@@ -172,10 +172,8 @@ fn answer<T>(reply: &Reply<T>, result: Result<T, StreamError>) -> bool {
 }
 
 fn read(connection: &mut Connection, stream: StreamId, max: usize) -> Result<Vec<u8>, StreamError> {
-    let mut bytes = vec![0; max];
-    let len = connection.read(stream, &mut bytes)?;
-    bytes.truncate(len);
-    Ok(bytes)
+    let bytes = connection.read_with(stream, max, <[u8]>::to_vec)?;
+    Ok(bytes.unwrap_or_default())
 }
 
 fn stream_of(what: &Wait) -> Option<StreamId> {

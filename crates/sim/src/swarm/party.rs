@@ -313,14 +313,11 @@ impl End {
             }
         }
         self.mode = Some(Mode::Bytes);
-        let mut buffer = [0; 2_048];
         let ended = loop {
-            match connection.read(stream, &mut buffer) {
-                Ok(0) => break true,
-                Ok(read) => {
-                    let bytes = buffer.get(..read).unwrap_or_default();
-                    self.partial.extend_from_slice(bytes);
-                }
+            let partial = &mut self.partial;
+            match connection.read_with(stream, 2_048, |bytes| partial.extend_from_slice(bytes)) {
+                Ok(Some(())) => {}
+                Ok(None) => break true,
                 Err(_) => break false,
             }
         };

@@ -382,6 +382,21 @@ impl Connection {
         self.streams.read(stream, out)
     }
 
+    /// As [`Connection::read`], but copies nothing: `take` is lent the next bytes where they stand, at
+    /// least one and at most `max`, and then they are gone. `Ok(None)` is the stream's end; `take` is not
+    /// called then, nor where nothing is there.
+    ///
+    /// # Errors
+    /// As [`Connection::read`].
+    pub fn read_with<T>(
+        &mut self,
+        stream: StreamId,
+        max: usize,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, StreamError> {
+        self.streams.read_with(stream, max.max(1), take)
+    }
+
     /// All modes but bytes: the next whole message; `Ok(None)` is the stream's end.
     ///
     /// # Errors

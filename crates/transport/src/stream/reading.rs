@@ -13,6 +13,15 @@ impl Streams {
         self.reading(id, Mode::Bytes, |receive| receive.read(out))
     }
 
+    pub(crate) fn read_with<T>(
+        &mut self,
+        id: StreamId,
+        max: usize,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, StreamError> {
+        self.reading(id, Mode::Bytes, |receive| receive.read_with(max, take))
+    }
+
     #[cfg(test)]
     pub(crate) fn receive(&mut self, id: StreamId) -> Result<Option<Vec<u8>>, StreamError> {
         let mut message = Vec::new();
@@ -99,6 +108,83 @@ impl Streams {
                     code::MESSAGE,
                     "a message is malformed or cut off",
                 ));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tests::{data, preamble, server};
+    use super::*;
+    use crate::frame::ResetStream;
+
+    const ID: StreamId = StreamId(0);
+
+    fn opened() -> Streams {
+        let mut streams = server();
+        let bytes = preamble(Mode::Bytes);
+        streams.on_stream(&data(0, 0, &bytes, false)).unwrap();
+        streams
+    }
+
+    #[test]
+    fn lent_bytes_are_gone_and_the_end_is_told_once() {
+        let mut streams = opened();
+        let nothing = |_: &[u8]| panic!("there is nothing to lend");
+        assert_eq!(
+            streams.read_with(ID, 10, nothing),
+            Err(StreamError::Blocked)
+        );
+        streams.on_stream(&data(0, 3, b"12345", true)).unwrap();
+        let lend = <[u8]>::to_vec;
+        assert_eq!(streams.read_with(ID, 3, lend), Ok(Some(b"123".to_vec())));
+        assert_eq!(streams.read_with(ID, 9, lend), Ok(Some(b"45".to_vec())));
+        assert_eq!(streams.read_with(ID, 9, nothing), Ok(None));
+        assert_eq!(streams.read_with(ID, 9, nothing), Err(StreamError::Unknown));
+    }
+
+    #[test]
+    fn whoever_broke_a_stream_off_takes_what_could_be_lent_along() {
+        let mut streams = opened();
+        streams.on_stream(&data(0, 3, b"12345", false)).unwrap();
+        let reset = ResetStream {
+            id: 0,
+            code: 5,
+            final_size: 8,
+        };
+        streams.on_reset(reset).unwrap();
+        let lent = streams.read_with(ID, 9, <[u8]>::len);
+        assert_eq!(lent, Err(StreamError::Ended(5)));
+    }
+
+    proptest! {
+        /// Whatever is lent at a time, it is what was sent, and the peer gets the same credit for it.
+        #[test]
+        fn lending_reads_what_copying_reads(
+            steps in proptest::collection::vec((0..120_usize, 1..200_usize), 1..40),
+        ) {
+            let (mut lending, mut copying) = (opened(), opened());
+            let (mut sent, mut lent) = (Vec::new(), Vec::new());
+            for (len, max) in steps {
+                let at = sent.len();
+                let len = len.min(990 - at);
+                sent.extend((at..at + len).map(|at| at as u8));
+                for streams in [&mut lending, &mut copying] {
+                    streams.on_stream(&data(0, 3 + at as u64, &sent[at..], false)).unwrap();
+                }
+                let taken = lending.read_with(ID, max, |bytes| {
+                    lent.extend_from_slice(bytes);
+                    bytes.len()
+                });
+                let mut copied = vec![0; taken.ok().flatten().unwrap_or(1)];
+                let copied = copying.read(ID, &mut copied).ok();
+                prop_assert_eq!(taken.ok().flatten(), copied);
+                prop_assert!(copied.is_none_or(|len| len <= max));
+                prop_assert_eq!(&lent, &sent[..lent.len()]);
+                prop_assert_eq!(lending.data_credit(), copying.data_credit());
             }
         }
     }

@@ -317,6 +317,25 @@ impl ReceiveStream {
         ReadOutcome::new(result, read)
     }
 
+    /// Lends the next bytes, at most `max`, that stand in one piece.
+    pub(super) fn read_with<T>(
+        &mut self,
+        max: usize,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> ReadOutcome<Option<T>> {
+        if let Some(ended) = self.ended() {
+            return ReadOutcome::new(Err(ended), 0);
+        }
+        let (front, _) = self.assembler.peek();
+        let lent = front.get(..front.len().min(max)).unwrap_or_default();
+        if lent.is_empty() {
+            return ReadOutcome::new(self.bottom().map(|()| None), 0);
+        }
+        let (taken, len) = (take(lent), lent.len());
+        self.assembler.consume(len);
+        ReadOutcome::new(Ok(Some(taken)), len)
+    }
+
     /// Appends the next message to `out`.
     pub(super) fn receive(
         &mut self,

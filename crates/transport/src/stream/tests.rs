@@ -22,7 +22,7 @@ fn config() -> Config {
 }
 
 /// The accepting end's streams.
-fn server() -> Streams {
+pub(super) fn server() -> Streams {
     let mut streams = Streams::new(Side::Server, &config());
     streams.on_peer_limits(Limits {
         stream_data: 1000,
@@ -33,7 +33,7 @@ fn server() -> Streams {
     streams
 }
 
-fn data(id: u64, offset: u64, data: &[u8], fin: bool) -> frame::Stream<'_> {
+pub(super) fn data(id: u64, offset: u64, data: &[u8], fin: bool) -> frame::Stream<'_> {
     frame::Stream {
         id,
         offset,
@@ -43,7 +43,7 @@ fn data(id: u64, offset: u64, data: &[u8], fin: bool) -> frame::Stream<'_> {
     }
 }
 
-fn preamble(mode: Mode) -> [u8; 3] {
+pub(super) fn preamble(mode: Mode) -> [u8; 3] {
     Preamble { port: PORT, mode }.encode()
 }
 

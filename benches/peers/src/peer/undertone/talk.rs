@@ -24,7 +24,6 @@ pub(super) struct Talks<'a> {
     pub(super) endpoint: Endpoint,
     pub(super) desk: &'a Desk,
     talks: BTreeMap<(ConnectionHandle, StreamId), Talk>,
-    buffer: Vec<u8>,
     /// The message that is being read.
     message: Vec<u8>,
 }
@@ -44,7 +43,6 @@ impl<'a> Talks<'a> {
             endpoint,
             desk,
             talks: BTreeMap::new(),
-            buffer: vec![0; READ_BYTES],
             message: Vec::new(),
         }
     }
@@ -130,7 +128,7 @@ impl<'a> Talks<'a> {
                 if let Some(talk) = self.talks.get_mut(&(handle, stream))
                     && let Some(connection) = self.endpoint.connection(handle)
                 {
-                    talk.listen(connection, stream, &mut self.buffer, &mut self.message)?;
+                    talk.listen(connection, stream, &mut self.message)?;
                 }
             }
             Event::Reset { code, .. } | Event::Stopped { code, .. } => {
@@ -180,15 +178,13 @@ impl Talk {
         &mut self,
         connection: &mut Connection,
         stream: StreamId,
-        buffer: &mut [u8],
         message: &mut Vec<u8>,
     ) -> Result<()> {
         loop {
             let heard = match self.style {
-                Style::Bytes => connection.read(stream, buffer).map(|length| {
-                    self.app.hear(&buffer[..length]);
-                    length > 0
-                }),
+                Style::Bytes => connection
+                    .read_with(stream, READ_BYTES, |bytes| self.app.hear(bytes))
+                    .map(|heard| heard.is_some()),
                 Style::Messages => {
                     message.clear();
                     connection.receive_into(stream, message).map(|length| {
