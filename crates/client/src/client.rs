@@ -130,6 +130,8 @@ pub struct Client {
     pub(crate) pin_told: bool,
     /// Attempts since the last session.
     pub(crate) attempts: u32,
+    /// Handshakes since then that failed, though not over the server's key.
+    pub(crate) spoiled: u32,
     /// The server asked for this much patience.
     pub(crate) retry_not_before: Duration,
 }
@@ -172,6 +174,7 @@ impl Client {
             connection_told: false,
             pin_told: false,
             attempts: 0,
+            spoiled: 0,
             retry_not_before: Duration::ZERO,
         })
     }

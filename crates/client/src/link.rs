@@ -18,6 +18,9 @@ const RETRY_MIN: Duration = Duration::from_millis(500);
 /// Longest wait before another attempt.
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// So many failed handshakes since the last session are no accident any more, and the user is told.
+const SPOILED_TOLD: u32 = 3;
+
 /// Application close codes of docs/PROTOCOL.md §7.5.
 pub(crate) mod code {
     /// The client leaves.
@@ -243,19 +246,36 @@ impl Client {
             _ => reason.to_string(),
         };
         if let CloseReason::Handshake(error) = reason {
-            let failure = match self.refused_key() {
-                Some((expected, presented)) => Failure::ServerKeyChanged {
-                    expected,
-                    presented,
-                },
-                None => Failure::Untrusted {
-                    reason: error.reason.clone(),
-                },
-            };
-            // What is not trusted now is not asked again and again.
-            return self.fail(now, failure);
+            return self.handshake_failed(now, &error.reason);
         }
         self.lost(now, &words);
+    }
+
+    /// The channel was not made, and its server not trusted.
+    fn handshake_failed(&mut self, now: Instant, reason: &str) {
+        if let Some((expected, presented)) = self.refused_key() {
+            let changed = Failure::ServerKeyChanged {
+                expected,
+                presented,
+            };
+            // Who proves another key now is not asked again and again.
+            return self.fail(now, changed);
+        }
+        let failure = Failure::Untrusted {
+            reason: reason.to_owned(),
+        };
+        if !self.was_online {
+            return self.fail(now, failure);
+        }
+        // Whoever sees a first packet can spoil a handshake, as often as it is tried (RFC 9000 §21.2): somebody
+        // who cannot prove to be the server is not to end what the server has begun.
+        self.spoiled = self.spoiled.saturating_add(1);
+        if self.spoiled == SPOILED_TOLD {
+            let reason =
+                format!("{failure}; {SPOILED_TOLD} handshakes have failed, and more are tried");
+            self.desk.emit(Event::Trouble { reason });
+        }
+        self.lost(now, reason);
     }
 
     /// There is no connection any more: fails if there never was one, else tries again.

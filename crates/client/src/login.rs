@@ -403,6 +403,7 @@ impl Client {
         self.was_online = true;
         self.connection_told = true;
         self.attempts = 0;
+        self.spoiled = 0;
         self.inbox.more_on_disk();
         let user = self.directory.display(&self.config.username);
         self.desk.emit(Event::LoggedIn { user });

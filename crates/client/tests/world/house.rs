@@ -9,6 +9,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 
 use chat::Username;
 use chat::message::MessageId;
@@ -17,7 +18,7 @@ use client::{
     Registration, Work,
 };
 use crypto::fixtures::{SeededRandom, rsa3072_decryption, rsa3072_signing};
-use crypto::{RsaBits, Secret, SecretBytes};
+use crypto::{Fingerprint, RsaBits, Secret, SecretBytes};
 use e2e::Identity;
 use sim::null::NullSessions;
 use sim::{Link, NodeId, Rng, Watch, WatchedSessions, World};
@@ -250,6 +251,8 @@ pub struct House {
     clients: u64,
     /// From now on registrations make keys that nobody has seen.
     pub strangers_keys: bool,
+    /// What clients are told of a handshake that failed: the expected key and the presented one.
+    pub refused_key: Arc<Mutex<Option<(Fingerprint, Fingerprint)>>>,
     nodes: Vec<NodeId>,
 }
 
@@ -283,6 +286,7 @@ impl House {
             seed,
             clients: 0,
             strangers_keys: false,
+            refused_key: Arc::default(),
             nodes: vec![relay],
         }
     }
@@ -329,15 +333,11 @@ impl House {
         let sessions = NullSessions::client(Rng::stream(self.seed, "sessions", 10 + index));
         let random = Rng::stream(self.seed, "client", index);
         let endpoint_random = Rng::stream(self.seed, "endpoint", index);
-        let client = Client::new(
-            config,
-            Channel::new(Box::new(WatchedSessions::new(
-                Box::new(sessions),
-                &self.sealing,
-            ))),
-            Box::new(random),
-            Box::new(endpoint_random),
-        );
+        let sessions = WatchedSessions::new(Box::new(sessions), &self.sealing);
+        let mut channel = Channel::new(Box::new(sessions));
+        let refused = Arc::clone(&self.refused_key);
+        channel.refused_key = Box::new(move || *refused.lock().unwrap());
+        let client = Client::new(config, channel, Box::new(random), Box::new(endpoint_random));
         let user = User {
             client: client.unwrap(),
             store,

@@ -13,5 +13,6 @@ mod login;
 mod real;
 mod reconnect;
 mod relay;
+mod spoiled;
 mod talk;
 mod together;
