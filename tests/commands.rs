@@ -10,25 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use common::{Client, Demo, Home, Server};
-
-fn output(command: &mut Command) -> Output {
-    command.stdin(Stdio::null()).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// Runs a program that ends by itself; its exit code, output and errors.
-fn ended(command: &mut Command) -> (Option<i32>, String, String) {
-    let output = output(command);
-    (
-        output.status.code(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
-}
+use common::{Client, Demo, Home, Server, ended, output, text};
 
 fn fingerprint(home: &Home) -> String {
     let (code, out, _) = ended(home.server().arg("fingerprint"));
@@ -407,65 +389,4 @@ fn who_stops_reading_ends_the_client() {
         .unwrap();
     drop(bob.stdout.take());
     assert!(common::wait(&mut bob).code().is_some());
-}
-
-#[test]
-fn a_doctor_tells_what_the_path_to_a_server_gives() {
-    let home = Home::new();
-    let server = Server::start(&home);
-    let port = server.port.to_string();
-    let (code, out, err) = ended(home.client().args(["doctor", "-sp", &port, "--json"]));
-    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
-    let found: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(found["event"], "doctor");
-    assert_eq!(found["reachable"], true);
-    assert_eq!(found["family"], "IPv4");
-    assert_eq!(found["fingerprint"], server.fingerprint());
-    assert_eq!(
-        (found["probes"].as_u64(), found["probes_lost"].as_u64()),
-        (Some(20), Some(0))
-    );
-    let number = |name: &str| found[name].as_f64().unwrap();
-    assert!(number("rtt_min_ms") > 0.0 && number("handshake_ms") > number("rtt_min_ms"));
-    assert!(number("rtt_median_ms") >= number("rtt_min_ms"));
-    // Loopback takes any length: found is what both ends allow.
-    assert!(number("datagram_bytes") > 8900.0, "{out}");
-    assert!(number("gso_segments") >= 1.0 && number("gro_segments") >= 1.0);
-    assert_eq!(found["survives_rebinding"], true);
-    assert_eq!(found["ecn"], "capable");
-    let (code, out, _) =
-        ended(
-            home.client()
-                .args(["doctor", "--server", &server.url, "--probes=2"]),
-        );
-    assert_eq!(code, Some(0));
-    for words in [
-        "127.0.0.1:",
-        "IPv4",
-        "0 of 2 probes",
-        " bytes",
-        "round trip",
-        "marks of congestion pass",
-        "the connection goes on",
-    ] {
-        assert!(out.contains(words), "{words} in {out}");
-    }
-    let data = home.path().join("data/undertone/client");
-    assert!(!data.join("servers").exists(), "it makes no installation");
-}
-
-#[test]
-fn a_doctor_tells_why_there_is_no_path() {
-    let home = Home::new();
-    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let port = silent.local_addr().unwrap().port().to_string();
-    let (code, _, err) = ended(home.client().args(["doctor", "-sp", &port]));
-    assert_eq!(code, Some(3), "{err}");
-    let server = Server::start(&home);
-    let port = server.port.to_string();
-    let other = format!("undertone://127.0.0.1:{port}#{}", "ab".repeat(32));
-    let (code, out, _) = ended(home.client().args(["doctor", "--server", &other, "--json"]));
-    assert_eq!(code, Some(5), "{out}");
-    assert!(out.contains("server_key_changed"), "{out}");
-    assert!(out.contains(server.fingerprint()), "{out}");
 }

@@ -63,6 +63,26 @@ impl Home {
     }
 }
 
+/// Runs a program without any input.
+pub fn output(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+/// Bytes that have to be text.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Runs a program that ends by itself; its exit code, output and errors.
+pub fn ended(command: &mut Command) -> (Option<i32>, String, String) {
+    let output = output(command);
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
 /// What a process wrote to one of its outputs, line by line.
 struct Lines(Receiver<String>);
 
