@@ -8,9 +8,9 @@ mod common;
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
-use common::{Client, Demo, Home, Server, ended, output, text};
+use common::{Client, Demo, Home, Server, ended, output};
 
 fn fingerprint(home: &Home) -> String {
     let (code, out, _) = ended(home.server().arg("fingerprint"));
