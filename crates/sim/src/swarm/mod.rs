@@ -3,6 +3,7 @@
 //! checks that everything arrives.
 
 mod description;
+mod ends;
 mod fault;
 mod fired;
 mod harm;

@@ -58,6 +58,8 @@ pub(super) struct Closed {
     pub(super) reason: CloseReason,
     /// Its handshake was complete at this end.
     pub(super) was_met: bool,
+    /// And at the other, as far as this one knew.
+    pub(super) was_confirmed: bool,
 }
 
 /// How a stream is broken off.
@@ -84,6 +86,8 @@ pub(super) struct Party {
     liars: BTreeMap<ConnectionHandle, BTreeMap<u64, Vec<u8>>>,
     /// Connections of others whose handshake was completed here.
     met: BTreeSet<ConnectionHandle>,
+    /// Of those: a client's whose handshake is known to be complete at the server.
+    confirmed: BTreeSet<ConnectionHandle>,
     /// Connections of others that are over.
     pub(super) closed: Vec<Closed>,
     /// What should not have happened.
@@ -192,9 +196,13 @@ impl Party {
                 Event::Connected => self.meet(endpoint, handle),
                 Event::Closed(reason) => {
                     self.ends.retain(|(of, _), _| *of != handle);
-                    let was_met = self.met.remove(&handle);
+                    let closed = Closed {
+                        reason,
+                        was_met: self.met.remove(&handle),
+                        was_confirmed: self.confirmed.remove(&handle),
+                    };
                     if self.liars.remove(&handle).is_none() {
-                        self.closed.push(Closed { reason, was_met });
+                        self.closed.push(closed);
                     }
                 }
                 Event::Readable { stream } if self.liars.contains_key(&handle) => {
@@ -213,6 +221,13 @@ impl Party {
                     self.on_broken(endpoint, (handle, stream), code, ledger);
                 }
                 _ => {}
+            }
+        }
+        for handle in self.met.difference(&self.confirmed.clone()) {
+            // What a client may move to another path is confirmed, and nothing else is.
+            let connection = endpoint.connection(*handle);
+            if connection.is_some_and(|connection| connection.can_migrate()) {
+                self.confirmed.insert(*handle);
             }
         }
     }

@@ -12,7 +12,7 @@ use super::fired::Fired;
 use super::ledger::Ledger;
 use super::liar::Liar;
 use super::panics::unless_it_panics;
-use super::party::{Closed, Party};
+use super::party::Party;
 use super::{Fault, Plan};
 use crate::null::NullSessions;
 use crate::{Captured, NodeId, Rng, Watch, WatchedSessions, World};
@@ -22,9 +22,6 @@ const HEALING: Duration = Duration::from_secs(60);
 
 /// How long an endpoint may take to forget connections that were closed.
 const FORGETTING: Duration = Duration::from_secs(120);
-
-/// The code of a close by an application during the handshake (docs/PROTOCOL.md §4.6).
-const APPLICATION: u64 = 0x0c;
 
 /// Datagrams that whoever is on the path keeps.
 const CAPTURED_MAX: usize = 64;
@@ -87,15 +84,6 @@ pub(super) struct Client {
     pub(super) streams: u32,
     /// When its address changed last.
     pub(super) moved_at: Instant,
-}
-
-/// A connection that is over.
-pub(super) struct Ended {
-    /// It was the server's end.
-    pub(super) of_server: bool,
-    pub(super) reason: CloseReason,
-    /// Its handshake was over at both ends, as far as anybody has noticed.
-    pub(super) is_established: bool,
 }
 
 pub(super) struct Swarm<'a> {
@@ -284,95 +272,6 @@ impl<'a> Swarm<'a> {
             client.handle = self.world.with(node, begin).flatten();
         }
         Ok(())
-    }
-
-    /// At which node connections have ended since this was asked, and how.
-    pub(super) fn take_closed(&mut self) -> Vec<Ended> {
-        let (clients, ledger) = (&self.clients, &self.ledger);
-        let parties = self.parties.iter_mut().enumerate();
-        let closed = parties.flat_map(|(index, party)| {
-            let client = index.checked_sub(1).and_then(|index| clients.get(index));
-            let number = u32::try_from(index.saturating_sub(1)).unwrap_or(u32::MAX);
-            let heard = client.map(|client| ledger.is_heard(number, client.connections));
-            let closed = party.closed.drain(..);
-            closed.map(move |Closed { reason, was_met }| Ended {
-                of_server: index == 0,
-                reason,
-                is_established: heard.unwrap_or(was_met),
-            })
-        });
-        closed.collect()
-    }
-
-    /// Whether a client may be somewhere without the server finding out: it does not know that it has
-    /// moved, and says nothing by itself.
-    pub(super) fn may_be_mislaid(&self) -> bool {
-        let [client, _] = &self.plan.configs;
-        self.plan.faults.has(Fault::Rebinding) && client.keep_alive.is_none()
-    }
-
-    /// Whether a connection may end like that under the faults that are active.
-    pub(super) fn is_excusable(&self, ended: &Ended) -> bool {
-        let (reason, of_server) = (&ended.reason, ended.of_server);
-        let has = |faults: &[Fault]| faults.iter().any(|&fault| self.plan.faults.has(fault));
-        // Whoever sees a first packet has the keys of all Initials, and may end a handshake with one, or
-        // begin what nobody goes on with (RFC 9000 §21.2). What is established is none of his.
-        if has(&[Fault::Forgery]) && !ended.is_established {
-            return true;
-        }
-        // A first packet that comes again, or late, begins what nobody goes on with.
-        let late = of_server
-            && has(&[
-                Fault::Reordering,
-                Fault::Duplication,
-                Fault::Replay,
-                Fault::Splicing,
-                Fault::Liar,
-            ]);
-        match reason {
-            CloseReason::Local | CloseReason::Peer { .. } => has(&[Fault::Closes]),
-            // How a close looks to a peer whose handshake is under way.
-            CloseReason::PeerError { code, .. } => *code == APPLICATION && has(&[Fault::Closes]),
-            // Whoever was not heard for too long is forgotten.
-            CloseReason::StatelessReset => {
-                has(&[
-                    Fault::Restart,
-                    Fault::Partition,
-                    Fault::Loss,
-                    Fault::Bursts,
-                    Fault::Corruption,
-                ]) || self.may_be_mislaid()
-            }
-            // An end that does not keep alive is forgotten when nobody speaks.
-            CloseReason::IdleTimeout => {
-                let silent = |config: &transport::Config| config.keep_alive.is_none();
-                // One kind of loss by itself takes half a minute of probes in a row too seldom.
-                let losses = [Fault::Loss, Fault::Bursts, Fault::Corruption];
-                let active = losses.iter().filter(|&&fault| self.plan.faults.has(fault));
-                self.plan.configs.iter().all(silent)
-                    || active.count() >= 2
-                    || has(&[Fault::Partition, Fault::Restart, Fault::Closes])
-                    || self.may_be_mislaid()
-            }
-            CloseReason::HandshakeTimeout => {
-                late || has(&[
-                    Fault::Partition,
-                    Fault::Restart,
-                    Fault::Loss,
-                    Fault::Bursts,
-                    Fault::Corruption,
-                    Fault::Rebinding,
-                    Fault::Migration,
-                    Fault::Rate,
-                ])
-            }
-            // A datagram that was changed on the way there, and its answer on the way back.
-            // Nothing protects a version packet (docs/PROTOCOL.md §2.6), and some that come again are changed.
-            CloseReason::VersionMismatch => {
-                !of_server && has(&[Fault::Corruption, Fault::Replay, Fault::Splicing])
-            }
-            _ => false,
-        }
     }
 
     /// The network is what it should be from now on.

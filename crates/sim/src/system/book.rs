@@ -40,6 +40,8 @@ impl Letter {
 struct Party {
     account: usize,
     first_login: Option<Instant>,
+    /// Its present process has been logged in.
+    is_proven: bool,
 }
 
 /// All letters, and what must hold of them.
@@ -63,6 +65,7 @@ impl Book {
         let party = |account| Party {
             account,
             first_login: None,
+            is_proven: false,
         };
         Self {
             faults,
@@ -154,6 +157,7 @@ impl Book {
                 self.register(by);
                 if let Some(party) = self.parties.get_mut(by) {
                     party.first_login.get_or_insert(now);
+                    party.is_proven = true;
                 }
             }
             Event::Failed(Failure::NameTaken) => self.register(by),
@@ -170,7 +174,7 @@ impl Book {
             Event::DirectoryFork { from, .. } => {
                 self.fail(format!("{by} sees another directory than {from:?}"));
             }
-            Event::Failed(failure) if honest && !self.is_excusable(failure) => {
+            Event::Failed(failure) if honest && !self.is_excusable(by, failure) => {
                 self.fail(format!("{by} gave up: {failure}"));
             }
             _ => {}
@@ -194,16 +198,24 @@ impl Book {
         }
     }
 
+    /// A process begins at an installation.
+    pub(super) fn begins(&mut self, by: usize) {
+        if let Some(party) = self.parties.get_mut(by) {
+            party.is_proven = false;
+        }
+    }
+
     /// Whether a client may give up like that under the faults that are active.
-    fn is_excusable(&self, failure: &Failure) -> bool {
+    fn is_excusable(&self, by: usize, failure: &Failure) -> bool {
+        let is_proven = self.parties.get(by).is_some_and(|party| party.is_proven);
         match failure {
             Failure::Unreachable { .. } | Failure::Refused { .. } => true,
             Failure::Storage { .. } => {
                 self.faults.has(Fault::DiskFull) || self.faults.has(Fault::DiskError)
             }
-            // Whoever sees a client's first packet can end its handshake (RFC 9000 §21.2), and a client asks
-            // no second time whom it could not trust.
-            Failure::Untrusted { .. } => self.faults.has(Fault::Forgery),
+            // Whoever sees a client's first packet can end its handshake (RFC 9000 §21.2). One that was logged
+            // in goes on all the same.
+            Failure::Untrusted { .. } => self.faults.has(Fault::Forgery) && !is_proven,
             Failure::Internal { .. } => self.faults.has(Fault::FailedWork),
             _ => false,
         }

@@ -354,7 +354,7 @@ impl<'a> System<'a> {
 
     /// Begins a process, unless it is too early for it.
     fn begin(&mut self, node: NodeId) -> bool {
-        let book = &self.book;
+        let book = &mut self.book;
         let begun = self.world.with(node, |node, now| match node {
             Node::Server(host) => {
                 host.start(now);
@@ -368,6 +368,7 @@ impl<'a> System<'a> {
                 if !first && !registered {
                     return false;
                 }
+                book.begins(client.index);
                 client.set_registers(!registered);
                 client.start(now);
                 true
