@@ -13,6 +13,8 @@ struct Path {
     rate: u64,
     /// One packet of so many is lost; 0 for none.
     loses: u64,
+    /// What was lost arrives after all.
+    late: bool,
     /// Something else than the controller holds the sender back.
     app_limited: bool,
 }
@@ -25,6 +27,7 @@ impl Path {
             delivered: 0,
             rate,
             loses: 0,
+            late: false,
             app_limited: false,
         }
     }
@@ -59,6 +62,9 @@ impl Path {
                     rtt: RTT + queue,
                     persistent: false,
                 });
+                if self.late {
+                    self.bbr.on_spurious_loss(self.now + RTT, sent, MSS);
+                }
             }
             self.bbr.on_ack(&Acked {
                 now: self.now + RTT,
@@ -117,6 +123,91 @@ fn loss_without_a_queue_takes_nothing_away() {
     path.rounds(60);
     assert!(path.bbr.bandwidth() >= 10_000_000, "{:?}", path.bbr);
     assert!(path.bbr.window() >= 1_000_000, "{:?}", path.bbr);
+}
+
+/// One packet, acknowledged by itself on a path without a queue.
+fn acked(sent: Instant) -> Acked {
+    Acked {
+        now: sent + RTT,
+        bytes: MSS,
+        newest_sent: sent,
+        rtt: Some(RTT),
+        srtt: RTT,
+        in_flight: MSS,
+        delivered: MSS,
+        limited: true,
+        rate: RateSample {
+            delivered: MSS,
+            interval: RTT,
+            prior_delivered: 0,
+            app_limited: false,
+        },
+    }
+}
+
+fn lost(sent: Instant) -> Lost {
+    Lost {
+        now: sent + RTT,
+        bytes: MSS,
+        oldest_sent: sent,
+        newest_sent: sent,
+        rtt: RTT,
+        persistent: false,
+    }
+}
+
+fn at(millis: u64) -> Instant {
+    Instant::from_nanos(millis * 1_000_000)
+}
+
+/// RFC 9002 §6.1.1 takes a packet for lost that others have overtaken; then it arrives.
+#[test]
+fn losses_that_were_none_are_not_what_a_path_always_loses() {
+    let base_loss = |arrives: bool| {
+        let mut model = Model::default();
+        model.begin_quiet(at(0));
+        for sent in (0..100).map(at) {
+            model.on_ack(&acked(sent), MSS);
+        }
+        for sent in (0..25).map(at) {
+            model.on_loss(&lost(sent));
+            if arrives {
+                model.on_late(sent, MSS);
+            }
+        }
+        model.end_quiet(at(100));
+        model.on_ack(&acked(at(101)), MSS);
+        model.base_loss()
+    };
+    assert!((base_loss(false) - 0.2).abs() < 1e-6, "25 of 125");
+    assert!(base_loss(true) < 1e-6);
+}
+
+#[test]
+fn losses_that_were_none_are_no_congestion() {
+    let (mut round, mut model) = (Round::default(), Model::default());
+    for sent in (0..60).map(at) {
+        model.on_ack(&acked(sent), MSS);
+        round.on_ack(&acked(sent), &model);
+    }
+    for sent in (0..40).map(at) {
+        round.on_loss(&lost(sent), &model);
+    }
+    assert!(round.is_congested(&model, MSS, 0.0));
+    round.on_late(5 * MSS);
+    assert!(round.is_congested(&model, MSS, 0.0), "35 of 95 are much");
+    round.on_late(34 * MSS);
+    assert!(!round.is_congested(&model, MSS, 0.0), "1 of 61 is chance");
+}
+
+#[test]
+fn losses_that_were_none_end_no_startup() {
+    let mut path = Path::new(10_000_000);
+    (path.app_limited, path.late) = (true, true);
+    path.rounds(8);
+    path.loses = 10;
+    path.rounds(4);
+    assert!(!path.bbr.full, "{:?}", path.bbr);
 }
 
 #[test]
