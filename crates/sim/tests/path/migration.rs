@@ -202,6 +202,37 @@ fn whoever_moves_every_second_under_load_loses_nothing() {
     }
 }
 
+/// As much as the link carries, in both directions: at each move much is on its way, and the queue of the path before
+/// is still being sent.
+#[test]
+fn whoever_moves_every_second_on_a_link_that_is_full_loses_nothing() {
+    let rate = 500_000;
+    for seed in 0..2 {
+        let mut talk = Talk::new(seed, &link(20, Some(rate)));
+        let mut draw = Rng::stream(seed, "moves under load", 0);
+        let (seconds, len) = (30, 4_000);
+        talk.say(seconds * rate as u32 / len, len as usize);
+        let begun = talk.pair.world.stats().sent_bytes;
+        for _ in 0..seconds {
+            talk.wait(Duration::from_secs(1));
+            match draw.below(3) {
+                0 => talk.rebind(false),
+                1 => talk.rebind(true),
+                _ => talk.migrate(),
+            }
+        }
+        let stats = talk.pair.world.stats();
+        let carried = stats.sent_bytes - begun;
+        let most = 2 * u64::from(seconds) * rate;
+        assert!(carried > most * 6 / 10, "{carried} of {most}: not full");
+        assert!(stats.queued > stats.sent / 2, "{stats:?}");
+        assert!(!talk.pair.logs[0].outbox.is_empty(), "still under way");
+        talk.finish(60);
+        let migrations = talk.server_stats().counters.migrations;
+        assert_eq!(migrations, u64::from(seconds));
+    }
+}
+
 #[test]
 fn what_is_said_to_a_client_that_was_rebound_while_idle_arrives_when_it_is_heard_of() {
     let mut talk = Talk::new(3, &link(20, None));
