@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::collection::Streams;
+use super::egress::Written;
 use super::ring::Ring;
 use super::{Mode, StreamError, StreamId};
 use crate::Instant;
@@ -150,11 +151,15 @@ impl Streams {
         Ok(())
     }
 
-    /// Writes datagrams of a stream to a packet that may grow up to `end` bytes. `false` when it is
-    /// full. `fresh`: nothing else is in it, so what does not fit never will.
-    pub(super) fn write_datagrams(&mut self, id: StreamId, end: usize, out: &mut Vec<u8>) -> bool {
+    /// Writes datagrams of a stream to a packet that may grow up to `end` bytes.
+    pub(super) fn write_datagrams(
+        &mut self,
+        id: StreamId,
+        end: usize,
+        out: &mut Vec<u8>,
+    ) -> Written {
         let now = self.clock.now;
-        let mut full = false;
+        let mut written = Written::Some;
         while let Some(stream) = self.streams.get_mut(id)
             && let Some(queue) = &mut stream.send.datagrams
         {
@@ -164,7 +169,7 @@ impl Streams {
             let needed = frame::Datagram::header_len(id.0, len) + len;
             if needed > end.saturating_sub(out.len()) {
                 if needed <= self.packet_room {
-                    full = true;
+                    written = Written::DoesNotFit;
                     break;
                 }
                 queue.0.pop(None);
@@ -175,7 +180,7 @@ impl Streams {
             queue.0.pop(Some(out));
         }
         self.tell_writable(id);
-        !full
+        written
     }
 
     pub(crate) fn on_datagram(&mut self, frame: &frame::Datagram<'_>) -> Result<(), Refused> {

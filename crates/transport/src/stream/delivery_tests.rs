@@ -5,27 +5,26 @@ use core::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::Event;
 use crate::frame::{self, Frame};
 use crate::recovery::SentFrame;
 use crate::violation::{Refused, code};
 use crate::{Config, Instant};
 
-const PORT: u16 = 7;
-const ROOM: usize = 200;
+pub(super) const PORT: u16 = 7;
+pub(super) const ROOM: usize = 200;
 
 /// A packet's frames, and what its sender remembers of them.
-type Packet = (Vec<u8>, Vec<SentFrame>);
+pub(super) type Packet = (Vec<u8>, Vec<SentFrame>);
 
 /// Both ends of a connection, without anything below streams.
-struct Ends {
-    client: Streams,
-    server: Streams,
-    now: Instant,
+pub(super) struct Ends {
+    pub(super) client: Streams,
+    pub(super) server: Streams,
+    pub(super) now: Instant,
 }
 
 impl Ends {
-    fn new(window: u64) -> Self {
+    pub(super) fn new(window: u64) -> Self {
         let mut config = Config::default();
         config.ports.insert(PORT);
         config.stream_window_bytes = window;
@@ -57,24 +56,24 @@ impl Ends {
     }
 
     /// The next packet of the client.
-    fn packet(&mut self) -> Option<Packet> {
+    pub(super) fn packet(&mut self) -> Option<Packet> {
         let (mut out, mut sent) = (Vec::new(), Vec::new());
         self.client
             .write_frames(ROOM, &mut out, &mut |frame| sent.push(frame));
         (!out.is_empty()).then_some((out, sent))
     }
 
-    fn arrive(&mut self, packet: &Packet) -> Result<(), Refused> {
+    pub(super) fn arrive(&mut self, packet: &Packet) -> Result<(), Refused> {
         deliver(&mut self.server, &packet.0)
     }
 
-    fn acknowledge(&mut self, packet: Packet) {
+    pub(super) fn acknowledge(&mut self, packet: Packet) {
         for frame in packet.1 {
             self.client.on_frame_acked(frame);
         }
     }
 
-    fn lose(&mut self, packet: Packet) {
+    pub(super) fn lose(&mut self, packet: Packet) {
         for frame in packet.1 {
             self.client.on_frame_lost(frame);
         }
@@ -88,7 +87,7 @@ impl Ends {
     }
 
     /// Everything that is left goes through.
-    fn settle(&mut self) -> Vec<Vec<u8>> {
+    pub(super) fn settle(&mut self) -> Vec<Vec<u8>> {
         let mut messages = Vec::new();
         while let Some(packet) = self.packet() {
             self.arrive(&packet).unwrap();
@@ -99,7 +98,7 @@ impl Ends {
         messages
     }
 
-    fn received(&mut self) -> Vec<Vec<u8>> {
+    pub(super) fn received(&mut self) -> Vec<Vec<u8>> {
         let mut messages = Vec::new();
         while let Ok(Some(message)) = self.server.receive(StreamId(0)) {
             messages.push(message);
@@ -107,7 +106,7 @@ impl Ends {
         messages
     }
 
-    fn send(&mut self, id: StreamId, message: &[u8]) {
+    pub(super) fn send(&mut self, id: StreamId, message: &[u8]) {
         self.client.send(id, message, NEVER).unwrap();
     }
 }
@@ -186,73 +185,6 @@ fn a_late_message_is_dropped_and_those_behind_it_come() {
         assert_eq!(ends.client.dropped().unsent, 3);
         assert!(ends.client.streams.get(id).unwrap().send.is_finished());
     }
-}
-
-#[test]
-fn datagrams_are_sent_once_and_fit_or_are_refused() {
-    let mut ends = Ends::new(100_000);
-    let id = ends.client.open(PORT, Mode::Datagrams).unwrap();
-    let max = ends.client.datagram_max(id);
-    let long = vec![0; max + 1];
-    let refused = ends.client.send(id, &long, NEVER);
-    assert_eq!(refused, Err(StreamError::DoesNotFit(max)));
-    ends.send(id, &vec![1; max]);
-    ends.send(id, b"lost");
-    ends.send(id, b"");
-    let packets: Vec<_> = std::iter::from_fn(|| ends.packet()).collect();
-    // The preamble, the long one, and what fits with it.
-    assert_eq!(packets.len(), 3);
-    ends.arrive(&packets[1]).unwrap();
-    assert_eq!(
-        ends.server.poll_event(),
-        None,
-        "nobody knows yet whose it is"
-    );
-    ends.arrive(&packets[0]).unwrap();
-    let stream = id;
-    let opened = Event::Opened { stream, port: PORT };
-    assert_eq!(ends.server.poll_event(), Some(opened));
-    assert_eq!(ends.server.poll_event(), Some(Event::Readable { stream }));
-    assert_eq!(ends.received(), [vec![1; max]]);
-    for packet in packets {
-        ends.lose(packet);
-    }
-    ends.client.finish(id).unwrap();
-    assert_eq!(ends.settle(), Vec::<Vec<u8>>::new(), "never again");
-    // The path takes less by now, or it is too late.
-    let id = ends.client.open(PORT, Mode::Datagrams).unwrap();
-    ends.send(id, &vec![1; max]);
-    let soon = ends.now + Duration::from_millis(1);
-    ends.client.send(id, b"late", soon).unwrap();
-    ends.client
-        .on_clock(soon + Duration::from_millis(1), Duration::ZERO, 0, ROOM - 1);
-    let (out, _) = ends.packet().unwrap();
-    assert!(out.len() < 20, "the preamble alone");
-    assert_eq!(ends.client.dropped().unsent, 2);
-}
-
-#[test]
-fn h69_datagrams_that_nobody_receives_are_dropped_and_counted() {
-    let mut ends = Ends::new(100_000);
-    let id = ends.client.open(PORT, Mode::Datagrams).unwrap();
-    let sent = 10_000;
-    for index in 0..sent {
-        let data: &[u8] = if index % 2 == 0 { &[7; 100] } else { b"" };
-        while ends.client.send(id, data, NEVER).is_err() {
-            let packet = ends.packet().unwrap();
-            ends.arrive(&packet).unwrap();
-        }
-    }
-    ends.client.finish(id).unwrap();
-    while let Some(packet) = ends.packet() {
-        ends.arrive(&packet).unwrap();
-    }
-    let held = ends.server.datagram_bytes;
-    assert!(held <= datagrams::INCOMING_BYTES_MAX);
-    let received = ends.received().len() as u64;
-    assert!(received > 1000);
-    assert_eq!(received + ends.server.dropped().no_room, sent);
-    assert_eq!(ends.server.datagram_bytes, 0);
 }
 
 #[test]

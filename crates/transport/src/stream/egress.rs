@@ -17,6 +17,17 @@ const DATA_MIN: usize = 16;
 /// With less room than this left in a packet, the next one is another stream's.
 const TURN_MIN: usize = 1 + 8 + 8 + 2 + DATA_MIN;
 
+/// What came of writing what a stream has to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// There may be room for more.
+    Some,
+    /// The packet is full.
+    Full,
+    /// The next datagram needs more room than the packet has left.
+    DoesNotFit,
+}
+
 impl Stream {
     /// Tells the peer that a range of messages will not come. `false` when the packet is full.
     fn write_skip(
@@ -145,9 +156,29 @@ impl Streams {
             }
             self.control_queue.pop_front();
         }
-        while let Some(index) = self.next_sender()
-            && self.write_data(index, end, out, sent)
-        {}
+        let (start, mut passed) = (out.len(), 0);
+        while let Some(index) = self.sender_from(passed) {
+            match self.write_data(index, end, out, sent) {
+                Written::Some => {}
+                // A long datagram does not hold up those whose data fits.
+                Written::DoesNotFit if out.len() == start => passed = index + 1,
+                Written::DoesNotFit | Written::Full => return,
+            }
+        }
+    }
+
+    /// As [`Streams::next_sender`], but those who stand before `passed` cannot use this packet.
+    fn sender_from(&mut self, passed: usize) -> Option<usize> {
+        if passed == 0 {
+            return self.next_sender();
+        }
+        let credit = self.peer.data.saturating_sub(self.data_sent);
+        let mut others = self.send_queue.iter().skip(passed);
+        let index = others.position(|id| {
+            let stream = self.streams.get(id);
+            stream.is_some_and(|stream| stream.send.is_sendable(credit))
+        });
+        index.map(|index| passed + index)
     }
 
     /// Limits of the whole connection.
@@ -212,25 +243,31 @@ impl Streams {
         true
     }
 
-    /// One frame of a stream in the queue, or datagrams. `false` when the packet is full.
+    /// One frame of a stream in the queue, or datagrams.
     fn write_data(
         &mut self,
         index: usize,
         end: usize,
         out: &mut Vec<u8>,
         sent: &mut impl FnMut(SentFrame),
-    ) -> bool {
+    ) -> Written {
         let credit = self.peer.data.saturating_sub(self.data_sent);
         let now = self.clock.now;
         let Some(id) = self.send_queue.get(index) else {
-            return false;
+            return Written::Full;
         };
         let Some(stream) = self.streams.get_mut(id) else {
             self.send_queue.remove(index);
-            return true;
+            return Written::Some;
         };
         if !stream.send.has_bytes(credit) {
-            return self.write_datagrams(id, end, out);
+            let before = out.len();
+            let written = self.write_datagrams(id, end, out);
+            if written == Written::DoesNotFit && out.len() > before {
+                self.send_queue.rotate(index);
+                return Written::Full;
+            }
+            return written;
         }
         let cuts = stream.mode == Some(Mode::Unordered);
         let before = stream.send.buffer.unsent();
@@ -245,7 +282,7 @@ impl Streams {
         };
         self.data_sent += stream.send.buffer.unsent() - before;
         if !written {
-            return false;
+            return Written::Full;
         }
         // Streams take turns, a packet each; one that is done leaves when its turn comes again.
         if end.saturating_sub(out.len()) < TURN_MIN {
@@ -254,7 +291,7 @@ impl Streams {
             stream.send.queued = false;
             self.send_queue.remove(index);
         }
-        true
+        Written::Some
     }
 
     /// The peer has a frame.

@@ -155,6 +155,8 @@ mod ahead_tests;
 #[cfg(test)]
 mod credit_tests;
 #[cfg(test)]
+mod datagram_tests;
+#[cfg(test)]
 mod delivery_tests;
 #[cfg(test)]
 mod message_tests;

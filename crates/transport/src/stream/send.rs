@@ -99,7 +99,12 @@ impl SendStream {
         self.buffer.has_lost()
             || (self.buffer.unsent() < self.buffer.end().min(self.max_data)
                 && connection_credit > 0)
-            || (self.fin == Fin::Due && self.buffer.unsent() == self.buffer.end())
+            || (self.is_end_due() && self.buffer.unsent() == self.buffer.end())
+    }
+
+    /// Whether the end may be sent: it stands behind all datagrams.
+    fn is_end_due(&self) -> bool {
+        self.fin == Fin::Due && !self.has_datagrams()
     }
 
     /// Whether this was sent, is not acknowledged, and does not wait to be sent again anyway.
@@ -198,7 +203,7 @@ impl SendStream {
             .buffer
             .take(len, limit)
             .unwrap_or_else(|| self.buffer.end()..self.buffer.end());
-        let fin = self.fin == Fin::Due && range.end == self.buffer.end();
+        let fin = self.is_end_due() && range.end == self.buffer.end();
         if range.is_empty() && !fin {
             return None;
         }
