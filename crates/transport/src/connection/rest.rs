@@ -18,7 +18,7 @@ impl Connection {
     pub(super) fn rest_at(&self) -> Option<Instant> {
         let awake = self.timers.awake || self.streams.holds_memory();
         let after = (self.rtt.pto() * 3).clamp(REST_AFTER_MIN, REST_AFTER_MAX);
-        (awake && self.confirmed).then(|| self.timers.quiet_since() + after)
+        (awake && self.confirmed).then(|| self.timers.still_since() + after)
     }
 
     /// Gives back whatever the next packet can bring again.

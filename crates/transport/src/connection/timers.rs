@@ -32,6 +32,8 @@ pub(super) struct Timers {
     pub(super) awake: bool,
     /// When anything was sent last, or the last probe was due.
     quiet_since: Instant,
+    /// When the last packet arrived.
+    heard_at: Instant,
     /// When the pacer lets the next packet go.
     pub(super) pacing: Option<Instant>,
 }
@@ -45,6 +47,7 @@ impl Timers {
             asked_at: Some(now),
             awake: true,
             quiet_since: now,
+            heard_at: now,
             pacing: None,
         }
     }
@@ -59,6 +62,7 @@ impl Timers {
             self.idle = now + idle;
         }
         self.asked_at = None;
+        self.heard_at = now;
         self.awake = true;
     }
 
@@ -84,6 +88,11 @@ impl Timers {
     /// When anything was sent last.
     pub(super) fn quiet_since(&self) -> Instant {
         self.quiet_since
+    }
+
+    /// When anything was sent or received last.
+    pub(super) fn still_since(&self) -> Instant {
+        self.quiet_since.max(self.heard_at)
     }
 }
 
