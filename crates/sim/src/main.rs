@@ -83,8 +83,16 @@ struct Arguments {
     #[arg(long, default_value_t = 10, value_name = "M")]
     minutes: u64,
     /// Kinds of faults to leave out.
-    #[arg(long, value_delimiter = ',', value_name = "FAULT,...")]
-    without: Vec<Fault>,
+    #[arg(
+        long,
+        default_value_t,
+        hide_default_value = true,
+        value_name = "FAULT,..."
+    )]
+    without: Faults,
+    /// The only kinds of faults that there are, or `none`.
+    #[arg(long, conflicts_with = "without", value_name = "FAULT,...")]
+    only: Option<Faults>,
     /// Tells what everybody in a system is told, and when.
     #[arg(long, requires = "seed")]
     watch: bool,
@@ -110,9 +118,7 @@ impl Arguments {
             thinning: self.thinning,
             ..Limits::default()
         };
-        for &fault in &self.without {
-            limits.faults = limits.faults.without(fault);
-        }
+        limits.faults = self.only.unwrap_or(limits.faults.less(self.without));
         limits.clients = self.clients.unwrap_or(limits.clients);
         limits.actions = self.actions.unwrap_or(limits.actions);
         limits

@@ -2,7 +2,7 @@ use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
 
-use super::{Fault, Faults, Limits};
+use super::{Faults, Limits};
 
 /// What a world is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,8 @@ impl FromStr for Kind {
 }
 
 /// A world in a line, as the program's command line takes it:
-/// `--world system --seed 17 --without loss,mtu --clients 1 --actions 40`.
+/// `--world system --seed 17 --only loss,mtu --clients 1 --actions 40`. `--without loss,mtu` is read too, and means whatever
+/// other kinds of faults there are by then: a world that is kept names those that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Description {
     /// What it is made of.
@@ -60,13 +61,8 @@ impl fmt::Display for Description {
             write!(f, "--world {} ", self.world)?;
         }
         write!(f, "--seed {}", self.seed)?;
-        let without: Vec<_> = Fault::ALL
-            .into_iter()
-            .filter(|&fault| !limits.faults.has(fault))
-            .map(Fault::name)
-            .collect();
-        if !without.is_empty() {
-            write!(f, " --without {}", without.join(","))?;
+        if limits.faults != Faults::ALL {
+            write!(f, " --only {}", limits.faults)?;
         }
         let numbers = [
             (
@@ -105,7 +101,8 @@ impl FromStr for Description {
                 "--clients" => limits.clients = number()?,
                 "--actions" => limits.actions = number()?,
                 "--thinning" => limits.thinning = number()?,
-                "--without" => limits.faults = without(limits.faults, value)?,
+                "--only" => limits.faults = value.parse()?,
+                "--without" => limits.faults = limits.faults.less(value.parse()?),
                 _ => return Err(format!("there is no {name}")),
             }
         }
@@ -118,21 +115,15 @@ impl FromStr for Description {
     }
 }
 
-fn without(mut faults: Faults, names: &str) -> Result<Faults, String> {
-    for name in names.split(',') {
-        faults = faults.without(name.parse()?);
-    }
-    Ok(faults)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::swarm::Fault;
 
     #[test]
     fn a_line_is_read_as_it_is_written() {
         let limits = Limits {
-            faults: Faults::ALL.without(Fault::Loss).without(Fault::Mtu),
+            faults: Faults::default().with(Fault::Loss).with(Fault::Mtu),
             clients: 2,
             actions: 40,
             thinning: 8,
@@ -144,7 +135,7 @@ mod tests {
             seed: 17,
             limits,
         };
-        let line = "--seed 17 --without loss,mtu --minutes 2 --clients 2 --actions 40 --thinning 8";
+        let line = "--seed 17 --only loss,mtu --minutes 2 --clients 2 --actions 40 --thinning 8";
         assert_eq!(all.to_string(), line);
         assert_eq!(line.parse(), Ok(all));
         all.world = Kind::System;
@@ -152,6 +143,31 @@ mod tests {
         assert_eq!(all.to_string().parse(), Ok(all));
         assert!("--world none --seed 1".parse::<Description>().is_err());
         assert!("--clients 1".parse::<Description>().is_err(), "no seed");
-        assert!("--seed 1 --without rain".parse::<Description>().is_err());
+    }
+
+    #[test]
+    fn kinds_of_faults_are_those_that_are_named_or_all_but_those() {
+        let read = |line: &str| line.parse::<Description>().map(|read| read.limits.faults);
+        let loss = Faults::default().with(Fault::Loss);
+        assert_eq!(read("--seed 1"), Ok(Faults::ALL));
+        assert_eq!(read("--seed 1 --only loss"), Ok(loss));
+        assert_eq!(read("--seed 1 --only none"), Ok(Faults::default()));
+        assert_eq!(read("--seed 1 --without loss"), Ok(Faults::ALL.less(loss)));
+        assert_eq!(read("--seed 1 --without none"), Ok(Faults::ALL));
+        for wrong in [
+            "--only rain",
+            "--without loss,rain",
+            "--only loss,none",
+            "--only",
+        ] {
+            assert!(read(&format!("--seed 1 {wrong}")).is_err(), "{wrong}");
+        }
+        let mut none = "--seed 1 --only none".parse::<Description>();
+        assert_eq!(
+            none.map(|none| none.to_string()),
+            Ok("--seed 1 --only none".to_owned())
+        );
+        none = "--seed 1 --without none".parse();
+        assert_eq!(none.map(|all| all.to_string()), Ok("--seed 1".to_owned()));
     }
 }

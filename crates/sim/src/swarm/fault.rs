@@ -199,6 +199,9 @@ impl FromStr for Fault {
     }
 }
 
+/// What no faults at all are called.
+const NONE: &str = "none";
+
 /// A set of faults.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Faults(u32);
@@ -224,6 +227,12 @@ impl Faults {
         Self(self.0 & !(1 << fault as u32))
     }
 
+    /// These but for those.
+    #[must_use]
+    pub const fn less(self, those: Self) -> Self {
+        Self(self.0 & !those.0)
+    }
+
     /// One after the other.
     pub fn iter(self) -> impl Iterator<Item = Fault> {
         Fault::ALL.into_iter().filter(move |&fault| self.has(fault))
@@ -236,10 +245,22 @@ impl fmt::Debug for Faults {
     }
 }
 
-/// Names with commas between, as a command line takes them.
+/// Names with commas between, or `none`, as a command line takes them.
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.iter().map(Fault::name).collect();
+        f.write_str(if names.is_empty() { NONE } else { "" })?;
         f.write_str(&names.join(","))
+    }
+}
+
+impl FromStr for Faults {
+    type Err = String;
+
+    fn from_str(names: &str) -> Result<Self, String> {
+        let names = names.split(',').filter(|_| names != NONE);
+        names
+            .map(Fault::from_str)
+            .try_fold(Self::default(), |all, fault| Ok(all.with(fault?)))
     }
 }

@@ -107,7 +107,7 @@ impl Smallest<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::swarm::Fault;
+    use crate::swarm::{Description, Fault, Kind};
 
     fn failure(what: &str) -> Box<Failure> {
         Box::new(Failure {
@@ -141,6 +141,14 @@ mod tests {
             (2, 37, 4)
         );
         assert_eq!(how.what, "record 37 again");
+        // As it is kept: a kind of fault that is invented later is none of it.
+        let kept = Description {
+            world: Kind::Transport,
+            seed: 1,
+            limits,
+        };
+        let line = "--seed 1 --only loss,restart --clients 2 --actions 37 --thinning 4";
+        assert_eq!(kept.to_string(), line);
     }
 
     #[test]
