@@ -37,6 +37,8 @@ pub enum Event {
         /// The stream.
         stream: StreamId,
     },
+    /// Another stream can be opened, where [`crate::StreamError::TooMany`] had said that none can.
+    StreamsAvailable,
     /// Everything sent on a finished stream has been acknowledged by the peer's transport.
     Finished {
         /// The stream.

@@ -95,6 +95,7 @@ pub struct Log {
     pub times: Vec<Instant>,
     pub migrated: usize,
     pub migrations_failed: usize,
+    pub streams_available: usize,
     /// Messages to send as soon as their stream takes them.
     pub outbox: VecDeque<(ConnectionHandle, StreamId, Vec<u8>)>,
     /// Send every message back on its stream.
@@ -221,6 +222,7 @@ pub fn drain(endpoint: &mut Endpoint, now: Instant, log: &mut Log) {
             Event::Finished { stream } => log.finished.push(stream),
             Event::Reset { stream, code } => log.resets.push((stream, code)),
             Event::Stopped { stream, code } => log.stops.push((stream, code)),
+            Event::StreamsAvailable => log.streams_available += 1,
             Event::Migrated => log.migrated += 1,
             Event::MigrationFailed => log.migrations_failed += 1,
             Event::Readable { stream } => read(endpoint, now, handle, stream, log),

@@ -317,7 +317,8 @@ impl Connection {
     /// Opens a stream to the peer's `port`.
     ///
     /// # Errors
-    /// [`StreamError::NotOpen`], [`StreamError::TooMany`].
+    /// [`StreamError::NotOpen`]. [`StreamError::TooMany`] when as many are open as the peer allows;
+    /// `StreamsAvailable` follows when it allows another.
     pub fn open(&mut self, port: u16, mode: Mode) -> Result<StreamId, StreamError> {
         self.check_open()?;
         self.streams.open(port, mode)

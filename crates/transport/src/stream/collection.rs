@@ -89,12 +89,14 @@ pub(crate) struct Streams {
     pub(super) loan: Loan,
     pub(super) streams_window: u64,
 
-    next_local: u64,
+    pub(super) next_local: u64,
     pub(super) next_remote: u64,
     /// How many streams the peer may open over the connection's life, as last announced.
     pub(super) max_remote: u64,
     pub(super) closed_remote: u64,
     pub(super) max_streams_due: bool,
+    /// The user was told that the peer allows no more streams, and waits for another.
+    pub(super) wants_stream: bool,
 
     /// What the peer allows us.
     pub(super) peer: Limits,
@@ -150,6 +152,7 @@ impl Streams {
             max_remote: config.streams_max,
             closed_remote: 0,
             max_streams_due: false,
+            wants_stream: false,
             peer: Limits::default(),
             data_sent: 0,
             max_data: config.connection_window_bytes,
@@ -203,6 +206,7 @@ impl Streams {
 
     pub(crate) fn open(&mut self, port: u16, mode: Mode) -> Result<StreamId, StreamError> {
         if self.next_local >= self.peer.streams {
+            self.wants_stream = true;
             return Err(StreamError::TooMany);
         }
         let id = StreamId::new(self.side, self.next_local);

@@ -170,6 +170,10 @@ impl Streams {
 
     pub(crate) fn on_max_streams(&mut self, max: u64) {
         self.peer.streams = self.peer.streams.max(max);
+        if self.wants_stream && self.next_local < self.peer.streams {
+            self.wants_stream = false;
+            self.events.push_back(Event::StreamsAvailable);
+        }
     }
 
     /// The stream that a frame is for, made if the peer opens it; `None` if it is over.

@@ -250,6 +250,12 @@ fn the_peers_limits_hold_the_sender_back() {
     });
     let id = streams.open(PORT, Mode::Bytes).unwrap();
     assert_eq!(streams.open(PORT, Mode::Bytes), Err(StreamError::TooMany));
+    streams.on_max_streams(1);
+    assert_eq!(streams.poll_event(), None);
+    streams.on_max_streams(2);
+    streams.on_max_streams(3);
+    assert_eq!(streams.poll_event(), Some(Event::StreamsAvailable));
+    assert_eq!(streams.poll_event(), None, "told once");
     streams.write(id, &[0; 500]).unwrap();
     let sent = |streams: &mut Streams| {
         let mut bytes = 0;
