@@ -151,6 +151,11 @@ impl Driver {
         self.clock.now()
     }
 
+    /// The clock behind [`Driver::now`], for other threads.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// A handle that ends this driver's wait.
     pub fn waker(&self) -> Waker {
         self.waker.clone()

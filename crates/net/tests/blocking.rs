@@ -106,6 +106,21 @@ fn nodes_take_sockets_that_were_bound_as_one_likes() {
 }
 
 #[test]
+fn what_is_late_is_not_sent() {
+    let (_server, _client, near, far) = pair();
+    for mode in [Mode::Messages, Mode::Unordered, Mode::Datagrams] {
+        let (stream, other) = streams(&near, &far, mode);
+        assert_eq!(other.receive().unwrap().as_deref(), Some(&b"first"[..]));
+        stream.send_within(b"late", Duration::ZERO).unwrap();
+        let hour = Duration::from_secs(3600);
+        stream.send_within(b"in time", hour).unwrap();
+        assert_eq!(other.receive().unwrap().as_deref(), Some(&b"in time"[..]));
+        stream.close().unwrap();
+        assert_eq!(other.receive().unwrap(), None);
+    }
+}
+
+#[test]
 fn h20_streams_opened_and_reset_leave_nothing_to_accept() {
     let (_server, _client, near, far) = pair();
     for _ in 0..Config::default().streams_max + 100 {

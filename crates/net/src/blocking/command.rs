@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use transport::{ConnectionHandle, Mode, Sessions, StreamId};
+use transport::{ConnectionHandle, Instant, Mode, Sessions, StreamId};
 
 use super::error;
-use crate::Waker;
+use crate::{Clock, Waker};
 
 /// Commands that wait for the service; a handle has at most one on its way.
 const COMMANDS: usize = 256;
@@ -106,6 +106,8 @@ pub(super) enum Wait {
     Send {
         stream: StreamId,
         message: Vec<u8>,
+        /// When it is worth nothing any more, if ever.
+        deadline: Option<Instant>,
         reply: Reply<()>,
     },
     /// Until the peer has acknowledged a finished stream.
@@ -120,12 +122,23 @@ pub(super) enum Wait {
 pub(super) struct Remote {
     commands: SyncSender<Command>,
     waker: Waker,
+    clock: Clock,
 }
 
 impl Remote {
-    pub(super) fn new(waker: Waker) -> (Self, Receiver<Command>) {
+    pub(super) fn new(waker: Waker, clock: Clock) -> (Self, Receiver<Command>) {
         let (commands, receiver) = sync_channel(COMMANDS);
-        (Self { commands, waker }, receiver)
+        let remote = Self {
+            commands,
+            waker,
+            clock,
+        };
+        (remote, receiver)
+    }
+
+    /// The time as the service thread tells it to the endpoint.
+    pub(super) fn now(&self) -> Instant {
+        self.clock.now()
     }
 
     /// Asks, and waits for the answer.

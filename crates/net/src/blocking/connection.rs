@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use transport::{ConnectionHandle, Mode};
+use transport::{ConnectionHandle, Instant, Mode};
 
 use super::command::{Command, OnConnection, Peer, Remote, Wait};
 use super::stream::Stream;
@@ -121,6 +121,11 @@ impl Shared {
         let handle = self.handle;
         self.remote
             .ask(|reply| Command::Connection(handle, command(reply)))
+    }
+
+    /// The endpoint's time.
+    pub(super) fn now(&self) -> Instant {
+        self.remote.now()
     }
 
     pub(super) fn wait<T>(

@@ -98,7 +98,7 @@ impl Node {
     }
 
     fn start(driver: Driver, endpoint: Endpoint, solver: Option<Solver>) -> io::Result<Self> {
-        let (remote, commands) = Remote::new(driver.waker());
+        let (remote, commands) = Remote::new(driver.waker(), driver.clock());
         let local = driver.local_addr();
         let service = Service::new(driver, endpoint, commands, solver);
         let thread = std::thread::Builder::new()

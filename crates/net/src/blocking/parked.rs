@@ -143,8 +143,15 @@ impl Streams {
             Wait::Send {
                 stream,
                 message,
+                deadline,
                 reply,
-            } => answer(reply, connection.send(*stream, message)),
+            } => {
+                let sent = match deadline {
+                    Some(deadline) => connection.send_until(*stream, message, *deadline),
+                    None => connection.send(*stream, message),
+                };
+                answer(reply, sent)
+            }
             Wait::Acknowledged { stream, reply } => answer(reply, self.acknowledgement(*stream)),
         };
         (!is_answered).then_some(what)

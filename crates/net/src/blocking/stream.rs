@@ -2,7 +2,7 @@ use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use transport::StreamId;
+use transport::{Instant, StreamId};
 
 use super::command::{OnConnection, Wait};
 use super::connection::Shared;
@@ -87,10 +87,24 @@ impl Stream {
     /// `TimedOut`; `FileTooLarge`, also when a datagram does not fit into a packet; `ConnectionReset`, when the peer reads no more; `InvalidInput`, in
     /// byte mode; the connection is over.
     pub fn send(&self, message: &[u8]) -> io::Result<()> {
+        self.hand_over(message, None)
+    }
+
+    /// As [`Stream::send`], but what the peer has not acknowledged of the message `patience` from now is
+    /// not sent any more. It arrives whole or not at all, and may arrive late.
+    ///
+    /// # Errors
+    /// As [`Stream::send`].
+    pub fn send_within(&self, message: &[u8], patience: Duration) -> io::Result<()> {
+        self.hand_over(message, Some(self.shared.now() + patience))
+    }
+
+    fn hand_over(&self, message: &[u8], deadline: Option<Instant>) -> io::Result<()> {
         let (stream, message) = (self.id, message.to_vec());
         self.shared.wait(self.timeouts().write, |reply| Wait::Send {
             stream,
             message,
+            deadline,
             reply,
         })
     }
