@@ -33,6 +33,8 @@ pub(super) struct EcnState {
     confirmed: bool,
     /// They were not, or there were none: nothing is marked any more.
     failed: bool,
+    /// No packet of this path has been acknowledged since it took the place of another.
+    fresh: bool,
 }
 
 impl EcnState {
@@ -50,9 +52,11 @@ impl EcnState {
         }
     }
 
-    /// What holds of one path need not of another (RFC 9000 §9.4).
+    /// What holds of one path need not of another (RFC 9000 §9.4). Counts go on over all of them: the
+    /// first that come with a packet of the new path are where it begins, and what they add may have
+    /// happened on the old one.
     pub(super) fn on_new_path(&mut self) {
-        (self.confirmed, self.failed) = (false, false);
+        (self.confirmed, self.failed, self.fresh) = (false, false, true);
     }
 
     pub(super) fn on_datagram(&mut self, ecn: Option<Ecn>) {
@@ -88,7 +92,7 @@ impl EcnState {
         };
         let arrived =
             (counts.ect0.saturating_add(counts.ce)).checked_sub(self.told.ect0 + self.told.ce);
-        let plausible = counts.ect1 == 0
+        let plausible = (self.fresh || counts.ect1 == self.told.ect1)
             && counts.ce >= self.told.ce
             && arrived.is_some_and(|arrived| arrived >= packets)
             && counts.ect0.saturating_add(counts.ce) <= sent;
@@ -98,6 +102,11 @@ impl EcnState {
         }
         let marked = counts.ce - self.told.ce;
         self.told = counts;
+        if self.fresh {
+            self.fresh = packets == 0;
+            self.confirmed = packets > 0;
+            return 0;
+        }
         self.confirmed = true;
         marked
     }
@@ -144,5 +153,40 @@ mod tests {
         assert_eq!(ecn.mark(2), None);
         ecn.on_ack(counts(1, 0, 0), 1, 2);
         assert_eq!(ecn.mark(2), Some(Ecn::Ect0));
+    }
+
+    #[test]
+    fn what_a_path_did_to_marks_does_not_speak_against_the_next() {
+        let mut ecn = EcnState::default();
+        ecn.on_ack(counts(10, 0, 0), 10, 100);
+        ecn.on_ack(counts(10, 1, 0), 1, 100);
+        assert_eq!(ecn.support(), EcnSupport::Failed, "one was rewritten");
+        ecn.on_new_path();
+        // Another that was rewritten before the move arrives behind it.
+        ecn.on_ack(counts(20, 2, 0), 10, 100);
+        assert_eq!(ecn.support(), EcnSupport::Capable);
+        ecn.on_ack(counts(30, 2, 0), 10, 100);
+        assert_eq!(ecn.support(), EcnSupport::Capable);
+        // The new path does it as well.
+        ecn.on_ack(counts(40, 3, 0), 10, 100);
+        assert_eq!(ecn.support(), EcnSupport::Failed);
+        for (told, why) in [(None, "no counts"), (counts(30, 12, 0), "all rewritten")] {
+            ecn.on_new_path();
+            ecn.on_ack(told, 10, 100);
+            assert_eq!(ecn.support(), EcnSupport::Failed, "{why}");
+        }
+    }
+
+    #[test]
+    fn congestion_that_was_met_on_one_path_is_not_held_against_the_next() {
+        let mut ecn = EcnState::default();
+        ecn.on_ack(counts(10, 0, 0), 10, 1000);
+        ecn.on_new_path();
+        // Of what was on its way nothing is waited for any more, and nothing is known of the new path.
+        assert_eq!(ecn.on_ack(counts(10, 0, 20), 0, 1000), 0);
+        assert_eq!(ecn.support(), EcnSupport::Unknown);
+        assert_eq!(ecn.on_ack(counts(20, 0, 50), 10, 1000), 0);
+        assert_eq!(ecn.support(), EcnSupport::Capable);
+        assert_eq!(ecn.on_ack(counts(29, 0, 51), 10, 1000), 1);
     }
 }
