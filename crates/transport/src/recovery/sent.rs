@@ -319,16 +319,18 @@ impl SentPackets {
             return false;
         };
         totals.in_flight -= u64::from(packet.size);
-        self.lost.push(number, packet.at, packet.size);
+        // RFC 9000 §14.4: a probe that is lost says nothing but that. If it comes late after all, there
+        // is no loss to take back either.
         if !is_probe {
+            self.lost.push(number, packet.at, packet.size);
             outcome.note(&packet);
             #[cfg(feature = "qlog")]
             outcome.numbers.push(number);
             totals.lost += 1;
             self.long.on_lost(number, packet.size);
+            let silence = packet.at.since(*self.silent_since.get_or_insert(packet.at));
+            outcome.silence = outcome.silence.max(silence);
         }
-        let silence = packet.at.since(*self.silent_since.get_or_insert(packet.at));
-        outcome.silence = outcome.silence.max(silence);
         self.forget_old();
         true
     }

@@ -298,3 +298,29 @@ fn h13_a_number_that_is_left_out_makes_no_loss() {
     let error = on_ack(&mut sent, &mut totals, at(42), &[2, 5]).unwrap_err();
     assert_eq!(error.code, code::PROTOCOL_VIOLATION);
 }
+
+/// RFC 9000 §14.4: that a probe was lost means nothing, and that it was not neither.
+#[test]
+fn a_probe_of_the_length_is_neither_a_loss_nor_one_that_was_none() {
+    let (mut sent, mut totals) = (SentPackets::default(), Totals::default());
+    sent.note(SentFrame::MtuProbe { len: 9280 });
+    sent.on_sent(at(0), 9280, 1, true, &mut totals);
+    sent.on_sent(at(500), 1000, 0, true, &mut totals);
+    sent.note(SentFrame::MtuProbe { len: 9280 });
+    sent.on_sent(at(900), 9280, 1, true, &mut totals);
+    for _ in 0..4 {
+        sent.on_sent(at(900), 1000, 0, true, &mut totals);
+    }
+    on_ack(&mut sent, &mut totals, at(940), &[3, 4, 5, 6]).unwrap();
+    let mut rtt = Rtt::default();
+    rtt.update(at(0), Duration::from_millis(40), Duration::ZERO);
+    let mut probes = 0;
+    let outcome = sent.detect_losses(at(941), &rtt, &mut totals, |_| probes += 1);
+    assert_eq!((outcome.bytes, totals.lost, probes), (1000, 1, 2));
+    assert_eq!(outcome.silence, Duration::ZERO, "one loss is no silence");
+    // All three come after all, of which one had counted as lost.
+    let (outcome, _) = on_ack(&mut sent, &mut totals, at(942), &[0, 2, 3, 4, 5, 6]).unwrap();
+    assert_eq!((outcome.spurious.bytes, totals.spurious), (0, 0));
+    let (outcome, _) = on_ack(&mut sent, &mut totals, at(943), &[0, 1, 2, 3, 4, 5, 6]).unwrap();
+    assert_eq!((outcome.spurious.bytes, totals.spurious), (1000, 1));
+}
