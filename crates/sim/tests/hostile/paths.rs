@@ -196,6 +196,42 @@ fn a_full_challenge_follows_a_short_one_without_an_answer_when_it_may() {
     assert_eq!(migrations(&mut raw), 1);
 }
 
+/// RFC 9000 §9.3: where the newest packet came from decides, and not whose answer comes first.
+#[test]
+fn h28_a_slow_answer_does_not_move_to_where_the_peer_is_no_more() {
+    let full = |raw: &mut Raw, last: u8| {
+        raw.address = elsewhere(last);
+        challenges(raw);
+        // Long enough to be challenged in full at once.
+        raw.say(&[1; 600]);
+        let (data, lengths) = challenges(raw);
+        assert!(lengths.contains(&1200), "{lengths:?}");
+        *data.last().unwrap()
+    };
+    let remote = |raw: &mut Raw| {
+        let handle = raw.handle();
+        raw.server.connection(handle).unwrap().remote()
+    };
+    for back in [false, true] {
+        let mut raw = connected();
+        let first = full(&mut raw, 0);
+        let second = full(&mut raw, 1);
+        raw.address = elsewhere(0);
+        raw.say(&path_frame(0x1b, first));
+        assert_eq!(migrations(&mut raw), 0);
+        if back {
+            // The path is known to be valid: the next packet is enough.
+            raw.say(&[1]);
+            assert_eq!(remote(&mut raw), elsewhere(0));
+        }
+        raw.address = elsewhere(1);
+        raw.say(&path_frame(0x1b, second));
+        raw.wait(Duration::from_millis(10));
+        assert_eq!(remote(&mut raw), elsewhere(u8::from(!back)));
+        assert_eq!(migrations(&mut raw), 1);
+    }
+}
+
 #[test]
 fn h28_many_addresses_at_once_are_not_remembered() {
     let mut raw = connected();

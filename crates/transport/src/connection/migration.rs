@@ -141,6 +141,9 @@ impl Connection {
             }
             return;
         }
+        if let Some(valid) = self.paths.as_mut().and_then(|p| p.on_newest(remote)) {
+            return self.follow(now, &valid);
+        }
         let known = self.paths.as_mut().and_then(|p| p.candidate(remote));
         if known.is_none_or(|candidate| candidate.validation.is_some()) {
             return;

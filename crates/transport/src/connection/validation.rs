@@ -138,6 +138,8 @@ pub(super) struct Candidate {
     sent: u64,
     /// Somebody receives there: it may be sent to without limit.
     proven: bool,
+    /// The path is valid, and something newer has come from elsewhere.
+    valid: bool,
     pub(super) answers: Answers,
     /// The peer seems to have moved there.
     pub(super) validation: Option<Validation>,
@@ -187,6 +189,9 @@ pub(super) struct Move<S> {
 /// All that there is beside the path in use. Most connections never have any of it.
 pub(super) struct Paths<S> {
     candidates: Vec<Candidate>,
+    /// Where the newest packet came from that was no mere probe, if not over the path in use: only there
+    /// may the peer have moved (RFC 9000 §9.3).
+    newest: Option<SocketAddr>,
     /// Answers for the path in use.
     pub(super) answers: Answers,
     /// Whether the peer is still there: asked once when it seems to have moved.
@@ -198,6 +203,7 @@ impl<S> Default for Paths<S> {
     fn default() -> Self {
         Self {
             candidates: Vec::new(),
+            newest: None,
             answers: Answers::default(),
             asked: None,
             moving: None,
@@ -239,12 +245,22 @@ impl<S> Paths<S> {
             received: len as u64,
             sent: 0,
             proven: false,
+            valid: false,
             answers: Answers::default(),
             validation: None,
             id: None,
             heard: now,
         });
         oldest
+    }
+
+    /// The newest packet of all came from `remote`, an address that is not in use, and was no mere probe.
+    /// Takes the candidate out if its path is valid already.
+    pub(super) fn on_newest(&mut self, remote: SocketAddr) -> Option<Candidate> {
+        self.newest = Some(remote);
+        let is_it = |candidate: &Candidate| candidate.remote == remote && candidate.valid;
+        let place = self.candidates.iter().position(is_it)?;
+        Some(self.candidates.remove(place))
     }
 
     /// The candidate that has something due.
@@ -257,8 +273,9 @@ impl<S> Paths<S> {
         self.candidates.iter_mut().find(is_due)
     }
 
-    /// Takes out the candidate whose path this answer shows to be valid. Of one whose challenge was not
-    /// full it shows the address: a full one is due then.
+    /// Takes out the candidate whose path this answer shows to be valid, if nothing newer has come from
+    /// elsewhere: then it is kept for when something does from there. Of one whose challenge was not full
+    /// the answer shows the address: a full one is due then.
     pub(super) fn take_validated(&mut self, data: PathData) -> Option<Candidate> {
         let proof = |candidate: &Candidate| candidate.validation.as_ref()?.proof(data);
         let place = (self.candidates.iter()).position(|candidate| proof(candidate).is_some())?;
@@ -273,12 +290,18 @@ impl<S> Paths<S> {
             }
             return None;
         }
+        if self.newest != Some(candidate.remote) {
+            (candidate.proven, candidate.valid) = (true, true);
+            candidate.validation = None;
+            return None;
+        }
         Some(self.candidates.remove(place))
     }
 
     /// The peer is where it was: takes out an address to which it seemed to have moved.
     pub(super) fn take_challenged(&mut self) -> Option<Candidate> {
-        let is_it = |candidate: &Candidate| candidate.validation.is_some();
+        self.newest = None;
+        let is_it = |candidate: &Candidate| candidate.validation.is_some() || candidate.valid;
         let place = self.candidates.iter().position(is_it)?;
         Some(self.candidates.remove(place))
     }
@@ -322,6 +345,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let candidate = paths.candidate(remote).unwrap();
         candidate.validation = Some(Validation::new(now, data, second));
+        assert!(paths.on_newest(remote).is_none());
         for _ in 0..ATTEMPTS {
             let candidate = paths.due(now).unwrap();
             let validation = candidate.validation.as_mut().unwrap();
