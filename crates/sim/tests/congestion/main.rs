@@ -45,16 +45,17 @@ fn random_loss_costs_what_was_lost_and_little_more() {
         let lossy = share(seed, LOSSY, CongestionControl::Bbr);
         assert!(lossy > 0.93, "seed {seed}: {lossy}");
         let bad = share(seed, BAD, CongestionControl::Bbr);
-        assert!(bad > 0.86, "seed {seed}: {bad}");
+        assert!(bad > 0.88, "seed {seed}: {bad}");
     }
 }
 
 #[test]
 fn a_link_that_varies_and_reorders_is_used() {
-    for seed in 0..2 {
-        let share = share(seed, JITTERY, CongestionControl::Bbr);
-        assert!(share > 0.7, "seed {seed}: {share}");
-    }
+    // Some seeds give a tenth less than others; what is promised is what flows get on average.
+    let shares = [0, 1, 2, 3].map(|seed| share(seed, JITTERY, CongestionControl::Bbr));
+    let mean = shares.iter().sum::<f64>() / shares.len() as f64;
+    assert!(mean > 0.76, "{shares:?}");
+    assert!(shares.iter().all(|&share| share > 0.7), "{shares:?}");
 }
 
 /// What everybody gets who changes no setting.
