@@ -2,6 +2,7 @@
 
 mod pipe;
 mod relay;
+mod transit;
 
 use std::net::SocketAddr;
 

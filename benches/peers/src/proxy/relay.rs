@@ -1,7 +1,5 @@
 //! Sockets and time around the pipes.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -12,25 +10,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::thread::set_current_timer_slack;
 
 use super::Role;
-use super::pipe::Pipe;
+use super::transit::{BATCH_BYTES, Direction, Due, Hop, Transit};
 use crate::clock;
 use crate::datagrams::{ANY_PORT, Socket};
 use crate::job::SOCKET_BUFFER_BYTES;
 use crate::meter::Meter;
 
-/// What one call sends at most.
-const BATCH_BYTES: usize = 60_000;
-const BATCH_PACKETS: usize = 32;
-
 /// The process's state.
 pub(super) struct Relay {
     ways: Vec<Way>,
-    /// Towards servers, and back.
-    pipes: [Pipe; 2],
-    under_way: BinaryHeap<Reverse<Packet>>,
-    number: u64,
-    /// Buffers of packets that have arrived.
-    spare: Vec<Vec<u8>>,
+    transit: Transit,
     batch: Vec<u8>,
     meter: Arc<Meter>,
 }
@@ -50,18 +39,6 @@ enum Kind {
     Back { front: usize, client: SocketAddr },
 }
 
-/// A packet on its way. Ordered by time, then as they came.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Packet {
-    due_ns: u64,
-    number: u64,
-    /// The socket that sends it on, and where to.
-    way: usize,
-    to: SocketAddr,
-    ecn: Option<u8>,
-    data: Vec<u8>,
-}
-
 impl Relay {
     pub(super) fn new(role: &Role, meter: Arc<Meter>) -> Result<Self> {
         let front = |server: &SocketAddr| {
@@ -75,10 +52,7 @@ impl Relay {
         set_current_timer_slack(Some(NonZeroU64::MIN))?;
         Ok(Self {
             ways: ways?,
-            pipes: [0, 1].map(|direction| Pipe::new(role.link, role.seed * 2 + direction)),
-            under_way: BinaryHeap::new(),
-            number: 0,
-            spare: Vec::new(),
+            transit: Transit::new(role.link, role.seed),
             batch: Vec::with_capacity(BATCH_BYTES),
             meter,
         })
@@ -125,11 +99,10 @@ impl Relay {
         let Some(way) = self.ways.get_mut(index) else {
             return Ok(());
         };
-        let kind = way.kind;
-        let spare = &mut self.spare;
+        let (kind, transit) = (way.kind, &mut self.transit);
         way.socket.receive(|train| {
             for datagram in train.data.chunks(train.stride) {
-                let mut data = spare.pop().unwrap_or_default();
+                let mut data = transit.buffer();
                 data.extend_from_slice(datagram);
                 arrived.push((train.from, train.ecn, data));
             }
@@ -137,23 +110,12 @@ impl Relay {
         let now_ns = clock::now_ns();
         for (from, ecn, data) in arrived {
             let (direction, way, to) = match kind {
-                Kind::Front(server) => (0, self.back(index, from)?, server),
-                Kind::Back { front, client } => (1, front, client),
+                Kind::Front(server) => (Direction::ToServer, self.back(index, from)?, server),
+                Kind::Back { front, client } => (Direction::ToClient, front, client),
             };
-            match self.pipes[direction].pass(now_ns, data.len()) {
-                Ok(due_ns) => {
-                    self.number += 1;
-                    self.under_way.push(Reverse(Packet {
-                        due_ns,
-                        number: self.number,
-                        way,
-                        to,
-                        ecn: ecn.map(|ecn| ecn as u8),
-                        data,
-                    }));
-                }
-                Err(_) => give_back(&mut self.spare, data),
-            }
+            let ecn = ecn.map(|ecn| ecn as u8);
+            self.transit
+                .take_in(now_ns, direction, Hop { way, to, ecn }, data);
         }
         Ok(())
     }
@@ -177,45 +139,74 @@ impl Relay {
     /// when the next is.
     fn send_due(&mut self) -> Result<Option<u64>> {
         loop {
-            let now_ns = clock::now_ns();
-            let Some(Reverse(first)) = self.under_way.peek() else {
-                return Ok(None);
+            let meter = &self.meter;
+            let each = |late_ns, bytes| {
+                meter.took(late_ns);
+                meter.received(bytes, 1);
             };
-            if first.due_ns > now_ns {
-                return Ok(Some(first.due_ns));
-            }
-            let (way, to, ecn, segment) = (first.way, first.to, first.ecn, first.data.len());
-            self.batch.clear();
-            let mut count = 0;
-            while let Some(Reverse(next)) = self.under_way.peek() {
-                let same = (next.way, next.to, next.ecn) == (way, to, ecn);
-                let fits = next.data.len() <= segment
-                    && self.batch.len() + next.data.len() <= BATCH_BYTES
-                    && self.batch.len() == count * segment;
-                if next.due_ns > now_ns || !same || (count > 0 && !fits) || count == BATCH_PACKETS {
-                    break;
+            match self.transit.leave(clock::now_ns(), &mut self.batch, each) {
+                Due::Batch { hop, segment } => {
+                    if let Some(way) = self.ways.get(hop.way) {
+                        let ecn = hop.ecn.and_then(EcnCodepoint::from_bits);
+                        way.socket.send(hop.to, &self.batch, segment, ecn)?;
+                    }
                 }
-                let Some(Reverse(packet)) = self.under_way.pop() else {
-                    break;
-                };
-                self.batch.extend_from_slice(&packet.data);
-                self.meter.took(now_ns - packet.due_ns);
-                self.meter.received(packet.data.len(), 1);
-                give_back(&mut self.spare, packet.data);
-                count += 1;
-            }
-            if let Some(way) = self.ways.get(way) {
-                let ecn = ecn.and_then(EcnCodepoint::from_bits);
-                way.socket.send(to, &self.batch, segment, ecn)?;
+                Due::At(next_ns) => return Ok(Some(next_ns)),
+                Due::Nothing => return Ok(None),
             }
         }
     }
 }
 
-/// Keeps a buffer for the next packet.
-fn give_back(spare: &mut Vec<Vec<u8>>, mut data: Vec<u8>) {
-    if spare.len() < 4096 {
-        data.clear();
-        spare.push(data);
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::job::Link;
+
+    fn socket() -> UdpSocket {
+        let socket = UdpSocket::bind(ANY_PORT).unwrap();
+        // Nobody waits so long: a test that fails ends.
+        let patience = Some(Duration::from_secs(30));
+        socket.set_read_timeout(patience).unwrap();
+        socket
+    }
+
+    fn hear(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+        let mut buffer = [0; 100];
+        let (length, from) = socket.recv_from(&mut buffer).unwrap();
+        (buffer[..length].to_vec(), from)
+    }
+
+    #[test]
+    fn clients_reach_their_servers_and_are_answered_from_where_they_sent() {
+        let servers = [socket(), socket()];
+        let role = Role {
+            link: Link::default(),
+            seed: 1,
+            servers: servers.each_ref().map(|s| s.local_addr().unwrap()).to_vec(),
+        };
+        let relay = Relay::new(&role, Arc::default()).unwrap();
+        let fronts = relay.fronts().unwrap();
+        thread::spawn(move || relay.run());
+        let clients = [socket(), socket()];
+        let mut backs = Vec::new();
+        for (server, front) in servers.iter().zip(&fronts) {
+            for (index, client) in clients.iter().enumerate() {
+                client.send_to(&[index as u8; 9], front).unwrap();
+                let (data, back) = hear(server);
+                assert_eq!(data, [index as u8; 9]);
+                server.send_to(b"answer", back).unwrap();
+                assert_eq!(hear(client), (b"answer".to_vec(), *front));
+                backs.push(back);
+            }
+        }
+        // Servers tell clients from each other.
+        backs.sort_unstable();
+        backs.dedup();
+        assert_eq!(backs.len(), 4);
     }
 }
