@@ -100,7 +100,7 @@ pub struct Link {
     /// Delay one way, in microseconds.
     pub delay_us: u64,
     /// The delay of each packet varies evenly by so much up and down, in microseconds, so that
-    /// packets overtake each other.
+    /// packets overtake each other: what `netem` means by jitter, and the project's simulation.
     pub jitter_us: u64,
     /// Share of packets lost behind the bottleneck, 0 to 1.
     pub loss: f64,

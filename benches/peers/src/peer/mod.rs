@@ -70,7 +70,8 @@ macro_rules! entry {
 /// part of another name is the peer's, the rest its variant.
 fn entries() -> Vec<Entry> {
     vec![
-        entry!("undertone", undertone::Undertone::Default),
+        entry!("undertone", undertone::Undertone::Wide),
+        entry!("undertone-default", undertone::Undertone::Default),
         entry!("undertone-cubic", undertone::Undertone::Cubic),
         entry!("quinn", "quinn", quinn::Quinn::cubic()),
         entry!("quinn-bbr", "quinn", quinn::Quinn::bbr()),
@@ -90,6 +91,12 @@ fn entries() -> Vec<Entry> {
 /// Every contender's name.
 pub fn names() -> Vec<&'static str> {
     entries().iter().map(|entry| entry.name).collect()
+}
+
+/// Whether this build has the contender of this name.
+pub fn is_built(name: &str) -> bool {
+    let mut entries = entries().into_iter();
+    entries.any(|entry| entry.name == name && entry.make.is_some())
 }
 
 /// The contender of this name.

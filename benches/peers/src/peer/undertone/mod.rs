@@ -20,25 +20,27 @@ const WINDOW_BYTES: u64 = 16 << 20;
 /// The port that clients open streams to.
 const PORT: u16 = 7;
 
-/// Undertone with one of its controllers.
+/// Undertone as it is set.
 pub enum Undertone {
-    /// As its users get it.
-    Default,
-    /// With CUBIC.
+    /// With its own controller, and windows as the others have them.
+    Wide,
+    /// The same with CUBIC.
     Cubic,
+    /// As somebody gets it who sets nothing.
+    Default,
 }
 
 impl Peer for Undertone {
     fn settings(&self, job: &Job) -> String {
         let packets = match job.packets {
-            Packets::Ethernet => format!("packets of {ETHERNET_BYTES} bytes"),
-            Packets::Discovered => "packets as discovered".to_owned(),
+            Packets::Ethernet if self.is_set() => format!("packets of {ETHERNET_BYTES} bytes"),
+            _ => "packets as discovered".to_owned(),
         };
         let controller = match self {
-            Self::Default => "default Config",
+            Self::Wide | Self::Default => "default Config",
             Self::Cubic => "CUBIC",
         };
-        let windows = if job.traffic.is_flow() {
+        let windows = if self.is_set() && job.traffic.is_flow() {
             "windows of 16 MiB"
         } else {
             "default windows"
@@ -95,9 +97,17 @@ fn options() -> BindOptions {
 }
 
 impl Undertone {
+    /// Whether a job's packets and windows are set.
+    fn is_set(&self) -> bool {
+        !matches!(self, Self::Default)
+    }
+
     fn config(&self, job: &Job) -> Config {
         let mut config = Config::default();
         config.ports.insert(PORT);
+        if !self.is_set() {
+            return config;
+        }
         if job.packets == Packets::Ethernet {
             config.datagram_bytes_max = usize::from(ETHERNET_BYTES);
         }
