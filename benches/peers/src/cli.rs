@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand, value_parser};
 
 use crate::{peer, scenario};
 
@@ -18,10 +19,10 @@ pub struct Arguments {
     #[arg(long, value_delimiter = ',')]
     pub peers: Vec<String>,
     /// How often each runs; median, least and most are shown.
-    #[arg(long, default_value_t = 3)]
-    pub reps: usize,
+    #[arg(long, default_value_t = 3, value_parser = value_parser!(u64).range(1..))]
+    pub reps: u64,
     /// How long a run is; each scenario has a length of its own.
-    #[arg(long)]
+    #[arg(long, value_parser = value_parser!(u64).range(1..))]
     pub seconds: Option<u64>,
     /// Appends a line for each result to this file.
     #[arg(long)]
@@ -52,17 +53,20 @@ pub enum ProcessArguments {
     },
 }
 
-impl Arguments {
-    /// Whether a contender takes part: it or its peer was named, or nobody was.
-    pub fn wants(&self, contender: &str) -> bool {
-        let named = |name: &String| {
-            contender == name
-                || contender
-                    .strip_prefix(name.as_str())
-                    .is_some_and(|rest| rest.starts_with('-') && name != "tcp")
-        };
-        self.peers.is_empty() || self.peers.iter().any(named)
-    }
+/// Whether a contender is one of these names, or a variant of one: `quinn` names `quinn-bbr` too.
+pub fn is_named(names: &[String], contender: &str) -> bool {
+    names.iter().any(|name| {
+        let variant = contender.strip_prefix(name.as_str());
+        // tcp-tls is no variant of tcp, but a peer.
+        let is_variant = |rest: &str| rest.starts_with('-') && name != "tcp";
+        contender == name || variant.is_some_and(is_variant)
+    })
+}
+
+/// Ends the program with what is wrong with the command line, as a usage error.
+pub fn refuse(why: &str) -> ! {
+    let mut command = Arguments::command();
+    command.error(ErrorKind::InvalidValue, why).exit()
 }
 
 fn scenarios() -> String {
@@ -74,4 +78,25 @@ fn scenarios() -> String {
     text.push_str("\nPeers: ");
     text.push_str(&peer::names().join(", "));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_repetitions_and_no_time_are_refused() {
+        for option in ["--reps", "--seconds"] {
+            let parse = |value| Arguments::try_parse_from(["peers", "bulk", option, value]);
+            assert!(parse("1").is_ok());
+            assert_eq!(parse("0").unwrap_err().exit_code(), 2);
+            assert_eq!(parse("-1").unwrap_err().exit_code(), 2);
+        }
+        assert_eq!(
+            Arguments::try_parse_from(["peers"])
+                .unwrap_err()
+                .exit_code(),
+            2
+        );
+    }
 }

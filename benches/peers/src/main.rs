@@ -8,28 +8,29 @@ mod app;
 mod child;
 mod cli;
 mod clock;
+mod contest;
 mod datagrams;
 mod framing;
 mod job;
 mod meter;
 mod peer;
+mod plan;
 mod proxy;
 mod report;
 mod run;
 mod scenario;
+mod sockets;
 
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 
 use cli::{Arguments, ProcessArguments};
-use report::{Outcome, Summary};
-use scenario::{Figure, Run, Scenario};
+use contest::Runner;
+use plan::Plan;
 
 #[global_allocator]
 static ALLOCATOR: alloc::Counting = alloc::Counting;
@@ -51,78 +52,34 @@ fn main() -> ExitCode {
 }
 
 fn measure(arguments: &Arguments) -> Result<()> {
-    let mut failures = 0;
-    for scenario in scenario::find(&arguments.scenarios)? {
-        let outcomes = contest(&scenario, arguments);
+    let plan = match Plan::new(&arguments.scenarios, &arguments.peers) {
+        Ok(plan) => plan,
+        Err(why) => cli::refuse(&why),
+    };
+    for note in &plan.notes {
+        eprintln!("{note}");
+    }
+    let mut json = arguments.json.as_deref().map(lines).transpose()?;
+    let mut runner = Runner::new(arguments.reps, arguments.seconds);
+    for contest in &plan.contests {
+        let outcomes = runner.run(contest)?;
         report::print(&outcomes);
-        failures += outcomes
-            .iter()
-            .map(|outcome| outcome.failures.len())
-            .sum::<usize>();
-        if let Some(file) = &arguments.json {
-            append(file, &outcomes)?;
+        if let Some(file) = &mut json {
+            report::append(file, &outcomes)?;
         }
         #[cfg(feature = "plot")]
         if let Some(folder) = &arguments.plot {
-            report::plot(folder, scenario.about, &outcomes)?;
+            report::plot(folder, contest.scenario.about, &outcomes)?;
         }
     }
+    let failures = runner.failures();
     ensure!(failures == 0, "{failures} runs have failed");
     Ok(())
 }
 
-/// Runs one scenario: everybody once, then everybody again.
-fn contest(scenario: &Scenario, arguments: &Arguments) -> Vec<Outcome> {
-    let seconds = arguments.seconds.unwrap_or(scenario.seconds);
-    println!("\n{}: {} ({seconds} s)", scenario.name, scenario.about);
-    // Who measures only the proxy is not asked for by name.
-    let is_yardstick = scenario.contenders.len() == 1;
-    let wanted = scenario
-        .contenders
-        .iter()
-        .filter(|&name| is_yardstick || arguments.wants(name));
-    let mut contenders = Vec::new();
-    for &name in wanted {
-        match peer::find(name) {
-            Ok(peer) => contenders.push((name, peer.settings(&scenario.job(name)))),
-            Err(error) => println!("  {error}"),
-        }
-    }
-    for (name, settings) in &contenders {
-        println!("  {name}: {settings}");
-    }
-    let mut runs: Vec<(Vec<Vec<Figure>>, Vec<String>)> = vec![Default::default(); contenders.len()];
-    for repetition in 0..arguments.reps {
-        for ((name, _), (figures, failures)) in contenders.iter().zip(&mut runs) {
-            let run = Run {
-                length: Duration::from_secs(seconds),
-                seed: repetition as u64 + 1,
-            };
-            match (scenario.run)(&scenario.job(name), run) {
-                Ok(found) => figures.push(found),
-                Err(error) => failures.push(format!("{error:#}")),
-            }
-        }
-    }
-    let outcomes = contenders.into_iter().zip(runs);
-    outcomes
-        .map(|((name, settings), (figures, failures))| Outcome {
-            scenario: scenario.name.to_owned(),
-            peer: name.to_owned(),
-            settings,
-            seconds,
-            runs: figures.len(),
-            figures: Summary::of(&figures),
-            failures,
-        })
-        .collect()
-}
-
-/// A line for each result.
-fn append(file: &Path, outcomes: &[Outcome]) -> Result<()> {
-    let mut file = OpenOptions::new().create(true).append(true).open(file)?;
-    for outcome in outcomes {
-        writeln!(file, "{}", serde_json::to_string(outcome)?)?;
-    }
-    Ok(())
+/// The file that takes a line for each result. One that cannot be written is known before anything is
+/// measured.
+fn lines(file: &Path) -> Result<File> {
+    let opened = OpenOptions::new().create(true).append(true).open(file);
+    opened.with_context(|| file.display().to_string())
 }

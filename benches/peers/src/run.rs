@@ -10,9 +10,10 @@ use std::{env, thread};
 use anyhow::{Context, Result, bail};
 
 use crate::child::{Line, Role};
-use crate::job::{Job, Target};
+use crate::job::{Job, Packets, Target, Traffic};
 use crate::meter::Snapshot;
 use crate::proxy::Proxy;
+use crate::sockets::Buffers;
 
 /// The server's core, and the client's.
 const SERVER_CORE: usize = 0;
@@ -153,6 +154,21 @@ fn start(job: &Job, target: Option<Target>, core: usize) -> Result<Process> {
         core: Some(core),
     };
     Process::spawn("role", &serde_json::to_string(&role)?)
+}
+
+/// What the kernel grants a contender's sockets at both ends. They depend on nothing but the contender.
+///
+/// # Errors
+/// When its ends do not find each other, or their sockets differ.
+pub fn socket_buffers(peer: &str) -> Result<Buffers> {
+    let job = Job {
+        peer: peer.to_owned(),
+        traffic: Traffic::Ping { bytes: 64 },
+        packets: Packets::Ethernet,
+        link: None,
+    };
+    let pair = Pair::start(&job, 1)?;
+    Buffers::of(&[pair.server.process.child.id(), pair.client.child.id()])
 }
 
 /// A server, a client that is connected to it, and the link between them.

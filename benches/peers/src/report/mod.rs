@@ -7,5 +7,5 @@ mod table;
 
 #[cfg(feature = "plot")]
 pub use plot::plot;
-pub use summary::{Outcome, Summary};
+pub use summary::{Outcome, Summary, append};
 pub use table::print;

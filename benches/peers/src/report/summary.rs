@@ -1,8 +1,12 @@
 //! Many runs of one contender in one.
 
+use std::io::Write;
+
+use anyhow::Result;
 use serde::Serialize;
 
 use crate::scenario::Figure;
+use crate::sockets::Buffers;
 
 /// A contender's result in a scenario: what one line of JSON says.
 #[derive(Clone, Debug, Serialize)]
@@ -13,6 +17,8 @@ pub struct Outcome {
     pub peer: String,
     /// What it was set to.
     pub settings: String,
+    /// What the kernel granted its sockets; nothing if that is not known.
+    pub socket_buffers: Option<Buffers>,
     /// How long each run was.
     pub seconds: u64,
     /// How many runs there were.
@@ -21,6 +27,17 @@ pub struct Outcome {
     pub figures: Vec<Summary>,
     /// What went wrong in those that gave nothing.
     pub failures: Vec<String>,
+}
+
+/// Writes a line of JSON for each contender's result.
+///
+/// # Errors
+/// The operating system's.
+pub fn append(lines: &mut impl Write, outcomes: &[Outcome]) -> Result<()> {
+    for outcome in outcomes {
+        writeln!(lines, "{}", serde_json::to_string(outcome)?)?;
+    }
+    Ok(lines.flush()?)
 }
 
 /// One figure over all runs.

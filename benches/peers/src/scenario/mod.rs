@@ -9,10 +9,12 @@ mod ping;
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde::Serialize;
 
 use crate::job::{Job, Link, Packets, Traffic};
+
+pub use link::CEILING;
 
 /// One thing that is measured of every contender.
 pub struct Scenario {
@@ -105,28 +107,19 @@ pub fn all() -> Vec<Scenario> {
 ///
 /// # Errors
 /// There is no such scenario.
-pub fn find(names: &[String]) -> Result<Vec<Scenario>> {
+pub fn find(names: &[String]) -> Result<Vec<Scenario>, String> {
     let mut found = Vec::new();
     for name in names {
         let before = found.len();
-        found.extend(
-            all()
-                .into_iter()
-                .filter(|scenario| name == "all" || scenario.name == name),
-        );
+        let is_named = |scenario: &Scenario| name == "all" || scenario.name == name;
+        found.extend(all().into_iter().filter(is_named));
         if found.len() == before {
-            bail!("no scenario is called {name}; --help lists them");
+            let names: Vec<&str> = all().iter().map(|scenario| scenario.name).collect();
+            let names = names.join(", ");
+            return Err(format!(
+                "no scenario is called {name:?}; there are all, {names}"
+            ));
         }
-    }
-    // What the proxy itself can do comes before what goes through it.
-    let through_proxy = found.iter().position(|scenario| scenario.link.is_some());
-    if let Some(at) = through_proxy
-        && found.iter().all(|scenario| scenario.name != link::CEILING)
-    {
-        let ceiling = all()
-            .into_iter()
-            .find(|scenario| scenario.name == link::CEILING);
-        found.splice(at..at, ceiling);
     }
     Ok(found)
 }

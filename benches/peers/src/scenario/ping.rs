@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::{Figure, Run, Scenario};
 use crate::job::{Job, Packets, Traffic};
@@ -37,6 +37,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
 fn run(job: &Job, run: Run) -> Result<Vec<Figure>> {
     let measured = Pair::start(job, run.seed)?.measure(WARM_UP, run.length)?;
     let answers = measured.client.to;
+    ensure!(answers.samples > 0, "nothing comes back");
     Ok(vec![
         Figure::less("p50", "us", answers.p50_ns as f64 / 1e3),
         Figure::less("p99", "us", answers.p99_ns as f64 / 1e3),
