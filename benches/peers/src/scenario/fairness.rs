@@ -41,7 +41,7 @@ pub(super) fn scenarios() -> [Scenario; 3] {
         ),
         scenario(
             "fairness-quinn",
-            "the same beside a CUBIC flow of quinn's",
+            "beside a CUBIC flow of quinn's on one bottleneck: 40 ms RTT, 50 Mbit/s, a queue of 50 ms",
             link(40, 0.0, 50, 50),
             |job, run| beside("quinn", job, run),
         ),

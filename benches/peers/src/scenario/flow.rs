@@ -50,7 +50,7 @@ const MESSAGES: &[&str] = &[
 ];
 
 /// Who carries what a caller has buffered: streams of bytes.
-const BUFFERED: &[&str] = &["undertone", "quinn", "s2n-quic", "tcp-tls", "tcp"];
+const BUFFERED: &[&str] = &["undertone", "quinn", "s2n-quic", "quiche", "tcp-tls", "tcp"];
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     let bulk = |name, about, packets| Scenario {
@@ -84,7 +84,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         ),
         bulk(
             "bulk-mtu",
-            "the same with packets as large as each finds that the path takes",
+            "one stream as fast as it goes, packets as large as each finds that the path takes",
             Packets::Discovered,
         ),
         messages(
@@ -95,7 +95,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         ),
         messages(
             "messages-64-buffered",
-            "the same, collected and framed in a buffer of 64 KiB by the caller",
+            "messages of 64 bytes, collected and framed in a buffer of 64 KiB by the caller",
             64,
             true,
         ),
@@ -107,7 +107,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         ),
         messages(
             "messages-1k-buffered",
-            "the same, collected and framed in a buffer of 64 KiB by the caller",
+            "messages of 1 KiB, collected and framed in a buffer of 64 KiB by the caller",
             1024,
             true,
         ),

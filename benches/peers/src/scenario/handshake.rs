@@ -30,7 +30,7 @@ pub(super) fn scenarios() -> [Scenario; 2] {
         ),
         handshake(
             "handshake-resumed",
-            "the same with a ticket of the one before, for which 64 bytes go there and back on each",
+            "connections made and closed one after the other, each with a ticket of the one before, for which 64 bytes go there and back",
             &["undertone", "quinn", "tcp-tls"],
             true,
         ),
@@ -43,8 +43,8 @@ fn run(job: &Job, run: Run) -> Result<Vec<Figure>> {
     let each_us = |seconds: f64| seconds * 1e6 / count;
     Ok(vec![
         Figure::less("CPU of both", "us", each_us(measured.cpu_s())),
-        Figure::less("server", "us", each_us(measured.server.cpu_s())),
-        Figure::less("client", "us", each_us(measured.client.cpu_s())),
+        Figure::less("CPU of server", "us", each_us(measured.server.cpu_s())),
+        Figure::less("CPU of client", "us", each_us(measured.client.cpu_s())),
         Figure::more("handshakes", "/s", count / run.length.as_secs_f64()),
     ])
 }

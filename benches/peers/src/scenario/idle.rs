@@ -39,7 +39,7 @@ pub(super) fn scenarios() -> [Scenario; 2] {
         ),
         idle(
             "idle-100k",
-            "the same with 100,000, from one socket",
+            "100,000 connections from one socket, made and left alone: memory of the server's process for each",
             &["undertone", "quinn", "s2n-quic"],
             100_000,
         ),
