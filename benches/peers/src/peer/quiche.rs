@@ -1,5 +1,7 @@
 //! quiche, in a loop of one thread, with segmentation offload both ways.
 
+mod meet;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use std::{env, fs, process};
@@ -68,6 +70,9 @@ impl Peer for Quiche {
             address: local,
             identity: identity.to_pem(),
         });
+        if !desk.job.traffic.is_flow() {
+            return meet::serve(polled, config, desk);
+        }
         // The first datagram makes the connection.
         let mut first: Option<(SocketAddr, Vec<u8>)> = None;
         while first.is_none() {
@@ -92,6 +97,9 @@ impl Peer for Quiche {
         })?;
         let polled = Polled::bind(ANY_PORT, SOCKET_BUFFER_BYTES)?;
         let local = polled.socket.local_addr()?;
+        if !desk.job.traffic.is_flow() {
+            return meet::connect(polled, config, desk, target.address);
+        }
         let id = connection_id(1);
         let connection = quiche::connect(Some(pki::NAME), &id, local, target.address, &mut config)?;
         Loop::new(polled, connection, desk, local).run(desk)

@@ -25,7 +25,7 @@ pub(super) fn scenarios() -> [Scenario; 2] {
         handshake(
             "handshake",
             "connections made and closed one after the other, knowing nothing of those before",
-            &["undertone", "quinn", "s2n-quic", "tcp-tls", "tcp"],
+            &["undertone", "quinn", "s2n-quic", "quiche", "tcp-tls", "tcp"],
             false,
         ),
         handshake(
