@@ -15,7 +15,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use crypto::Secret;
 use sim::Rng;
 use sim::null::NullSessions;
-use transport::measuring::{Arrived, Reassembly, decode_frames};
+use transport::measuring::{Arrived, Reassembly, decode_frames, encode_stream};
 use transport::{
     Accept, Config, ConnectionHandle, Endpoint, Event, Instant, Meta, Mode, OpenGate, StreamId,
 };
@@ -52,6 +52,18 @@ fn frames(criterion: &mut Criterion) {
     assert_eq!(decode_frames(&payload), 20);
     group.bench_function("decode 20 small stream frames", |bencher| {
         bencher.iter(|| decode_frames(black_box(&payload)));
+    });
+    let encode = |out: &mut Vec<u8>| {
+        out.clear();
+        for _ in 0..20 {
+            encode_stream(black_box(4), black_box(0x400), black_box(&[b'x'; 56]), out);
+        }
+    };
+    let mut out = Vec::with_capacity(payload.len());
+    encode(&mut out);
+    assert_eq!(out, payload);
+    group.bench_function("encode 20 small stream frames", |bencher| {
+        bencher.iter(|| encode(black_box(&mut out)));
     });
 }
 

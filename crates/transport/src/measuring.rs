@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use codec::{Reader, Writer};
 
-use crate::frame::{Frame, encode_ack};
+use crate::frame::{Frame, StreamHeader, encode_ack};
 use crate::ranges::RangeSet;
 use crate::stream::Assembler;
 
@@ -17,6 +17,20 @@ pub fn decode_frames(payload: &[u8]) -> usize {
         count += 1;
     }
     count
+}
+
+/// Appends a STREAM frame with offset and length.
+pub fn encode_stream(id: u64, offset: u64, data: &[u8], out: &mut Vec<u8>) {
+    let header = StreamHeader {
+        id,
+        offset,
+        len: Some(data.len()),
+        fin: false,
+        begins: false,
+    };
+    let mut writer = Writer::new(out);
+    header.encode(&mut writer);
+    writer.bytes(data);
 }
 
 /// What has arrived, to be acknowledged.
