@@ -1,11 +1,17 @@
 //! What people notice while the real server is flooded, on loopback: `cargo bench --bench flood`.
 //!
+//! It takes the arguments that criterion's benchmarks take: words, of which one has to occur in the name of
+//! what runs (`cargo bench --bench flood -- passwords`); `--list`, which only tells the names; and `--test`,
+//! with which everything runs once and for a moment, to see that it does.
+//!
 //! Quiet and flooded seconds take turns, so that the ratio between them means something on a machine
 //! that has other work. Accounts are those of the tests: their passwords cost nothing to stretch, which
 //! is work of clients alone, so a login's time is that of the server, the puzzle and the way.
 //!
-//! `UNDERTONE_FLOOD_S` (default 4) is the length of each turn, `UNDERTONE_FLOOD_PACKETS` (default
-//! 1,000,000) how many first packets are sent as fast as they go, to see what one costs the server.
+//! By default all of it takes about ten seconds, which is enough to see a flood that hurts. For figures
+//! to quote: `UNDERTONE_FLOOD_S=4 UNDERTONE_FLOOD_PACKETS=1000000 cargo bench --bench flood`, three minutes.
+//! `UNDERTONE_FLOOD_S` (default 0.1) is the length of each turn in seconds, `UNDERTONE_FLOOD_PACKETS`
+//! (default 100,000) how many first packets are sent as fast as they go, to see what one costs the server.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -32,7 +38,7 @@ use attack::{Crowd, Guest, address};
 use common::{Home, Server, http_get};
 use people::{Person, now};
 
-/// How often each of the two turns comes.
+/// How often each of the two turns comes at most.
 const TURNS: usize = 3;
 
 /// Between two requests of a person.
@@ -42,10 +48,68 @@ const PACE: Duration = Duration::from_millis(4);
 const MESSAGE_EVERY: usize = 10;
 
 /// People who log in once: one in each turn of each flood.
-const NEWCOMERS: usize = 2 * TURNS * 6;
+const NEWCOMERS: usize = 2 * TURNS * PARTS.len();
 
 /// The kernel's unit of a process's time: 1/100 s on every Linux of today.
 const TICK_US: f64 = 10_000.0;
+
+/// What can be measured: its name, and what does it.
+type Part = (&'static str, fn(&mut Scene, &Options));
+
+const PARTS: [Part; 7] = [
+    ("cost of strangers", cost_of_strangers),
+    ("first packets", first_packets),
+    ("wrong solutions", wrong_solutions),
+    ("half-open handshakes", half_open_handshakes),
+    ("wrong passwords", wrong_passwords),
+    ("streams opened and reset", streams_opened_and_reset),
+    (
+        "messages to somebody who reads nothing",
+        messages_to_the_deaf,
+    ),
+];
+
+/// What was asked for.
+struct Options {
+    /// Only parts in whose name one of them occurs, if there are any.
+    words: Vec<String>,
+    /// Only names.
+    list: bool,
+    /// The length of each turn, and how many there are of each kind.
+    time: Duration,
+    turns: usize,
+    /// First packets that are sent as fast as they go.
+    packets: usize,
+}
+
+impl Options {
+    /// `cargo bench` adds `--bench`; without it, and with `--test`, it is enough that everything runs, as
+    /// with criterion. Other options are criterion's.
+    fn new(arguments: impl Iterator<Item = String>) -> Self {
+        let (options, words): (Vec<_>, Vec<_>) =
+            arguments.partition(|argument| argument.starts_with('-'));
+        let has = |name| options.iter().any(|option| option == name);
+        let variable = |name| std::env::var(name).ok().map(|text| text.parse().unwrap());
+        let (seconds, packets, turns) = if has("--test") || !has("--bench") {
+            (0.06, 1000.0, 1)
+        } else {
+            let seconds = variable("UNDERTONE_FLOOD_S").unwrap_or(0.1);
+            let packets = variable("UNDERTONE_FLOOD_PACKETS").unwrap_or(1e5);
+            (seconds, packets, TURNS)
+        };
+        Self {
+            words,
+            list: has("--list"),
+            time: Duration::from_secs_f64(seconds),
+            turns,
+            packets: packets as usize,
+        }
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.words.is_empty() || self.words.iter().any(|word| name.contains(word))
+    }
+}
 
 /// Times that people waited, in microseconds.
 #[derive(Default)]
@@ -69,13 +133,13 @@ fn newcomer(index: usize) -> String {
 }
 
 struct Scene {
-    home: Home,
     server: Server,
     metrics: String,
     alice: Person,
     bob: Person,
     said: usize,
     came: usize,
+    _home: Home,
 }
 
 impl Scene {
@@ -95,13 +159,13 @@ impl Scene {
         alice.send("Bob", "first");
         bob.until("the first message", |heard| heard.messages.len() == 1);
         Self {
-            home,
             server,
             metrics,
             alice,
             bob,
             said: 1,
             came: 0,
+            _home: home,
         }
     }
 
@@ -170,11 +234,12 @@ impl Scene {
 }
 
 /// Quiet and flooded turns of one kind of flood, and what they say.
-fn compare(scene: &mut Scene, name: &str, time: Duration, mut flood: impl FnMut() -> usize + Send) {
+fn compare(scene: &mut Scene, options: &Options, mut flood: impl FnMut() -> usize + Send) {
+    let (time, turns) = (options.time, options.turns);
     let (mut quiet, mut flooded) = (Waits::default(), Waits::default());
-    let mut attacks = 0;
+    let (mut attacks, mut seconds) = (0, 0.0);
     let resident = scene.resident_kib();
-    for _ in 0..TURNS {
+    for _ in 0..turns {
         scene.live(time, &mut quiet);
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -185,13 +250,16 @@ fn compare(scene: &mut Scene, name: &str, time: Duration, mut flood: impl FnMut(
                 }
                 count
             });
+            // A turn is longer than told by what its last login takes.
+            let begin = now();
             scene.live(time, &mut flooded);
             over.store(true, Ordering::Relaxed);
             attacks += flooding.join().unwrap();
+            seconds += begin.elapsed().as_secs_f64();
         });
     }
     let grown = scene.resident_kib().saturating_sub(resident);
-    let rate = attacks as f64 / (time.as_secs_f64() * TURNS as f64);
+    let rate = attacks as f64 / seconds;
     let line = |quiet: &mut [f64], flooded: &mut [f64]| {
         let [before, after] =
             [quiet, flooded].map(|times| (percentile(times, 0.5), percentile(times, 0.99)));
@@ -201,7 +269,7 @@ fn compare(scene: &mut Scene, name: &str, time: Duration, mut flood: impl FnMut(
             before.0, after.0, before.1, after.1
         )
     };
-    println!("{name}: {rate:.0} a second, the server grew by {grown} KiB");
+    println!("{rate:.0} a second, the server grew by {grown} KiB");
     println!("  list     {}", line(&mut quiet.lists, &mut flooded.lists));
     println!(
         "  message  {}",
@@ -217,11 +285,11 @@ fn compare(scene: &mut Scene, name: &str, time: Duration, mut flood: impl FnMut(
 }
 
 /// First packets as fast as they go, and what one of them costs the server.
-fn cost_of_strangers(scene: &Scene, packets: usize) {
+fn cost_of_strangers(scene: &mut Scene, options: &Options) {
     let mut crowd = Crowd::new(250, scene.server.port);
     let (user, system) = scene.cpu_us();
     let answered = scene.counted("undertone_challenges_total");
-    crowd.first_packets_unpaced(packets);
+    crowd.first_packets_unpaced(options.packets);
     std::thread::sleep(Duration::from_millis(300));
     let answered = scene.counted("undertone_challenges_total") - answered;
     let (user, system) = (scene.cpu_us().0 - user, scene.cpu_us().1 - system);
@@ -234,31 +302,32 @@ fn cost_of_strangers(scene: &Scene, packets: usize) {
     );
 }
 
-fn main() {
-    let variable = |name| std::env::var(name).ok().map(|text| text.parse().unwrap());
-    let time = Duration::from_secs(variable("UNDERTONE_FLOOD_S").unwrap_or(4));
-    let packets = variable("UNDERTONE_FLOOD_PACKETS").unwrap_or(1_000_000);
-    let mut scene = Scene::new();
-    let port = scene.server.port;
-    cost_of_strangers(&scene, packets as usize);
-
-    let mut crowd = Crowd::new(250, port);
-    compare(&mut scene, "first packets", time, || {
+fn first_packets(scene: &mut Scene, options: &Options) {
+    let mut crowd = Crowd::new(250, scene.server.port);
+    compare(scene, options, || {
         let before = crowd.sent;
         crowd.first_packets();
         crowd.clear();
         crowd.sent - before
     });
-    compare(&mut scene, "wrong solutions", time, || {
-        crowd.wrong_solutions(1)
-    });
-    let mut index = 0;
-    compare(&mut scene, "half-open handshakes", time, || {
+}
+
+fn wrong_solutions(scene: &mut Scene, options: &Options) {
+    let mut crowd = Crowd::new(250, scene.server.port);
+    compare(scene, options, || crowd.wrong_solutions(1));
+}
+
+fn half_open_handshakes(scene: &mut Scene, options: &Options) {
+    let (port, mut index) = (scene.server.port, 0);
+    compare(scene, options, || {
         index += 1;
         usize::from(Guest::new(address(index), port).hello_and_gone())
     });
-    let mut guess = 0u32;
-    compare(&mut scene, "wrong passwords", time, || {
+}
+
+fn wrong_passwords(scene: &mut Scene, options: &Options) {
+    let (port, mut guess) = (scene.server.port, 0u32);
+    compare(scene, options, || {
         guess += 1;
         let [.., high, low] = guess.to_be_bytes();
         let from = Ipv4Addr::new(127, 200, high, low.max(1));
@@ -266,24 +335,40 @@ fn main() {
         guesser.until("a refusal", |heard| heard.failure.is_some());
         1
     });
-    compare(&mut scene, "streams opened and reset", time, || {
+}
+
+fn streams_opened_and_reset(scene: &mut Scene, options: &Options) {
+    let (port, mut index) = (scene.server.port, 0);
+    compare(scene, options, || {
         index += 1;
         let mut guest = Guest::new(address(index), port);
         guest.connect();
         guest.open_and_reset(500)
     });
-    let mallory = Person::login("Mallory", port);
+}
+
+fn messages_to_the_deaf(scene: &mut Scene, options: &Options) {
+    let mallory = Person::login("Mallory", scene.server.port);
     mallory.deaf(true);
-    let bob = Person::login("Bob", port);
+    let bob = Person::login("Bob", scene.server.port);
     let text = "x".repeat(10_000);
-    compare(
-        &mut scene,
-        "messages to somebody who reads nothing",
-        time,
-        || {
-            std::thread::sleep(Duration::from_millis(25));
-            usize::from(bob.try_send("Mallory", &text).is_some())
-        },
-    );
-    drop(scene.home);
+    compare(scene, options, || {
+        std::thread::sleep(Duration::from_millis(25));
+        usize::from(bob.try_send("Mallory", &text).is_some())
+    });
+}
+
+fn main() {
+    let options = Options::new(std::env::args().skip(1));
+    let wanted = PARTS.iter().filter(|(name, _)| options.wants(name));
+    if options.list {
+        wanted.for_each(|(name, _)| println!("{name}: benchmark"));
+        return;
+    }
+    // Nobody needs a server of whom nothing is wanted.
+    let mut scene = None;
+    for (name, part) in wanted {
+        print!("{name}: ");
+        part(scene.get_or_insert_with(Scene::new), &options);
+    }
 }
