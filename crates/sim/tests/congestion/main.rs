@@ -58,6 +58,15 @@ fn a_link_that_varies_and_reorders_is_used() {
     assert!(shares.iter().all(|&share| share > 0.7), "{shares:?}");
 }
 
+/// In these two worlds the first flight was so mixed up that it looked like congestion.
+#[test]
+fn a_startup_that_jitter_has_ended_goes_on_after_the_first_probe() {
+    for seed in [10, 30] {
+        let share = share(seed, JITTERY, CongestionControl::Bbr);
+        assert!(share > 0.7, "seed {seed}: {share}");
+    }
+}
+
 /// What everybody gets who changes no setting.
 #[test]
 fn windows_that_begin_small_grow_where_losses_hold_up_what_is_read() {

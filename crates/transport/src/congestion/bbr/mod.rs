@@ -236,7 +236,13 @@ impl Bbr {
         if self.phase == Phase::Cruise {
             self.trim(acked.now);
         }
-        if matches!(self.phase, Phase::Up | Phase::Down) && verdict == Verdict::Fine && !queued {
+        // What a probe has found is known a round trip after it, when its queue may be gone already.
+        let is_probed = match self.phase {
+            Phase::Up | Phase::Down => true,
+            Phase::Cruise => self.rounds <= 1 && self.contest.is_none(),
+            _ => false,
+        };
+        if is_probed && verdict == Verdict::Fine && !queued {
             self.check_growth(acked);
         }
         if verdict == Verdict::Fine && self.phase == Phase::Up && self.inflight_high < u64::MAX {
