@@ -9,6 +9,11 @@ pub(crate) enum SentFrame {
         range: Range<u64>,
         fin: bool,
     },
+    /// That a range of a stream will not come.
+    Skip {
+        id: u64,
+        range: Range<u64>,
+    },
     /// Handshake bytes of the packet's epoch.
     Crypto {
         range: Range<u64>,

@@ -102,6 +102,8 @@ pub(crate) struct Streams {
     pub(super) peer: Limits,
     /// New bytes sent on all streams.
     pub(super) data_sent: u64,
+    /// Those of them that were skipped.
+    pub(super) data_skipped: u64,
 
     /// What we allow the peer on all streams together, as last announced.
     pub(super) max_data: u64,
@@ -155,6 +157,7 @@ impl Streams {
             wants_stream: false,
             peer: Limits::default(),
             data_sent: 0,
+            data_skipped: 0,
             max_data: config.connection_window_bytes,
             max_data_due: false,
             data_received: 0,

@@ -431,3 +431,23 @@ fn repeats_never_outgrow_their_packet() {
         assert!(end < 250 || out.len() > 200, "both fit in {end}");
     }
 }
+
+#[test]
+fn what_is_skipped_was_not_sent() {
+    let mut ends = Ends::new(100_000);
+    let talk = ends.client.open(PORT, Mode::Messages).unwrap();
+    let soon = ends.now + Duration::from_millis(1);
+    ends.client.send(talk, &[1; 50_000], soon).unwrap();
+    ends.pass(Duration::from_millis(5));
+    ends.send(talk, b"hello");
+    let mut bytes = 0;
+    while let Some((_, sent)) = ends.packet() {
+        for frame in sent {
+            if let SentFrame::Stream { range, .. } = frame {
+                bytes += range.end - range.start;
+            }
+        }
+    }
+    // The preamble, and a message with its length.
+    assert_eq!((bytes, ends.client.data_sent()), (9, 9));
+}

@@ -51,12 +51,7 @@ impl Stream {
             len: range.end - range.start,
         };
         skip.encode(&mut Writer::new(out));
-        let fin = false;
-        sent(SentFrame::Stream {
-            id: id.0,
-            range,
-            fin,
-        });
+        sent(SentFrame::Skip { id: id.0, range });
         true
     }
 
@@ -274,13 +269,16 @@ impl Streams {
         let room = end.saturating_sub(out.len());
         let piece = stream.send.next_piece(now, room, cuts);
         self.dropped.unsent += stream.send.take_late();
+        let is_skip = matches!(piece, Piece::Skip(_));
         let written = match piece {
             Piece::Skip(range) => stream.write_skip(id, range, credit, end, out, sent),
             Piece::Data { end: until, begins } => {
                 stream.write_bytes(id, (until, begins), credit, end, out, sent)
             }
         };
-        self.data_sent += stream.send.buffer.unsent() - before;
+        let new = stream.send.buffer.unsent() - before;
+        self.data_sent += new;
+        self.data_skipped += if is_skip { new } else { 0 };
         if !written {
             return Written::Full;
         }
@@ -297,22 +295,8 @@ impl Streams {
     /// The peer has a frame.
     pub(crate) fn on_frame_acked(&mut self, frame: SentFrame) {
         match frame {
-            SentFrame::Stream { id, range, fin } => {
-                let id = StreamId(id);
-                let held_max = self.send_held_max();
-                let Some(stream) = self.streams.get_mut(id) else {
-                    return;
-                };
-                let was_finished = stream.send.is_finished();
-                stream.send.on_acked(range, fin);
-                stream.count_send(&mut self.held, held_max);
-                self.stirred = true;
-                if stream.send.is_finished() && !was_finished {
-                    self.events.push_back(Event::Finished { stream: id });
-                }
-                self.tell_writable(id);
-                self.retire_if_done(id);
-            }
+            SentFrame::Stream { id, range, fin } => self.on_range_acked(id, range, fin),
+            SentFrame::Skip { id, range } => self.on_range_acked(id, range, false),
             SentFrame::ResetStream { id } => {
                 let id = StreamId(id);
                 if let Some(stream) = self.streams.get_mut(id) {
@@ -329,6 +313,24 @@ impl Streams {
         }
     }
 
+    /// The peer has a range of a stream, or knows that it gets none of it.
+    fn on_range_acked(&mut self, id: u64, range: Range<u64>, fin: bool) {
+        let id = StreamId(id);
+        let held_max = self.send_held_max();
+        let Some(stream) = self.streams.get_mut(id) else {
+            return;
+        };
+        let was_finished = stream.send.is_finished();
+        stream.send.on_acked(range, fin);
+        stream.count_send(&mut self.held, held_max);
+        self.stirred = true;
+        if stream.send.is_finished() && !was_finished {
+            self.events.push_back(Event::Finished { stream: id });
+        }
+        self.tell_writable(id);
+        self.retire_if_done(id);
+    }
+
     pub(super) fn tell_writable(&mut self, id: StreamId) {
         let room = self
             .streams
@@ -343,13 +345,8 @@ impl Streams {
     /// A frame was lost: what of it still matters is sent again.
     pub(crate) fn on_frame_lost(&mut self, frame: SentFrame) {
         match frame {
-            SentFrame::Stream { id, range, fin } => {
-                let id = StreamId(id);
-                if let Some(stream) = self.streams.get_mut(id) {
-                    stream.send.on_lost(range, fin);
-                    self.queue_data(id);
-                }
-            }
+            SentFrame::Stream { id, range, fin } => self.on_range_lost(id, range, fin),
+            SentFrame::Skip { id, range } => self.on_range_lost(id, range, false),
             SentFrame::ResetStream { id } => {
                 if let Some(stream) = self.streams.get_mut(StreamId(id)) {
                     stream.send.on_reset_lost();
@@ -375,6 +372,14 @@ impl Streams {
             SentFrame::MaxData => self.max_data_due = true,
             SentFrame::MaxStreams => self.max_streams_due = true,
             _ => {}
+        }
+    }
+
+    fn on_range_lost(&mut self, id: u64, range: Range<u64>, fin: bool) {
+        let id = StreamId(id);
+        if let Some(stream) = self.streams.get_mut(id) {
+            stream.send.on_lost(range, fin);
+            self.queue_data(id);
         }
     }
 }

@@ -8,8 +8,8 @@ impl Streams {
         self.streams.len()
     }
 
-    /// New bytes sent on all streams.
+    /// New bytes sent on all streams; what was skipped was not sent.
     pub(crate) fn data_sent(&self) -> u64 {
-        self.data_sent
+        self.data_sent - self.data_skipped
     }
 }
