@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use common::{batch, last_batch, open};
+use common::{batch, last_batch, open, turn};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use store::relay::{Op, Outcome, SqliteStore};
@@ -113,6 +113,7 @@ fn below(random: &mut TestRng, bound: u64) -> u64 {
 
 #[test]
 fn h77_a_killed_writer_loses_nothing_acknowledged() {
+    let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("relay.db");
     let mut random = random(77);
@@ -131,6 +132,7 @@ fn h77_a_killed_writer_loses_nothing_acknowledged() {
 /// Killed while it makes the file, or recovers from the kill before.
 #[test]
 fn h83_a_killed_recovery_is_repeated() {
+    let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("relay.db");
     let mut random = random(83);
@@ -147,6 +149,7 @@ fn h83_a_killed_recovery_is_repeated() {
 /// A limit on file sizes makes a write fail at some point, as a failing disk does.
 #[test]
 fn h79_a_failed_write_stops_the_store() {
+    let _turn = turn();
     // Below the 4 MiB that the log grows to.
     for blocks in [200, 1_000, 5_000] {
         let folder = tempfile::tempdir().unwrap();

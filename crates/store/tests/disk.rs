@@ -7,7 +7,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::{batch, last_batch, open};
+use common::{batch, last_batch, open, turn};
 use store::relay::{Append, Op, Outcome, SqliteStore};
 use store::{SqliteOptions, Store, StoreError};
 
@@ -47,6 +47,7 @@ fn filled(store: &mut SqliteStore) -> u64 {
 
 #[test]
 fn h80_a_full_disk_refuses_and_recovers() {
+    let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("relay.db");
     drop(open(&path));
@@ -127,6 +128,7 @@ fn h80_a_small_disk_refuses_and_recovers() {
 
 #[test]
 fn h85_a_second_store_on_the_same_files_is_refused() {
+    let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("relay.db");
     let mut store = open(&path);
@@ -165,6 +167,7 @@ fn second_process() {
 
 #[test]
 fn h85_a_second_process_on_the_same_files_is_refused() {
+    let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("relay.db");
     let mut store = open(&path);
@@ -189,6 +192,7 @@ fn h85_a_second_process_on_the_same_files_is_refused() {
 #[cfg(unix)]
 #[test]
 fn files_are_for_their_owner_alone() {
+    let _turn = turn();
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
@@ -224,6 +228,7 @@ fn a_missing_folder_is_an_error() {
 
 #[test]
 fn a_store_of_the_other_kind_is_refused() {
+    let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("some.db");
     drop(store::device::SqliteStore::open(&path).unwrap());

@@ -7,6 +7,7 @@
 )]
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use store::relay::{Account, Append, Credentials, Op, Outcome, Quota, SqliteStore};
 use store::{Store, StoreError};
@@ -14,6 +15,13 @@ use store::{Store, StoreError};
 /// Entries that are kept behind the newest, so that deleting is part of every batch.
 const KEPT: u64 = 30;
 const DEVICE: [u8; 16] = [7; 16];
+
+/// Waits for the other tests of this process that open stores or start processes: a process that is being
+/// started holds copies of all open files, locks included, until it has become another program.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Opens the store at `path` and prepares it for numbered batches.
 pub(crate) fn open(path: &Path) -> SqliteStore {
