@@ -7,8 +7,8 @@ use crypto::Fingerprint;
 use net::{BindOptions, Driver, Offload, OsRandom, unix_time_s};
 use tls::{ClientSessions, Trust, WallClock};
 use transport::{
-    CloseReason, Completion, Config, Connection, ConnectionHandle, EcnSupport, Endpoint, Event,
-    Instant, Request, Stats,
+    CloseReason, Completion, Config, Connection, ConnectionHandle, Counters, EcnSupport, Endpoint,
+    Event, Instant, Request, Stats,
 };
 
 use crate::cli::exit::Exit;
@@ -287,8 +287,10 @@ impl Visit {
         Ok(samples)
     }
 
-    /// One probe's round trip, if it came back before another had to be sent.
+    /// One probe's round trip, if it was not lost. That it was late, on a busy machine for instance, is no loss.
     fn probe_once(&mut self, patience: Duration) -> Result<Option<Duration>, Problem> {
+        let lost =
+            |counters: &Counters| counters.packets_lost.saturating_sub(counters.packets_late);
         let before = self.stats()?.counters;
         self.connection()?.ping();
         let sent: Instant = self.driver.now();
@@ -296,13 +298,12 @@ impl Visit {
         loop {
             let stats = self.stats()?;
             let (now, counters) = (self.driver.now(), stats.counters);
-            let is_lost = counters.packets_lost > before.packets_lost
-                || counters.probe_timeouts > before.probe_timeouts;
             let is_sent = counters.packets_sent > before.packets_sent;
-            if is_sent && stats.bytes_in_flight == 0 && !is_lost {
-                return Ok(Some(stats.rtt_latest));
+            if is_sent && stats.bytes_in_flight == 0 {
+                let has_come = lost(&counters) <= lost(&before);
+                return Ok(has_come.then_some(stats.rtt_latest));
             }
-            if now >= deadline || is_lost && stats.bytes_in_flight == 0 {
+            if now >= deadline {
                 return Ok(None);
             }
             self.turn(deadline.since(now))?;
