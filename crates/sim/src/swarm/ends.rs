@@ -30,6 +30,10 @@ impl Ended {
         match &self.reason {
             CloseReason::HandshakeTimeout | CloseReason::PeerError { .. } => true,
             CloseReason::Handshake(_) | CloseReason::ProtocolError { .. } => !self.was_met,
+            // The code that stands for an application's while a handshake is under way.
+            CloseReason::Peer { code, .. } => {
+                *code == APPLICATION && !self.of_server && !self.was_met
+            }
             // Nothing protects a version packet (docs/PROTOCOL.md §2.6).
             CloseReason::VersionMismatch | CloseReason::ChallengeRefused(_) => {
                 !self.of_server && !self.was_met

@@ -71,7 +71,8 @@ fn h22_little_is_kept_of_what_comes_too_early() {
 
 #[test]
 fn h22_data_and_completion_in_handshake_packets_close() {
-    for frames in [message(), vec![0x1e]] {
+    let applications_close = vec![0x1d, 0, 3, b'b', b'y', b'e'];
+    for frames in [message(), vec![0x1e], applications_close] {
         for epoch in [Epoch::Initial, Epoch::Handshake] {
             let mut raw = Raw::new(config(), Box::new(OpenGate));
             raw.say_hello();

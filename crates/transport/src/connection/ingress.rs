@@ -330,8 +330,20 @@ impl Connection {
         origin: Origin,
         frame: &Frame<'_>,
     ) -> Result<(), Refused> {
-        if matches!(self.state, State::Closing(_)) && !matches!(frame, Frame::Close(_)) {
+        // What an application has to say is for Data packets: in an Initial anybody could say it.
+        let is_misplaced = match frame {
+            Frame::Padding(_) | Frame::Ping | Frame::Ack(_) | Frame::Crypto(_) => false,
+            Frame::Close(close) => epoch != Epoch::Data && close.application,
+            _ => epoch != Epoch::Data,
+        };
+        if matches!(self.state, State::Closing(_))
+            && (is_misplaced || !matches!(frame, Frame::Close(_)))
+        {
             return Ok(());
+        }
+        if is_misplaced {
+            let reason = "a data frame in a handshake packet";
+            return Err(Violation::new(code::PROTOCOL_VIOLATION, reason).into());
         }
         match frame {
             Frame::Padding(_) | Frame::Ping => Ok(()),
@@ -341,11 +353,6 @@ impl Connection {
                 self.on_peer_close(now, frame);
                 Ok(())
             }
-            _ if epoch != Epoch::Data => Err(Violation::new(
-                code::PROTOCOL_VIOLATION,
-                "a data frame in a handshake packet",
-            )
-            .into()),
             Frame::Stream(frame) => self.streams.on_stream(frame),
             Frame::Skip(frame) => self.streams.on_skip(frame),
             Frame::Datagram(frame) => self.streams.on_datagram(frame),
