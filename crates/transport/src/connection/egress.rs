@@ -81,6 +81,8 @@ impl Connection {
         }
         let start = out.len();
         let mut full = self.mtu.datagram_len(self.pto_count);
+        self.streams
+            .shorten_packets(full.saturating_sub(internet::DATA_OVERHEAD_MAX));
         // As much as one call of segmentation offload sends.
         let most = (BATCH_BYTES_MAX / full).clamp(1, max_segments);
         let mut segment_len = None;

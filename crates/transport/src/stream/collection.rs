@@ -121,6 +121,8 @@ pub(crate) struct Streams {
     pub(super) dropped: Dropped,
     /// How many bytes of frames fit in a packet, as last told.
     pub(super) packet_room: usize,
+    /// The same while packets are shorter, because nobody answers.
+    pub(super) packet_room_now: usize,
 
     /// Streams with data to send, in turn.
     pub(super) send_queue: Turns,
@@ -167,6 +169,7 @@ impl Streams {
             datagram_bytes: 0,
             dropped: Dropped::default(),
             packet_room: 0,
+            packet_room_now: 0,
             send_queue: Turns::default(),
             control_queue: VecDeque::new(),
             events: VecDeque::new(),

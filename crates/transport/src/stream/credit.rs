@@ -154,12 +154,17 @@ impl Streams {
     /// Tells what time it is, how long a round trip takes, how much may be in flight, and how many
     /// bytes of frames fit in a packet.
     pub(crate) fn on_clock(&mut self, now: Instant, srtt: Duration, cwnd: u64, room: usize) {
-        self.packet_room = room;
+        (self.packet_room, self.packet_room_now) = (room, room);
         self.clock = Clock::new(now, srtt);
         // What is in flight stays in the buffer until it is acknowledged, and lost bytes hold up
         // those behind them for another round trip or two.
         let wanted = usize::try_from(cwnd.saturating_mul(4)).unwrap_or(usize::MAX);
         self.send_limit = wanted.clamp(self.send_buffer_bytes.0, self.send_buffer_bytes.1);
+    }
+
+    /// Until the next clock only so many bytes of frames fit in a packet.
+    pub(crate) fn shorten_packets(&mut self, room: usize) {
+        self.packet_room_now = room.min(self.packet_room);
     }
 
     /// Lets windows grow further by themselves than they were allowed to.

@@ -170,11 +170,31 @@ fn a_datagram_that_is_too_long_for_a_packet_lets_others_use_it() {
     ends.send(talk, b"hello");
     ends.client.write(low, b"you").unwrap();
     let (mut out, mut sent) = (Vec::new(), Vec::new());
+    ends.client.shorten_packets(ROOM - 50);
     (ends.client).write_frames(ROOM - 50, &mut out, &mut |frame| sent.push(frame));
     assert_eq!(streams_of(&sent), [talk.0, low.0]);
+    ends.pass(Duration::ZERO);
     assert!(ends.client.wants_to_send(), "the datagram waits");
     let (out, sent) = ends.packet().unwrap();
     assert!(out.len() > max && sent.is_empty());
     assert!(!ends.client.wants_to_send());
     assert_eq!(ends.client.dropped().unsent, 0);
+}
+
+/// What stands in front of it in one packet, an acknowledgement for instance, does not in the next.
+#[test]
+fn a_long_datagram_has_its_turn_beside_bulk_and_acknowledgements() {
+    let mut ends = Ends::new(1 << 20);
+    let long = ends.client.open(PORT, Mode::Datagrams).unwrap();
+    let bulk = ends.client.open(PORT, Mode::Bytes).unwrap();
+    while ends.packet().is_some() {}
+    let max = ends.client.datagram_max(long);
+    ends.send(long, &vec![1; max]);
+    ends.client.write(bulk, &[2; 4_000]).unwrap();
+    // A packet that begins with an acknowledgement goes without more, and the next one has it.
+    let (mut out, mut sent) = (vec![0xff; 12], Vec::new());
+    (ends.client).write_frames(ROOM, &mut out, &mut |frame| sent.push(frame));
+    assert_eq!((out.len(), sent), (12, vec![]));
+    let (out, _) = ends.packet().unwrap();
+    assert!(out.iter().filter(|byte| **byte == 1).count() >= max);
 }

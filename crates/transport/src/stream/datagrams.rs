@@ -159,7 +159,7 @@ impl Streams {
         out: &mut Vec<u8>,
     ) -> Written {
         let now = self.clock.now;
-        let mut written = Written::Some;
+        let mut written = Written::More;
         while let Some(stream) = self.streams.get_mut(id)
             && let Some(queue) = &mut stream.send.datagrams
         {
@@ -169,7 +169,12 @@ impl Streams {
             let needed = frame::Datagram::header_len(id.0, len) + len;
             if needed > end.saturating_sub(out.len()) {
                 if needed <= self.packet_room {
-                    written = Written::DoesNotFit;
+                    let is_long = needed > self.packet_room_now;
+                    written = if is_long {
+                        Written::TooLong
+                    } else {
+                        Written::Full
+                    };
                     break;
                 }
                 queue.0.pop(None);

@@ -48,7 +48,7 @@ impl Ends {
         ends
     }
 
-    fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         self.now += time;
         for end in [&mut self.client, &mut self.server] {
             end.on_clock(self.now, Duration::from_millis(10), 100_000, ROOM);

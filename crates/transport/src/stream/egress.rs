@@ -21,11 +21,11 @@ const TURN_MIN: usize = 1 + 8 + 8 + 2 + DATA_MIN;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
     /// There may be room for more.
-    Some,
+    More,
     /// The packet is full.
     Full,
-    /// The next datagram needs more room than the packet has left.
-    DoesNotFit,
+    /// The next datagram is too long for any packet, as long as packets are as short as now.
+    TooLong,
 }
 
 impl Stream {
@@ -151,13 +151,13 @@ impl Streams {
             }
             self.control_queue.pop_front();
         }
-        let (start, mut passed) = (out.len(), 0);
+        let mut passed = 0;
         while let Some(index) = self.sender_from(passed) {
             match self.write_data(index, end, out, sent) {
-                Written::Some => {}
-                // A long datagram does not hold up those whose data fits.
-                Written::DoesNotFit if out.len() == start => passed = index + 1,
-                Written::DoesNotFit | Written::Full => return,
+                Written::More => {}
+                // It does not hold up those whose data fits.
+                Written::TooLong => passed = index + 1,
+                Written::Full => return,
             }
         }
     }
@@ -253,12 +253,12 @@ impl Streams {
         };
         let Some(stream) = self.streams.get_mut(id) else {
             self.send_queue.remove(index);
-            return Written::Some;
+            return Written::More;
         };
         if !stream.send.has_bytes(credit) {
             let before = out.len();
             let written = self.write_datagrams(id, end, out);
-            if written == Written::DoesNotFit && out.len() > before {
+            if written != Written::More && out.len() > before {
                 self.send_queue.rotate(index);
                 return Written::Full;
             }
@@ -289,7 +289,7 @@ impl Streams {
             stream.send.queued = false;
             self.send_queue.remove(index);
         }
-        Written::Some
+        Written::More
     }
 
     /// The peer has a frame.

@@ -14,6 +14,7 @@
 
 mod contest;
 mod model;
+mod probe;
 mod round;
 #[cfg(test)]
 mod tests;
@@ -59,15 +60,6 @@ const PACKETS_MIN: u64 = 4;
 
 /// Startup ends after so many rounds without a quarter more.
 const FULL_ROUNDS: u8 = 3;
-
-/// How long it keeps to the estimate between probes: at least and at most.
-const CRUISE_MIN: Duration = Duration::from_millis(1500);
-const CRUISE_MORE: Duration = Duration::from_millis(1000);
-/// Or as many rounds as a loss-based flow takes to get its window back, if that is less.
-const CRUISE_ROUNDS: u64 = 63;
-
-/// Only so many rounds after startup.
-const FRESH_ROUNDS: u64 = 3;
 
 /// The estimate of the empty path's round trip is renewed when it is so old.
 const MIN_RTT_AGE: Duration = Duration::from_secs(10);
@@ -173,6 +165,10 @@ impl Bbr {
             Phase::Cruise => {
                 self.model.advance_bandwidth();
                 self.trimmed = 0;
+                if !matches!(self.phase, Phase::Down | Phase::Drain) {
+                    // Nothing was tried that could have found more.
+                    self.full_bandwidth = u64::MAX;
+                }
             }
             Phase::ProbeRtt => self.cwnd_before = self.cwnd,
             Phase::Up => {
@@ -236,13 +232,7 @@ impl Bbr {
         if self.phase == Phase::Cruise {
             self.trim(acked.now);
         }
-        // What a probe has found is known a round trip after it, when its queue may be gone already.
-        let is_probed = match self.phase {
-            Phase::Up | Phase::Down => true,
-            Phase::Cruise => self.rounds <= 1 && self.contest.is_none(),
-            _ => false,
-        };
-        if is_probed && verdict == Verdict::Fine && !queued {
+        if self.is_after_probe() && verdict == Verdict::Fine && !queued {
             self.check_growth(acked);
         }
         if verdict == Verdict::Fine && self.phase == Phase::Up && self.inflight_high < u64::MAX {
@@ -266,18 +256,6 @@ impl Bbr {
         }
         let enough = if queued { 1 } else { FULL_ROUNDS };
         self.full = self.full_rounds >= enough || queued && verdict == Verdict::Congested;
-    }
-
-    /// A probe that found a fifth more, and no queue, has not found the end.
-    fn check_growth(&mut self, acked: &Acked) {
-        let bandwidth = self.model.bandwidth();
-        if bandwidth > self.full_bandwidth.saturating_add(self.full_bandwidth / 5) {
-            self.full = false;
-            self.full_bandwidth = bandwidth;
-            self.full_rounds = 0;
-            self.inflight_high = u64::MAX;
-            self.enter(Phase::Startup, acked.now);
-        }
     }
 
     fn on_congested_round(&mut self, now: Instant) {
@@ -316,32 +294,6 @@ impl Bbr {
             _ => {}
         }
         self.check_min_rtt(acked);
-    }
-
-    fn is_drained(&self, in_flight: u64) -> bool {
-        let headroom = self.inflight_high / 20 * 17;
-        in_flight <= self.model.product(1.0).min(headroom.max(self.min_window())) || self.rounds > 5
-    }
-
-    fn is_time_to_probe(&self, now: Instant) -> bool {
-        // Flows that share a queue should not probe in step: whatever was delivered spreads them.
-        let spread = CRUISE_MORE / 256 * (self.round.began_at() / self.mss % 256) as u32;
-        let packets = self.model.product(1.0) / self.mss;
-        let look = (self.contest.as_ref()).map_or(Duration::ZERO, |contest| contest.epoch());
-        if now.since(self.since) < look * 5 / 4 {
-            return false;
-        }
-        // What startup found was found in a hurry.
-        if self.is_fresh && self.rounds > FRESH_ROUNDS {
-            return true;
-        }
-        now.since(self.since) >= CRUISE_MIN + spread || self.rounds > packets.min(CRUISE_ROUNDS)
-    }
-
-    fn has_probed(&self, in_flight: u64) -> bool {
-        self.rounds == u64::MAX
-            || self.rounds > 0 && in_flight >= self.model.product(UP_GAIN).min(self.inflight_high)
-            || self.rounds > 6
     }
 
     fn check_min_rtt(&mut self, acked: &Acked) {
