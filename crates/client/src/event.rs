@@ -176,8 +176,9 @@ pub enum Failure {
         /// The presented `fp(S)`.
         presented: Fingerprint,
     },
-    /// The channel's handshake failed otherwise, and there was no session before in this run. Where there was
-    /// one the client tries again, and says [`Event::Trouble`] when it keeps failing.
+    /// The server proved no key at all, or the channel's handshake failed otherwise and there was no session
+    /// before in this run. Where there was one the client tries again, and says [`Event::Trouble`] when it
+    /// keeps failing.
     #[error("the server is not trusted: {reason}")]
     Untrusted {
         /// For a person.

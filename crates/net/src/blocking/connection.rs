@@ -74,7 +74,8 @@ impl Connection {
     /// Opens a stream to the peer's `port`. If nobody listens there, using it fails.
     ///
     /// # Errors
-    /// `QuotaExceeded`, when as many streams are open as the peer allows; the connection is over.
+    /// `QuotaExceeded`, at once, when as many streams are open as the peer allows: others have to end first. The
+    /// connection is over.
     pub fn open(&self, port: u16, mode: Mode) -> io::Result<Stream> {
         let id = (self.shared).ask(|reply| OnConnection::Open { port, mode, reply })?;
         Ok(Stream::new(Arc::clone(&self.shared), id))

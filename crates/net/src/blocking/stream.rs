@@ -91,7 +91,8 @@ impl Stream {
     }
 
     /// As [`Stream::send`], but what the peer has not acknowledged of the message `patience` from now is
-    /// not sent any more. It arrives whole or not at all, and may arrive late.
+    /// not sent any more. It arrives whole or not at all, and may arrive late. On a full stream it waits for
+    /// room, even beyond that, as long as [`Stream::set_write_timeout`] lets it.
     ///
     /// # Errors
     /// As [`Stream::send`].
