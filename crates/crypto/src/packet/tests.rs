@@ -186,7 +186,7 @@ fn our_packets_are_those_of_the_specification() {
 }
 
 #[test]
-fn h3_a_packet_with_any_flipped_bit_does_not_open() {
+fn h03_a_packet_with_any_flipped_bit_does_not_open() {
     let (client, server) = InitialKeys::derive(&DCID);
     let mut sealed = [&[0xc0, 1, 2, 3][..], &[9; 40], &[0; TAG_LEN]].concat();
     client.seal(7, &mut sealed, 4);
