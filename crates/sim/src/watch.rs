@@ -169,6 +169,10 @@ impl Session for WatchedSession {
     fn next_keys(&mut self) -> Option<Keys> {
         self.inner.next_keys().map(|keys| self.watch.over(keys))
     }
+
+    fn shed(&mut self) {
+        self.inner.shed();
+    }
 }
 
 #[cfg(test)]

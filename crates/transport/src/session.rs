@@ -88,10 +88,9 @@ pub trait Session: Send {
 
     /// The handshake is complete, and everything that was due was written: forgets what is not
     /// needed for [`Session::export`], [`Session::peer_identity`] and [`Session::next_keys`]. A
-    /// client's then takes no more tickets.
-    ///
-    /// The default forgets nothing.
-    fn shed(&mut self) {}
+    /// client's then takes no more tickets. Called when a connection comes to rest, and possibly again;
+    /// to forget nothing is right, and costs memory for as long as the connection lives.
+    fn shed(&mut self);
 }
 
 /// Makes sessions: one for every connection that an endpoint opens or accepts.

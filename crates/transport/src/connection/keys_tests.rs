@@ -96,6 +96,8 @@ impl Session for Next {
         self.updates += 1;
         Some(Generation::keys(self.updates, self.is_client))
     }
+
+    fn shed(&mut self) {}
 }
 
 impl End {

@@ -1,0 +1,45 @@
+use sim::swarm::{Failure, Fault, Faults, Kind, Limits, Outcome, Plan, run};
+use sim::system::{SystemPlan, run_system};
+
+/// Worlds that differ in their seed alone.
+#[derive(Clone, Copy)]
+pub(crate) struct Seeded {
+    pub(crate) world: Kind,
+    pub(crate) limits: Limits,
+}
+
+impl Seeded {
+    pub(crate) fn run(self, seed: u64) -> Result<Outcome, Box<Failure>> {
+        match self.world {
+            Kind::Transport => run(&Plan::new(seed, self.limits)),
+            Kind::System => run_system(&SystemPlan::new(seed, self.limits)),
+        }
+    }
+
+    /// Whether a seed goes the same way each time. TLS draws randomness of its own.
+    pub(crate) fn repeats(self, seed: u64) -> bool {
+        self.world == Kind::Transport || !SystemPlan::new(seed, self.limits).real_tls
+    }
+
+    /// The faults that are active, and how many clients there are.
+    pub(crate) fn plan(self, seed: u64) -> (Faults, u64) {
+        match self.world {
+            Kind::Transport => {
+                let plan = Plan::new(seed, self.limits);
+                (plan.faults, plan.clients)
+            }
+            Kind::System => {
+                let plan = SystemPlan::new(seed, self.limits);
+                (plan.faults, plan.clients)
+            }
+        }
+    }
+}
+
+/// The kinds of faults that there are in a world.
+pub(crate) const fn kinds(world: Kind) -> &'static [Fault] {
+    match world {
+        Kind::Transport => Fault::TRANSPORT,
+        Kind::System => Fault::SYSTEM,
+    }
+}
