@@ -1,59 +1,39 @@
 //! A full disk, a second process, and who may read the files.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of a test")]
+#![expect(clippy::unwrap_used, reason = "helpers of a test")]
 
 mod common;
 
 use std::path::Path;
 use std::process::Command;
 
-use common::{batch, last_batch, open, turn};
-use store::relay::{Append, Op, Outcome, SqliteStore};
+use common::{Device, Relay, Schema, filled, last_batch, open, reopen, turn};
+use store::relay::SqliteStore;
 use store::{SqliteOptions, Store, StoreError};
 
-fn limited(path: &Path, max_bytes: u64) -> SqliteStore {
+/// Of the messages that fill the disk.
+const LEN: usize = 20_000;
+
+fn limited<S: Schema>(path: &Path, max_bytes: u64) -> S::Store {
     let mut options = SqliteOptions::default();
     options.max_bytes = Some(max_bytes);
-    SqliteStore::open_with(path, &options).unwrap()
-}
-
-/// A message that no cursor passes, so that the file grows.
-fn fill(number: u64) -> [Op; 2] {
-    let key = Op::PutMeta {
-        key: "filled".into(),
-        value: number.to_be_bytes().to_vec(),
-    };
-    let message = Append {
-        sending_device: [3; 16],
-        sequence: number,
-        sealed: vec![7; 20_000],
-        ..common::message(number)
-    };
-    [key, Op::Append(Box::new(message))]
-}
-
-fn filled(store: &mut SqliteStore) -> u64 {
-    match store
-        .commit(&[Op::LoadMeta {
-            key: "filled".into(),
-        }])
-        .unwrap()
-        .remove(0)
-    {
-        Outcome::Meta(Some(value)) => u64::from_be_bytes(value.try_into().unwrap()),
-        other => panic!("{other:?}"),
-    }
+    S::open_with(path, &options).unwrap()
 }
 
 #[test]
 fn h80_a_full_disk_refuses_and_recovers() {
     let _turn = turn();
+    a_full_disk_refuses_and_recovers::<Relay>();
+    a_full_disk_refuses_and_recovers::<Device>();
+}
+
+fn a_full_disk_refuses_and_recovers<S: Schema>() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("relay.db");
-    drop(open(&path));
-    let mut store = limited(&path, 500_000);
+    let path = folder.path().join("some.db");
+    drop(open::<S>(&path));
+    let mut store = limited::<S>(&path, 500_000);
     let refused = (1..1_000)
-        .find(|number| match store.commit(&fill(*number)) {
+        .find(|number| match store.commit(&S::fill(*number, LEN)) {
             Ok(_) => false,
             Err(error) => {
                 assert_eq!(error, StoreError::Full);
@@ -64,30 +44,21 @@ fn h80_a_full_disk_refuses_and_recovers() {
     assert!(refused > 5, "full at once");
     // Refused whole, and again; reading goes on.
     for _ in 0..3 {
-        assert_eq!(store.commit(&fill(refused)), Err(StoreError::Full));
-        assert_eq!(filled(&mut store), refused - 1);
+        assert_eq!(store.commit(&S::fill(refused, LEN)), Err(StoreError::Full));
+        assert_eq!(filled::<S>(&mut store), refused - 1);
     }
     // Deleting makes room.
-    let expire = [Op::Expire {
-        before_ms: u64::MAX,
-        limit: 4,
-    }];
-    assert_eq!(
-        store.commit(&expire).unwrap(),
-        [Outcome::Expired {
-            messages: 4,
-            notices: 0
-        }]
-    );
-    store.commit(&fill(refused)).unwrap();
-    assert_eq!(filled(&mut store), refused);
+    let (delete, deleted) = S::make_room(4);
+    assert_eq!(store.commit(&[delete]).unwrap(), [deleted]);
+    store.commit(&S::fill(refused, LEN)).unwrap();
+    assert_eq!(filled::<S>(&mut store), refused);
     // So does a larger disk.
     drop(store);
-    let mut store = limited(&path, 5_000_000);
+    let mut store = limited::<S>(&path, 5_000_000);
     for number in refused + 1..refused + 20 {
-        store.commit(&fill(number)).unwrap();
+        store.commit(&S::fill(number, LEN)).unwrap();
     }
-    assert_eq!(filled(&mut store), refused + 19);
+    assert_eq!(filled::<S>(&mut store), refused + 19);
 }
 
 /// On a disk of its own: `mount -t tmpfs -o size=16m tmpfs DIR`.
@@ -97,11 +68,16 @@ fn h80_a_small_disk_refuses_and_recovers() {
     let Some(disk) = std::env::var_os("STORE_TEST_DISK") else {
         return;
     };
+    a_small_disk_refuses_and_recovers::<Relay>(Path::new(&disk));
+    a_small_disk_refuses_and_recovers::<Device>(Path::new(&disk));
+}
+
+fn a_small_disk_refuses_and_recovers<S: Schema>(disk: &Path) {
     let folder = tempfile::tempdir_in(disk).unwrap();
-    let path = folder.path().join("relay.db");
+    let path = folder.path().join("some.db");
     let ballast = folder.path().join("ballast");
-    let mut store = open(&path);
-    store.commit(&fill(1)).unwrap();
+    let mut store = open::<S>(&path);
+    store.commit(&S::fill(1, LEN)).unwrap();
     let mut last = 1;
     for megabytes in [10, 5, 0] {
         let _ = std::fs::remove_file(&ballast);
@@ -109,20 +85,20 @@ fn h80_a_small_disk_refuses_and_recovers() {
         let before = last;
         let mut refused = 0;
         while refused < 5 {
-            match store.commit(&fill(last + 1)) {
+            match store.commit(&S::fill(last + 1, LEN)) {
                 Ok(_) => last += 1,
                 Err(error) => {
                     assert_eq!(error, StoreError::Full);
                     refused += 1;
                 }
             }
-            assert_eq!(filled(&mut store), last);
+            assert_eq!(filled::<S>(&mut store), last);
         }
         assert!(last > before, "{megabytes} MB: more room is not used");
         // A full disk can be opened and read.
         drop(store);
-        store = SqliteStore::open(&path).unwrap();
-        assert_eq!(filled(&mut store), last);
+        store = reopen::<S>(&path).unwrap();
+        assert_eq!(filled::<S>(&mut store), last);
     }
 }
 
@@ -131,8 +107,8 @@ fn h85_a_second_store_on_the_same_files_is_refused() {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("relay.db");
-    let mut store = open(&path);
-    store.commit(&batch(1)).unwrap();
+    let mut store = open::<Relay>(&path);
+    store.commit(&Relay::batch(1)).unwrap();
     let refused = |path: &Path| match SqliteStore::open(path) {
         Err(StoreError::InUse(name)) => assert_eq!(name, path.display().to_string()),
         other => panic!("{other:?}"),
@@ -145,10 +121,10 @@ fn h85_a_second_store_on_the_same_files_is_refused() {
         refused(&other);
     }
     // The first one goes on, and gives the files back.
-    store.commit(&batch(2)).unwrap();
+    store.commit(&Relay::batch(2)).unwrap();
     drop(store);
     assert_eq!(
-        last_batch(&mut SqliteStore::open(&path).unwrap()).unwrap(),
+        last_batch::<Relay>(&mut SqliteStore::open(&path).unwrap()).unwrap(),
         2
     );
 }
@@ -170,7 +146,7 @@ fn h85_a_second_process_on_the_same_files_is_refused() {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("relay.db");
-    let mut store = open(&path);
+    let mut store = open::<Relay>(&path);
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "second_process", "--ignored"])
         .env(PATH, &path)
@@ -181,10 +157,10 @@ fn h85_a_second_process_on_the_same_files_is_refused() {
         "{}",
         String::from_utf8_lossy(&output.stdout)
     );
-    store.commit(&batch(1)).unwrap();
+    store.commit(&Relay::batch(1)).unwrap();
     drop(store);
     assert_eq!(
-        last_batch(&mut SqliteStore::open(&path).unwrap()).unwrap(),
+        last_batch::<Relay>(&mut SqliteStore::open(&path).unwrap()).unwrap(),
         1
     );
 }
@@ -209,13 +185,13 @@ fn files_are_for_their_owner_alone() {
         }
         files.len()
     };
-    let mut store = open(&path);
-    store.commit(&batch(1)).unwrap();
+    let mut store = open::<Relay>(&path);
+    store.commit(&Relay::batch(1)).unwrap();
     assert_eq!(check(), 3, "database, log and lock");
     drop(store);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    let mut store = open(&path);
-    store.commit(&batch(2)).unwrap();
+    let mut store = open::<Relay>(&path);
+    store.commit(&Relay::batch(2)).unwrap();
     assert_eq!(check(), 3);
 }
 

@@ -4,6 +4,10 @@ use tempfile::TempDir;
 
 use super::*;
 
+#[cfg(unix)]
+#[path = "../../tests/common/killed.rs"]
+mod killed;
+
 const NOTES: Table = Table {
     name: "notes",
     columns: &["id", "note"],
@@ -20,8 +24,16 @@ const fn schema(migrations: &'static [&'static str]) -> Schema {
     }
 }
 
+/// Touches several tables, and what is in one.
+const VERSION_2_OF_MANY_STEPS: &str = "
+    CREATE TABLE more (id INTEGER PRIMARY KEY, note TEXT) STRICT;
+    INSERT INTO more SELECT id, note FROM notes;
+    CREATE INDEX more_by_note ON more (note);
+    DELETE FROM more WHERE id % 2 = 0;";
+
 const FIRST: Schema = schema(&[VERSION_1]);
 const SECOND: Schema = schema(&[VERSION_1, VERSION_2]);
+const MANY_STEPS: Schema = schema(&[VERSION_1, VERSION_2_OF_MANY_STEPS]);
 const BROKEN: Schema = schema(&[VERSION_1, "DELETE FROM notes; CREATE TABLE notes (id);"]);
 
 fn place() -> (TempDir, PathBuf) {
@@ -64,6 +76,67 @@ fn newer_version_is_refused() {
         StoreError::Newer { found: 2, known: 1 }
     );
     drop(open(&path, &SECOND).unwrap());
+}
+
+#[cfg(unix)]
+const PATH: &str = "STORE_TEST_PATH";
+
+#[cfg(unix)]
+#[test]
+#[ignore = "run by another test as a process of its own"]
+fn migrates() {
+    if let Some(path) = std::env::var_os(PATH) {
+        drop(open(Path::new(&path), &MANY_STEPS).unwrap());
+    }
+}
+
+/// Killed at a later one of its calls each time, on files that are as before.
+#[cfg(unix)]
+#[test]
+fn h82_a_killed_migration_leaves_the_version_before_or_the_one_after() {
+    use killed::{DYING_AT, Killed, WRITING};
+    let (mut before, mut after) = (0, 0);
+    for call in DYING_AT {
+        let (folder, path) = place();
+        let mut engine = open(&path, &FIRST).unwrap();
+        // Enough for the migration to write many pages.
+        let note = "n".repeat(1_000);
+        let notes_then: Vec<_> = (1..=60).map(|id| (id, note.clone())).collect();
+        for (id, note) in &notes_then {
+            let row = [int63(*id), text(note)];
+            engine.commit(|db| NOTES.insert(db, &row)).unwrap();
+        }
+        drop(engine);
+        let log = folder.path().join("some.db-wal");
+        let child = (
+            "sqlite::tests::migrates",
+            &[(PATH, path.clone().into())][..],
+        );
+        let Some(killed) = Killed::at(child, (WRITING, &[&path, &log]), call) else {
+            return;
+        };
+        match open(&path, &FIRST) {
+            Ok(mut engine) => {
+                assert_eq!(notes(&mut engine), notes_then, "call {call}");
+                before += 1;
+            }
+            Err(error) => {
+                assert_eq!(error, StoreError::Newer { found: 2, known: 1 });
+                after += u32::from(!killed.survived);
+            }
+        }
+        let mut engine = open(&path, &MANY_STEPS).unwrap();
+        assert_eq!(notes(&mut engine), notes_then, "call {call}");
+        let more: u32 = engine
+            .commit(|db| Ok(db.query_row("SELECT count(*) FROM more", [], |row| row.get(0))?))
+            .unwrap();
+        assert_eq!(more, 30, "call {call}");
+        if killed.survived {
+            assert!(before >= 5 && after >= 1, "{before} before, {after} after");
+            return;
+        }
+    }
+    panic!("more calls than were tried");
 }
 
 #[test]

@@ -3,18 +3,75 @@
 #![allow(
     clippy::panic,
     dead_code,
+    unreachable_pub,
+    unused_imports,
     reason = "helpers of tests, each of which uses a part"
 )]
 
+mod device;
+#[cfg(unix)]
+mod killed;
+mod relay;
+
+use std::fmt::Debug;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use store::relay::{Account, Append, Credentials, Op, Outcome, Quota, SqliteStore};
-use store::{Store, StoreError};
+pub(crate) use device::Device;
+#[cfg(unix)]
+pub(crate) use killed::{DYING_AT, Killed, WRITING};
+pub(crate) use relay::Relay;
+use store::{SqliteOptions, Store, StoreError};
 
 /// Entries that are kept behind the newest, so that deleting is part of every batch.
 const KEPT: u64 = 30;
-const DEVICE: [u8; 16] = [7; 16];
+
+/// What the tests do with a store, in the terms of one schema.
+pub(crate) trait Schema {
+    /// Names it to a process of a test.
+    const NAME: &'static str;
+    type Store: Store<Op = Self::Op, Outcome = Self::Outcome> + Debug;
+    type Op;
+    type Outcome: PartialEq + Debug;
+
+    fn open_with(path: &Path, options: &SqliteOptions) -> Result<Self::Store, StoreError>;
+
+    /// What batches need. Does nothing when it is repeated.
+    fn preparation() -> Vec<Self::Op>;
+
+    /// Batch `number`, from 1: it writes to several tables and deletes from some.
+    fn batch(number: u64) -> Vec<Self::Op>;
+
+    /// Whether this came of a batch that was not there before.
+    fn is_new(outcomes: &[Self::Outcome], number: u64) -> bool;
+
+    /// Asks everything about the batches.
+    fn questions() -> Vec<Self::Op>;
+
+    /// The number of the last batch, from the answers. Checks that this batch and all before are
+    /// there, whole.
+    fn last(answers: &[Self::Outcome]) -> u64;
+
+    /// What the message of a batch holds.
+    fn sealed(number: u64) -> Vec<u8>;
+
+    /// A batch with a message of so many bytes that no other batch deletes, so that the file grows.
+    fn fill(number: u64, len: usize) -> Vec<Self::Op>;
+
+    /// Asks for the number of the last such batch.
+    fn filled() -> Self::Op;
+
+    /// A number that is asked for.
+    fn meta(outcome: &Self::Outcome) -> u64;
+
+    /// Deletes the messages of so many such batches.
+    fn make_room(messages: u32) -> (Self::Op, Self::Outcome);
+}
+
+/// A number as a batch has written it, 0 for none.
+fn value(stored: Option<&[u8]>) -> u64 {
+    stored.map_or(0, |bytes| u64::from_be_bytes(bytes.try_into().unwrap()))
+}
 
 /// Waits for the other tests of this process that open stores or start processes: a process that is being
 /// started holds copies of all open files, locks included, until it has become another program.
@@ -23,124 +80,23 @@ pub(crate) fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+pub(crate) fn reopen<S: Schema>(path: &Path) -> Result<S::Store, StoreError> {
+    S::open_with(path, &SqliteOptions::default())
+}
+
 /// Opens the store at `path` and prepares it for numbered batches.
-pub(crate) fn open(path: &Path) -> SqliteStore {
-    let mut store = SqliteStore::open(path).unwrap();
-    store.commit(&preparation()).unwrap();
+pub(crate) fn open<S: Schema>(path: &Path) -> S::Store {
+    let mut store = reopen::<S>(path).unwrap();
+    store.commit(&S::preparation()).unwrap();
     store
 }
 
-/// Does nothing when it is repeated.
-pub(crate) fn preparation() -> Vec<Op> {
-    let credentials = Credentials {
-        opaque_record: vec![1; 192],
-        key_bag: vec![2; 3000],
-        key_bag_version: 1,
-        key_bag_hash: [3; 32],
-        sig_key: vec![4; 422],
-        sig_fingerprint: [5; 32],
-        enc_key: vec![6; 422],
-        enc_fingerprint: [7; 32],
-        enc_certificate: vec![8; 384],
-    };
-    let account = Account {
-        name: "bob".into(),
-        display_name: "Bob".into(),
-        credentials,
-        created_ms: 1,
-        demo: true,
-    };
-    let touch = Op::TouchDevice {
-        account: "bob".into(),
-        device: DEVICE,
-        device_key: [9; 32],
-        now_ms: 1,
-    };
-    vec![Op::InsertAccount(Box::new(account)), touch]
-}
-
-/// Batch `number`, from 1: it writes to several tables and deletes from some.
-pub(crate) fn batch(number: u64) -> Vec<Op> {
-    let meta = |key: &str| Op::PutMeta {
-        key: key.into(),
-        value: number.to_be_bytes().to_vec(),
-    };
-    vec![
-        meta("first"),
-        Op::Append(Box::new(message(number))),
-        Op::Acknowledge {
-            account: "bob".into(),
-            device: DEVICE,
-            position: number.saturating_sub(KEPT),
-        },
-        meta("last"),
-    ]
-}
-
-pub(crate) fn message(number: u64) -> Append {
-    let mut message_id = [0; 16];
-    message_id[..8].copy_from_slice(&number.to_be_bytes());
-    // Some fit into a page, some take many.
-    let len = usize::try_from(number % 5 * 9_000 + 100).unwrap();
-    Append {
-        recipient: "bob".into(),
-        sender: "alice".into(),
-        sending_device: [1; 16],
-        conversation: [2; 16],
-        sequence: number,
-        message_id,
-        sealed: number.to_be_bytes().into_iter().cycle().take(len).collect(),
-        now_ms: number,
-        quota: Quota {
-            messages: 1_000_000,
-            bytes: u64::MAX,
-        },
-        remember_full: true,
-    }
-}
-
-/// Asks everything about the batches.
-pub(crate) fn questions() -> Vec<Op> {
-    vec![
-        Op::LoadMeta {
-            key: "first".into(),
-        },
-        Op::LoadMeta { key: "last".into() },
-        Op::LoadAccount { name: "bob".into() },
-        Op::ListDevices {
-            account: "bob".into(),
-        },
-        Op::ReadAfter {
-            account: "bob".into(),
-            device: DEVICE,
-            after: None,
-            max_messages: u32::MAX,
-            max_bytes: u64::MAX,
-        },
-    ]
-}
-
 /// The number of the last batch. Checks that this batch and all before are there, whole.
-pub(crate) fn last_batch(store: &mut SqliteStore) -> Result<u64, StoreError> {
-    let outcomes = store.commit(&questions())?;
-    let number = |outcome: &Outcome| match outcome {
-        Outcome::Meta(None) => 0,
-        Outcome::Meta(Some(value)) => u64::from_be_bytes(value.as_slice().try_into().unwrap()),
-        other => panic!("{other:?}"),
-    };
-    let last = number(&outcomes[0]);
-    assert_eq!(number(&outcomes[1]), last, "half a batch");
-    match outcomes.last() {
-        Some(Outcome::Entries(entries)) => {
-            let first = last.saturating_sub(KEPT) + 1;
-            assert_eq!(entries.len(), usize::try_from(last + 1 - first).unwrap());
-            for (entry, number) in entries.iter().zip(first..) {
-                assert_eq!(entry.position, number);
-                assert_eq!(entry.sealed, message(number).sealed);
-            }
-        }
-        Some(Outcome::NoSuchDevice) => assert_eq!(last, 0, "messages without a device"),
-        other => panic!("{other:?}"),
-    }
-    Ok(last)
+pub(crate) fn last_batch<S: Schema>(store: &mut S::Store) -> Result<u64, StoreError> {
+    Ok(S::last(&store.commit(&S::questions())?))
+}
+
+/// The number of the last batch that fills the file.
+pub(crate) fn filled<S: Schema>(store: &mut S::Store) -> u64 {
+    S::meta(&store.commit(&[S::filled()]).unwrap()[0])
 }
