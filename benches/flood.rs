@@ -27,6 +27,8 @@ mod attack;
 mod common;
 #[path = "../tests/common/fixtures.rs"]
 mod fixtures;
+#[path = "../tests/common/guest.rs"]
+mod guest;
 #[path = "../tests/common/people.rs"]
 mod people;
 
@@ -34,8 +36,9 @@ use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use attack::{Crowd, Guest, address};
+use attack::{Crowd, address};
 use common::{Home, Server, http_get};
+use guest::Guest;
 use people::{Person, now};
 
 /// How often each of the two turns comes at most.
@@ -49,6 +52,10 @@ const MESSAGE_EVERY: usize = 10;
 
 /// People who log in once: one in each turn of each flood.
 const NEWCOMERS: usize = 2 * TURNS * PARTS.len();
+
+/// Who is always there, and where Mallory stands among them.
+const NAMES: [&str; 4] = ["Alice", "Bob", "Mallory", "Victim"];
+const MALLORY: usize = 2;
 
 /// The kernel's unit of a process's time: 1/100 s on every Linux of today.
 const TICK_US: f64 = 10_000.0;
@@ -147,13 +154,11 @@ impl Scene {
         let home = Home::new();
         // Each newcomer once: an account has only so many devices.
         let newcomers: Vec<String> = (0..NEWCOMERS).map(newcomer).collect();
-        let mut names = vec!["Alice", "Bob", "Mallory", "Victim"];
+        let mut names = NAMES.to_vec();
         names.extend(newcomers.iter().map(String::as_str));
         fixtures::furnish(&home, &names);
         let server = Server::start_with(&home, &["-sp", "0", "--metrics", "0"]);
-        let line = server.said.iter().find(|line| line.starts_with("metrics "));
-        let metrics = line.unwrap().rsplit("http://").next().unwrap();
-        let metrics = metrics.strip_suffix("/metrics").unwrap().to_owned();
+        let metrics = server.metrics();
         let alice = Person::login("Alice", server.port);
         let bob = Person::login("Bob", server.port);
         alice.send("Bob", "first");
@@ -337,13 +342,21 @@ fn wrong_passwords(scene: &mut Scene, options: &Options) {
     });
 }
 
+/// Mallory is there so many times.
+fn mallories(count: u8, port: u16) -> Vec<Guest> {
+    let guest = |device| {
+        let mut guest = Guest::new(address(usize::from(device)), port);
+        guest.log_in("Mallory", MALLORY, [device; 16]);
+        guest
+    };
+    (0..count).map(guest).collect()
+}
+
 fn streams_opened_and_reset(scene: &mut Scene, options: &Options) {
-    let (port, mut index) = (scene.server.port, 0);
+    let mut guests = mallories(4, scene.server.port);
     compare(scene, options, || {
-        index += 1;
-        let mut guest = Guest::new(address(index), port);
-        guest.connect();
-        guest.open_and_reset(500)
+        let resets = guests.iter_mut().map(|guest| guest.open_and_reset(10));
+        resets.sum()
     });
 }
 

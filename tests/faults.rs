@@ -264,9 +264,7 @@ fn h73_a_server_without_memory_ends_and_keeps_what_it_acknowledged() {
 fn h74_a_server_without_file_descriptors_goes_on_and_tells_its_metrics_later() {
     let home = furnished();
     let server = Server::start_with(&home, &["-sp", "0", "--metrics", "0"]);
-    let line = server.said.iter().find(|line| line.starts_with("metrics "));
-    let authority = line.unwrap().rsplit("http://").next().unwrap();
-    let authority = authority.strip_suffix("/metrics").unwrap().to_owned();
+    let authority = server.metrics();
     let bob = Person::login("Bob", server.port);
     assert!(common::http_get(&authority, "/metrics").starts_with("HTTP/1.1 200 "));
     if !limit(server.id(), "--nofile=4:1024") {

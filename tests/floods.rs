@@ -2,6 +2,7 @@
 //! memory stays within bounds.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "these tests run in real time")]
+#![allow(clippy::print_stdout, reason = "figures")]
 #![cfg(target_os = "linux")]
 
 #[path = "common/attack.rs"]
@@ -9,18 +10,26 @@ mod attack;
 mod common;
 #[path = "common/fixtures.rs"]
 mod fixtures;
+#[path = "common/guest.rs"]
+mod guest;
 #[path = "common/people.rs"]
 mod people;
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use attack::{Crowd, Guest, address};
+use attack::{Crowd, address};
 use client::Failure;
 use common::{Home, PATIENCE, Server};
+use guest::Guest;
 use people::Person;
+use transport::CloseReason;
 
 const MIB: u64 = 1 << 20;
+
+/// Who has an account. The last is up to no good.
+const NAMES: [&str; 4] = ["Alice", "Bob", "Carla", "Mallory"];
+const MALLORY: usize = 3;
 
 /// Two people who know each other, at a server that others flood.
 struct Scene {
@@ -36,7 +45,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let home = Home::new();
-        fixtures::furnish(&home, &["Alice", "Bob", "Carla", "Mallory"]);
+        fixtures::furnish(&home, &NAMES);
         let server = Server::start(&home);
         let alice = Person::login("Alice", server.port);
         let bob = Person::login("Bob", server.port);
@@ -100,6 +109,7 @@ impl Scene {
 
     fn assert_grew_at_most(&self, bytes: u64) {
         let grown = self.resident().saturating_sub(self.memory);
+        println!("grew by {} KiB", grown >> 10);
         assert!(grown <= bytes, "{grown} bytes more than before");
     }
 }
@@ -175,20 +185,41 @@ fn h50_who_guesses_a_password_keeps_its_owner_from_nothing() {
     scene.assert_grew_at_most(8 * MIB);
 }
 
+/// Those who have logged in, and one who is about to, have their streams: they keep them, and open and reset
+/// others, as fast as the server gives leave.
 #[test]
 fn h20_streams_opened_and_reset_disturb_nobody() {
+    const EACH: usize = 50;
     let mut scene = Scene::new();
     let port = scene.server.port;
-    let (mut opened, mut guests) = (0, 0);
-    scene.flooded(20, || {
-        guests += 1;
-        let mut guest = Guest::new(address(guests), port);
-        assert!(guest.connect(), "it has paid");
-        opened += guest.open_and_reset(500);
+    let mut guests: Vec<_> = (0..4).map(|at| Guest::new(address(at), port)).collect();
+    let (stranger, users) = guests.split_last_mut().unwrap();
+    for (device, user) in (0..).zip(&mut *users) {
+        user.log_in("Mallory", MALLORY, [device; 16]);
+    }
+    stranger.begin_login("Mallory");
+    scene.memory = scene.resident();
+    let (mut by_users, mut by_stranger) = (0, 0);
+    scene.flooded(40, || {
+        by_users += users
+            .iter_mut()
+            .map(|user| user.open_and_reset(EACH))
+            .sum::<usize>();
+        by_stranger += stranger.open_and_reset(EACH);
     });
-    // Who gives up the stream of its login is gone with it.
-    assert!(opened >= guests, "{opened} streams of {guests} guests");
-    scene.assert_grew_at_most(4 * MIB + guests as u64 * 128 * 1024);
+    println!("{by_users} streams reset by users, {by_stranger} by a stranger");
+    assert!(by_users >= 40 * EACH * users.len());
+    for user in users {
+        assert!(user.is_served(), "{:?}", user.closed);
+    }
+    // Who does not log in has to go in time, and no sooner.
+    match &stranger.closed {
+        None => assert!(by_stranger >= 40 * EACH, "{by_stranger}"),
+        Some(CloseReason::Peer { code, .. }) => assert_eq!(*code, server::code::TOO_SLOW),
+        other => panic!("{other:?}"),
+    }
+    // Not for each stream.
+    scene.assert_grew_at_most(4 * MIB);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What strangers and bad guests send to a real server, from addresses all over 127.0.0.0/8.
+//! What strangers send to a real server, from addresses all over 127.0.0.0/8.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 #![allow(
     clippy::disallowed_types,
@@ -8,17 +8,10 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use chat::limits::LOGIN_PORT;
-use chat::puzzle::{CHALLENGE_LEN, solve};
+use chat::puzzle::CHALLENGE_LEN;
 use codec::Writer;
 use internet::VERSION;
-use net::{BindOptions, Driver, OsRandom, unix_time_s};
 use sim::Rng;
-use tls::{ClientSessions, Trust, WallClock};
-use transport::{Completion, Config, ConnectionHandle, Endpoint, Event, Mode, Request};
-
-use crate::common::PATIENCE;
-use crate::fixtures::fingerprint;
 
 /// Bytes of a Challenge before its body: first byte, version, two ids with their lengths.
 const CHALLENGE_HEADER_LEN: usize = 23;
@@ -149,96 +142,4 @@ fn receive(socket: &UdpSocket, patience: Duration) -> Option<Vec<u8>> {
         std::thread::sleep(Duration::from_micros(200));
     }
     None
-}
-
-/// A client that has paid for its connection, and does with it what it likes.
-pub struct Guest {
-    endpoint: Endpoint,
-    driver: Driver,
-    handle: ConnectionHandle,
-    connected: bool,
-    closed: bool,
-}
-
-impl Guest {
-    /// Begins a connection from an address of this machine.
-    pub fn new(from: Ipv4Addr, port: u16) -> Self {
-        let clock = WallClock::new(unix_time_s());
-        let mut sessions = ClientSessions::new(Trust::Pinned(fingerprint()), &clock).unwrap();
-        let driver = Driver::bind((from, 0).into(), &BindOptions::client()).unwrap();
-        let mut endpoint = Endpoint::client(Config::default(), Box::new(OsRandom));
-        let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let handle = endpoint
-            .connect(driver.now(), server, &mut sessions)
-            .unwrap();
-        Self {
-            endpoint,
-            driver,
-            handle,
-            connected: false,
-            closed: false,
-        }
-    }
-
-    /// Pays, says hello, and is not heard of again. Whether it came so far.
-    pub fn hello_and_gone(mut self) -> bool {
-        self.turn_until(|guest| guest.pay())
-    }
-
-    /// Waits for the end of the handshake. Whether it came.
-    pub fn connect(&mut self) -> bool {
-        self.turn_until(|guest| {
-            guest.pay();
-            guest.connected
-        })
-    }
-
-    /// Opens streams and resets them, as often as the server lets it. How often that was.
-    pub fn open_and_reset(&mut self, times: usize) -> usize {
-        let mut opened = 0;
-        self.turn_until(|guest| {
-            if let Some(connection) = guest.endpoint.connection(guest.handle) {
-                while let Ok(stream) = connection.open(LOGIN_PORT, Mode::Messages) {
-                    // Something has to be on its way for the other end to know of it.
-                    let _ = connection.send(stream, &[7; 100]);
-                    if opened > 0 {
-                        let _ = connection.reset(stream, 0);
-                    }
-                    opened += 1;
-                }
-            }
-            opened >= times
-        });
-        opened
-    }
-
-    /// Solves the challenge, if there is one, and sends the token.
-    fn pay(&mut self) -> bool {
-        let Some((handle, Request::Solve { challenge, hello })) = self.endpoint.poll_request()
-        else {
-            return false;
-        };
-        let solved = Completion::Solved(solve(&challenge, &hello).unwrap());
-        let now = self.driver.now();
-        self.endpoint.handle_completion(now, handle, solved);
-        self.driver.flush(&mut self.endpoint);
-        true
-    }
-
-    /// Turns until `done`, or until the connection is over or nothing comes of it.
-    fn turn_until(&mut self, mut done: impl FnMut(&mut Self) -> bool) -> bool {
-        let begin = Instant::now();
-        while !done(self) {
-            if self.closed || begin.elapsed() > PATIENCE {
-                return false;
-            }
-            let wait = Some(Duration::from_millis(20));
-            self.driver.turn(&mut self.endpoint, wait).unwrap();
-            while let Some((_, event)) = self.endpoint.poll_event() {
-                self.connected |= event == Event::Connected;
-                self.closed |= matches!(event, Event::Closed(_));
-            }
-        }
-        true
-    }
 }

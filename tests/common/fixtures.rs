@@ -12,7 +12,7 @@ use chat::message::MessageId;
 use crypto::fixtures::{
     RSA3072_COUNT, SeededRandom, rsa3072_decryption, rsa3072_pkcs8, rsa3072_signing,
 };
-use crypto::{Fingerprint, Secret};
+use crypto::{Fingerprint, Secret, SigningKey};
 use e2e::{Identity, keybag};
 use server::accounts::{AccountDraft, insert, register_locally};
 use store::Store as _;
@@ -23,6 +23,11 @@ use crate::common::Home;
 /// `fp(S)` of the server in such a folder.
 pub fn fingerprint() -> Fingerprint {
     rsa3072_signing(0).verifying_key().fingerprint()
+}
+
+/// The key with which the account at this place of the list signs.
+pub fn signing_key(index: usize) -> SigningKey {
+    rsa3072_signing(index % RSA3072_COUNT)
 }
 
 /// Makes the server's folder in `home`, with accounts whose passwords are their names.
@@ -57,11 +62,10 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) {
 
 /// Two of the keys that there are; as many people have keys of their own as there are pairs.
 fn identity(index: usize, name: &str) -> Identity {
-    let signing = index % RSA3072_COUNT;
     let step = 1 + index / RSA3072_COUNT % (RSA3072_COUNT - 1);
     let (signing, decryption) = (
-        rsa3072_signing(signing),
-        rsa3072_decryption((signing + step) % RSA3072_COUNT),
+        signing_key(index),
+        rsa3072_decryption((index + step) % RSA3072_COUNT),
     );
     Identity::from_keys(name, signing, decryption, Vec::new(), Secret::from([8; 32])).unwrap()
 }

@@ -191,6 +191,13 @@ impl Server {
         self.child.id()
     }
 
+    /// Where it tells its metrics: host and port.
+    pub fn metrics(&self) -> String {
+        let line = self.said.iter().find(|line| line.contains("metrics "));
+        let authority = line.unwrap().rsplit("http://").next().unwrap();
+        authority.strip_suffix("/metrics").unwrap().to_owned()
+    }
+
     pub fn fingerprint(&self) -> &str {
         self.url.split('#').nth(1).unwrap()
     }
