@@ -63,7 +63,7 @@ const TICK_US: f64 = 10_000.0;
 /// What can be measured: its name, and what does it.
 type Part = (&'static str, fn(&mut Scene, &Options));
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("cost of strangers", cost_of_strangers),
     ("first packets", first_packets),
     ("wrong solutions", wrong_solutions),
@@ -74,6 +74,7 @@ const PARTS: [Part; 7] = [
         "messages to somebody who reads nothing",
         messages_to_the_deaf,
     ),
+    ("messages to many who take none", messages_to_the_full),
 ];
 
 /// What was asked for.
@@ -367,6 +368,20 @@ fn messages_to_the_deaf(scene: &mut Scene, options: &Options) {
     let text = "x".repeat(10_000);
     compare(scene, options, || {
         std::thread::sleep(Duration::from_millis(25));
+        usize::from(bob.try_send("Mallory", &text).is_some())
+    });
+}
+
+/// Their transports answer; their applications take nothing.
+fn messages_to_the_full(scene: &mut Scene, options: &Options) {
+    let mut readers = mallories(5, scene.server.port);
+    let bob = Person::login("Bob", scene.server.port);
+    let text = "x".repeat(10_000);
+    compare(scene, options, || {
+        for reader in &mut readers {
+            reader.idle();
+        }
+        std::thread::sleep(Duration::from_millis(20));
         usize::from(bob.try_send("Mallory", &text).is_some())
     });
 }

@@ -247,3 +247,38 @@ fn h69_h32_a_guest_who_reads_nothing_disturbs_nobody_and_gets_everything_later()
         mallory.heard().messages.len()
     );
 }
+
+/// Readers whose packets are acknowledged and whose application takes no message: they answer everything
+/// that a transport answers, and leave their windows full.
+#[test]
+fn h69_h32_guests_who_take_no_message_disturb_nobody_and_get_everything_later() {
+    let mut scene = Scene::new();
+    let port = scene.server.port;
+    let mut readers: Vec<_> = (0..5).map(|at| Guest::new(address(at), port)).collect();
+    for (device, reader) in (0..).zip(&mut readers) {
+        reader.log_in("Mallory", MALLORY, [device; 16]);
+    }
+    scene.memory = scene.resident();
+    let bob = Person::login("Bob", port);
+    let text = "x".repeat(40_000);
+    let mut sent = Vec::new();
+    scene.flooded(250, || {
+        if sent.len() < 200 {
+            sent.extend(bob.try_send("Mallory", &text));
+        }
+        for reader in &mut readers {
+            assert!(reader.idle(), "{:?}", reader.closed);
+        }
+    });
+    bob.until("everything stored", |heard| heard.stored == sent.len());
+    // It is on disk: the mailbox alone has more than this, and it is as much again for each reader.
+    assert!(
+        sent.len() as u64 * text.len() as u64 > 4 * MIB,
+        "{}",
+        sent.len()
+    );
+    scene.assert_grew_at_most(12 * MIB);
+    for reader in &mut readers {
+        assert_eq!(reader.take_messages(sent.len()), sent);
+    }
+}
