@@ -5,8 +5,8 @@ use std::time::Duration;
 use chat::Username;
 use chat::login::ClientLogin;
 use chat::message::{
-    FailureCode, ListOnline, LoginFinish, LoginServerMessage as Answer, LoginStart,
-    SessionClientMessage, SessionServerMessage as Session,
+    FailureCode, ListOnline, LoginClientMessage, LoginFinish, LoginServerMessage as Answer,
+    LoginStart, SessionClientMessage, SessionServerMessage as Session,
 };
 use chat::puzzle::AdmissionConfig;
 use server::limits::{LOGIN_MESSAGES_MAX, LOGIN_RESPONSES_MAX};
@@ -225,6 +225,39 @@ fn h39_a_connection_that_does_not_log_in_ends_after_30_s() {
     assert!(took < Duration::from_secs(32), "{took:?}");
     fixture.idle(Duration::from_secs(40));
     assert_eq!(fixture.peek(busy).closed, None);
+}
+
+/// What drips in keeps the connection from being idle, and the login from nothing: it has as long as any other,
+/// and meanwhile others log in.
+#[test]
+fn h39_a_login_that_comes_a_byte_at_a_time_ends_at_its_deadline() {
+    let mut fixture = Fixture::knowing(&[alice()]);
+    let slow = fixture.client();
+    let begun = fixture.world.now();
+    let (_, start) = fixture.client_mut(slow, |client, _| {
+        let alice = alice();
+        ClientLogin::start(alice.username(), alice.password(), &mut client.random).unwrap()
+    });
+    let message = LoginClientMessage::from(start).encode();
+    assert!((64..1 << 14).contains(&message.len()));
+    let length = (message.len() as u16 | 1 << 14).to_be_bytes();
+    for (byte, seconds) in [&length[..], &message]
+        .concat()
+        .into_iter()
+        .zip([10, 10, 9])
+    {
+        fixture.client_mut(slow, |client, _| client.say_part(&[byte]));
+        let other = fixture.client();
+        logged_in(&mut fixture, other, &alice(), PHONE);
+        fixture.idle(Duration::from_secs(seconds));
+        assert_eq!(fixture.peek(slow).closed, None);
+        assert_eq!(fixture.strangers(), 1);
+    }
+    assert_eq!(fixture.closed(slow), Some(code::TOO_SLOW));
+    let took = fixture.world.now().since(begun);
+    assert!(took < Duration::from_secs(32), "{took:?}");
+    fixture.idle(Duration::from_secs(1));
+    assert_eq!(fixture.strangers(), 0);
 }
 
 #[test]

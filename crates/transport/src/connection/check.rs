@@ -1,10 +1,12 @@
-//! What always has to hold inside a connection, for simulations. No part of the interface.
+//! What always has to hold inside a connection, and what none of ours does, for simulations. No part of the
+//! interface.
 
 use core::time::Duration;
 
 use super::close::State;
 use super::space::{EPOCHS, index};
 use super::{Connection, EARLY_DATAGRAMS_MAX};
+use crate::stream::{StreamError, StreamId};
 
 /// No pacer waits so much longer than the peer may be silent.
 const PACING_BEHIND_IDLE_MAX: Duration = Duration::from_secs(60);
@@ -45,6 +47,16 @@ impl Connection {
             EARLY_DATAGRAMS_MAX,
         )?;
         self.streams.check()
+    }
+
+    /// Sends bytes as they are, on a stream of whatever mode: part of a message, for who drips one.
+    ///
+    /// # Errors
+    /// As [`Connection::write`], but for the mode and the room.
+    #[doc(hidden)]
+    pub fn write_part(&mut self, stream: StreamId, bytes: &[u8]) -> Result<(), StreamError> {
+        self.check_open()?;
+        self.streams.write_part(stream, bytes)
     }
 
     /// Whether something is in flight and nothing will happen if no answer comes.

@@ -251,6 +251,16 @@ impl Streams {
         Ok(taken)
     }
 
+    /// Takes in bytes as they are, whatever the mode.
+    #[cfg(feature = "danger-checking")]
+    pub(crate) fn write_part(&mut self, id: StreamId, bytes: &[u8]) -> Result<(), StreamError> {
+        let stream = self.streams.get(id).ok_or(StreamError::Unknown)?;
+        let mode = stream.mode.ok_or(StreamError::Unknown)?;
+        self.writer(id, mode)?.buffer.write(bytes);
+        self.queue_data(id);
+        Ok(())
+    }
+
     /// Takes in a message that is worth nothing after `deadline`.
     pub(crate) fn send(
         &mut self,

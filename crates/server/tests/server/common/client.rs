@@ -69,6 +69,16 @@ impl Client {
         connection.send(stream, bytes).unwrap();
     }
 
+    /// Sends part of a message on the login's stream.
+    pub(crate) fn say_part(&mut self, bytes: &[u8]) {
+        let connection = self.endpoint.connection(self.handle.unwrap()).unwrap();
+        let stream = *self
+            .login
+            .stream
+            .get_or_insert_with(|| connection.open(LOGIN_PORT, Mode::Messages).unwrap());
+        connection.write_part(stream, bytes).unwrap();
+    }
+
     pub(crate) fn open_session(&mut self) {
         let connection = self.endpoint.connection(self.handle.unwrap()).unwrap();
         let stream = connection.open(SESSION_PORT, Mode::Messages).unwrap();
