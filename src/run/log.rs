@@ -18,17 +18,18 @@ use crate::cli::server::LogLevel;
 
 use super::problem::Problem;
 
-/// Lines a second; what is more is counted. Strangers can cause some events at will.
+/// Lines a second of errors, and as many of everything else; what is more is counted. Strangers can cause some
+/// events at will, and are not to crowd out what an operator has to know.
 const LINES_PER_SECOND: u32 = 20;
 
 /// A server's voice.
 pub struct Log {
     level: LogLevel,
     json: bool,
-    /// The second being counted, and the lines in it.
+    /// The second being counted, and the lines in it: of errors, and of everything else.
     second: u64,
-    lines: u32,
-    dropped: u64,
+    lines: [u32; 2],
+    left_out: u64,
 }
 
 impl Log {
@@ -38,8 +39,8 @@ impl Log {
             level,
             json,
             second: 0,
-            lines: 0,
-            dropped: 0,
+            lines: [0; 2],
+            left_out: 0,
         }
     }
 
@@ -101,29 +102,47 @@ impl Log {
 
     /// Something that happened.
     pub fn event(&mut self, event: &Event) {
-        let (level, name, text) = describe(event);
-        if level > self.level || !self.has_room() {
-            return;
-        }
-        if self.json {
-            eprintln!("{}", json!({"event": name, "message": text}));
-        } else {
-            eprintln!("{text}");
+        for line in self.lines_of(unix_time_s(), event) {
+            eprintln!("{line}");
         }
     }
 
-    /// Whether another line may be written in this second.
-    fn has_room(&mut self) -> bool {
-        let second = unix_time_s();
-        if second != self.second {
-            if self.dropped > 0 {
-                eprintln!("{} more lines were left out", self.dropped);
-            }
-            (self.second, self.lines, self.dropped) = (second, 0, 0);
+    /// What to write of an event of this second.
+    fn lines_of(&mut self, second: u64, event: &Event) -> impl Iterator<Item = String> {
+        let (level, name, text) = describe(event);
+        let is_wanted = level <= self.level;
+        let earlier = if is_wanted { self.begin(second) } else { 0 };
+        let earlier = (earlier > 0).then(|| {
+            let text = format!("{earlier} more lines were left out");
+            self.line("left_out", &text)
+        });
+        let line = (is_wanted && self.has_room(level)).then(|| self.line(name, &text));
+        earlier.into_iter().chain(line)
+    }
+
+    fn line(&self, name: &str, text: &str) -> String {
+        if self.json {
+            json!({"event": name, "message": text}).to_string()
+        } else {
+            text.to_owned()
         }
-        self.lines += 1;
-        let room = self.lines <= LINES_PER_SECOND;
-        self.dropped += u64::from(!room);
+    }
+
+    /// Counts anew in another second. How many lines were left out before.
+    fn begin(&mut self, second: u64) -> u64 {
+        if second == self.second {
+            return 0;
+        }
+        (self.second, self.lines) = (second, [0; 2]);
+        core::mem::take(&mut self.left_out)
+    }
+
+    /// Whether another line may be written in this second.
+    fn has_room(&mut self, level: LogLevel) -> bool {
+        let lines = &mut self.lines[usize::from(level > LogLevel::Error)];
+        let room = *lines < LINES_PER_SECOND;
+        *lines += u32::from(room);
+        self.left_out += u64::from(!room);
         room
     }
 }
@@ -176,4 +195,55 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     }
     let outward = net::outward_address(address.is_ipv6());
     outward.map_or(address, |ip| SocketAddr::new(ip, address.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VIOLATION: Event = Event::Violation {
+        user: None,
+        reason: "a message does not decode",
+    };
+
+    /// Strangers break the protocol as often as they like: what that costs an operator is bounded, the rest is
+    /// told, and errors are seen all the same.
+    #[test]
+    fn h75_lines_that_strangers_cause_are_few_and_crowd_out_no_error() {
+        for json in [false, true] {
+            let mut log = Log::new(LogLevel::Warn, json);
+            for second in 7..10 {
+                let lines: Vec<_> = (0..10_000)
+                    .flat_map(|_| log.lines_of(second, &VIOLATION).collect::<Vec<_>>())
+                    .collect();
+                let told = usize::from(second > 7);
+                assert_eq!(lines.len(), LINES_PER_SECOND as usize + told);
+                assert_eq!(
+                    lines[0].contains("9980 more lines"),
+                    second > 7,
+                    "{lines:?}"
+                );
+                let errors: Vec<_> = log.lines_of(second, &Event::DiskFull).collect();
+                assert!(errors.len() == 1 && errors[0].contains("the disk is full"));
+                // What reads JSON reads every line.
+                for line in lines.iter().chain(&errors) {
+                    let parsed = serde_json::from_str::<serde_json::Value>(line);
+                    assert_eq!(parsed.is_ok(), json, "{line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn h75_errors_are_bounded_as_well() {
+        let mut log = Log::new(LogLevel::Error, false);
+        let count = (0..1_000).flat_map(|_| log.lines_of(7, &Event::DiskFull).collect::<Vec<_>>());
+        assert_eq!(count.count(), LINES_PER_SECOND as usize);
+        assert_eq!(
+            log.lines_of(8, &VIOLATION).count(),
+            0,
+            "nobody asked for warnings"
+        );
+        assert_eq!(log.lines_of(8, &Event::DiskFull).count(), 2);
+    }
 }
