@@ -16,8 +16,8 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 use std::time::Duration;
 
-use common::{Home, Server};
-use people::Person;
+use common::{Home, PATIENCE, Server};
+use people::{Person, now};
 use tracer::{Tracer, skip};
 
 /// System calls that change what is on disk.
@@ -34,6 +34,9 @@ const RECEIVING: &str = "recvfrom,recvmsg,recvmmsg";
 /// `UNDERTONE_FAULTS`.
 const CALLS: [u32; 8] = [1, 2, 3, 5, 7, 11, 16, 23];
 const CALLS_MAX: u32 = 60;
+
+/// The same of one kind of them.
+const ERROR_CALLS_MAX: u32 = 30;
 
 fn furnished() -> Home {
     let home = Home::new();
@@ -154,6 +157,99 @@ fn h77_killed_at_its_nth_storage_call_the_real_server_keeps_what_it_acknowledged
     }
     println!("{deaths} deaths at {} calls", calls.len());
     assert!(deaths >= CALLS.len() / 2, "{deaths}");
+    let _server = Server::start_on(&home, port);
+    bob.until_stored(*said.last().unwrap());
+    let carla = Person::login("Carla", port);
+    carla.until("everything", |heard| heard.messages.len() >= said.len());
+    let texts: Vec<_> = (0..said.len()).map(|number| number.to_string()).collect();
+    assert_eq!(carla.heard().texts("Bob"), texts);
+}
+
+/// A life of the server in which so many-th of these calls fails so.
+struct Life {
+    calls: &'static str,
+    error: &'static str,
+    at: u32,
+}
+
+/// The calls by which the server's store changes what is on disk, an error of each that is to be expected of a
+/// disk, and which ones fail by default.
+const ERRORS: [(&str, &str, &[u32]); 6] = [
+    ("pwrite64", "ENOSPC", &[1, 2, 7]),
+    ("pwrite64", "EIO", &[1, 6]),
+    (SYNCING, "ENOSPC", &[1]),
+    (SYNCING, "EIO", &[2]),
+    ("ftruncate", "ENOSPC", &[1]),
+    ("openat", "ENOSPC", &[1]),
+];
+
+fn lives() -> Vec<Life> {
+    let all = std::env::var_os("UNDERTONE_FAULTS").is_some();
+    let mut lives = Vec::new();
+    for (calls, error, few) in ERRORS {
+        let many: Vec<_> = (1..=ERROR_CALLS_MAX).collect();
+        let at = if all { &many } else { few };
+        lives.extend(at.iter().map(|&at| Life { calls, error, at }));
+    }
+    lives
+}
+
+/// Nothing acknowledged is lost; the server refuses and goes on, or ends and says why.
+#[test]
+fn h79_h80_errors_at_the_nth_storage_call_cost_the_real_server_nothing_acknowledged() {
+    let home = furnished();
+    let server = Server::start(&home);
+    let port = server.port;
+    let bob = Person::login_impatient("Bob", port);
+    server.kill();
+    let (mut said, mut logins) = (Vec::new(), bob.heard().logins);
+    let (mut refused, mut ended, mut unhurt) = (0, 0, 0);
+    for Life { calls, error, at } in lives() {
+        let server = Server::start_on(&home, port);
+        bob.until("the login", |heard| heard.logins > logins);
+        logins = bob.heard().logins;
+        let fault = format!("error={error}:when={at}");
+        let Some(mut tracer) = Tracer::attach(&home, server.id(), calls, &fault) else {
+            return;
+        };
+        for _ in 0..3 {
+            said.push(bob.send("Carla", &said.len().to_string()));
+        }
+        let last = *said.last().unwrap();
+        let (stored, begin) = (|| bob.heard().is_stored(last), now());
+        while !stored() && !tracer.is_over() {
+            assert!(begin.elapsed() < PATIENCE, "{calls} {fault}: neither");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let failed = tracer.injected() > 0;
+        if stored() {
+            // A disk that failed once is not trusted again; one that was full has room again.
+            assert!(!failed || error == "ENOSPC", "{calls} {fault}");
+            (refused, unhurt) = (refused + u32::from(failed), unhurt + u32::from(!failed));
+            drop(tracer);
+            // On its way when the server goes; without it Bob would not notice for a while.
+            said.push(bob.send("Carla", &said.len().to_string()));
+            server.kill();
+        } else {
+            let (status, words) = server.ended();
+            assert_eq!(status.code(), Some(1), "{calls} {fault}: {words}");
+            assert!(
+                words.contains("error: the disk failed"),
+                "{calls} {fault}: {words}"
+            );
+            ended += 1;
+        }
+        let told = said.iter().filter(|&&id| bob.heard().is_stored(id)).count();
+        let kept = fixtures::mailbox(&home, "carla");
+        assert!(
+            kept.len() >= told,
+            "{calls} {fault}: {} of {told}",
+            kept.len()
+        );
+        assert_eq!(kept, said[..kept.len()], "{calls} {fault}");
+    }
+    println!("{refused} times refused, {ended} times ended, {unhurt} times there was no such call");
+    assert!(refused >= 3 && ended >= 3);
     let _server = Server::start_on(&home, port);
     bob.until_stored(*said.last().unwrap());
     let carla = Person::login("Carla", port);
