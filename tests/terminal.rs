@@ -12,7 +12,7 @@ use client::Event;
 use common::{Client, Home, PATIENCE, Server};
 use rexpect::process::Signal;
 use rexpect::session::{Options, PtySession, spawn_with_options};
-use rustix::termios::{LocalModes, tcgetattr, tcgetpgrp};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcgetpgrp, tcsetwinsize};
 use undertone::cli::line::{Console, Input};
 
 fn open(home: &Home, arguments: &[&str]) -> PtySession {
@@ -299,4 +299,58 @@ fn h89_a_panic_leaves_the_terminal_as_it_was() {
     session.exp_string("on purpose").unwrap();
     session.exp_eof().unwrap();
     assert!(takes_lines(&session));
+}
+
+/// Gives the terminal another size. The kernel tells its foreground job by SIGWINCH.
+fn resize(session: &PtySession, rows: u16, columns: u16) {
+    let terminal = session.process().get_file_handle().unwrap();
+    let size = Winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(&terminal, size).unwrap();
+}
+
+#[test]
+fn h88_a_terminal_that_changes_its_size_while_somebody_types_costs_nothing_of_the_line() {
+    let home = Home::new();
+    fixtures::furnish(&home, &["Alice", "Bob"]);
+    let server = Server::start(&home);
+    let mut alice = Client::login(&home, "Alice", server.port);
+    let mut bob = at_the_prompt(&home, server.port);
+    let most = u16::MAX;
+    let sizes = [
+        (24, 80),
+        (1, 1),
+        (0, 0),
+        (2, 7),
+        (most, most),
+        (most, 0),
+        (0, most),
+    ];
+    let text =
+        "many words are typed by somebody whose terminal grows, shrinks, and is gone for a while ü";
+    bob.send("send Alice ").unwrap();
+    for (word, (rows, columns)) in text.split_inclusive(' ').zip(sizes.iter().cycle()) {
+        bob.send(word).unwrap();
+        bob.flush().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        resize(&bob, *rows, *columns);
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    bob.send_line("").unwrap();
+    assert_eq!(alice.message()["text"], text);
+    // What is told from here on fits the size of now.
+    for (columns, breaks) in [(120, false), (50, true)] {
+        resize(&bob, 24, columns);
+        alice.say("send Bob FIRST of words that are too many for a small terminal, LAST");
+        bob.exp_string("FIRST").unwrap();
+        let shown = bob.exp_string("LAST").unwrap();
+        assert_eq!(shown.contains('\n'), breaks, "{columns}: {shown:?}");
+    }
+    bob.send_line("!exit").unwrap();
+    bob.exp_eof().unwrap();
+    ends_well(&bob);
 }
