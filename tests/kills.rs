@@ -1,4 +1,4 @@
-//! The real server under load, ended by the kernel at moments of nobody's choosing.
+//! The real programs under load, ended by the kernel at moments of nobody's choosing.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "these tests run in real time")]
 #![allow(clippy::print_stdout, reason = "figures")]
@@ -10,16 +10,24 @@ mod fixtures;
 #[path = "common/people.rs"]
 mod people;
 
+use std::ops::Range;
 use std::process::Stdio;
 use std::time::Duration;
 
 use chat::message::MessageId;
-use common::{Home, PATIENCE, Server};
+use common::{Client, Home, PATIENCE, Server};
 use people::{Heard, Person, now};
+use serde_json::Value;
 use sim::Rng;
 
 /// How often the server is killed, unless `UNDERTONE_KILLS` says otherwise.
 const KILLS: u64 = 50;
+
+/// The same for the client, where each kill has a login to wait for.
+const CLIENT_KILLS: u64 = 8;
+
+/// Messages that one life of the client is to send.
+const COMMANDS: u64 = 12;
 
 /// Messages of one person that are on their way at a time.
 const UNDER_WAY_MAX: usize = 8;
@@ -209,9 +217,12 @@ fn all_is_heard(load: &Load<'_>, name: &str, person: &Person) {
     assert_eq!(heard.oddities, Vec::<String>::new(), "{name}");
 }
 
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
 #[test]
 fn h77_a_server_killed_again_and_again_under_load_loses_doubles_and_reorders_nothing() {
-    let variable = |name| std::env::var(name).ok().map(|text| text.parse().unwrap());
     let kills = variable("UNDERTONE_KILLS").unwrap_or(KILLS);
     let mut rng = Rng::new(variable("UNDERTONE_SEED").unwrap_or(77));
     let home = Home::new();
@@ -260,4 +271,77 @@ fn h77_a_server_killed_again_and_again_under_load_loses_doubles_and_reorders_not
     let said = load.said();
     println!("{kills} kills: {said} messages, {stored} stored at the last kill, {logins} logins");
     assert!(said as u64 > kills, "there was no load");
+}
+
+/// A client is told to send these numbers to Alice, and killed while it does. How many it said were queued.
+fn kill_while_sending(home: &Home, port: u16, rng: &mut Rng, numbers: Range<u64>) -> usize {
+    let mut bob = Client::start(home, "Bob", port);
+    for number in numbers {
+        bob.say(&format!("send Alice {number}"));
+    }
+    // With a reason it is one that the server had no room for.
+    let is_queued = |event: &Value| event["state"] == "queued" && event["reason"].is_null();
+    let mut queued = 0;
+    if rng.below(2) == 0 {
+        // At any time: while it starts, logs in, queues, sends, or has nothing more to do.
+        std::thread::sleep(Duration::from_micros(rng.below(600_000)));
+    } else {
+        // In the midst of queueing, or just when it said that all is queued.
+        for _ in 0..1 + rng.below(COMMANDS) {
+            bob.find("a queued message", is_queued);
+            queued += 1;
+        }
+        std::thread::sleep(Duration::from_micros(rng.below(3_000)));
+    }
+    queued + bob.killed().iter().filter(|event| is_queued(event)).count()
+}
+
+#[test]
+fn h90_a_client_killed_again_and_again_while_it_sends_loses_and_doubles_nothing() {
+    let kills = variable("UNDERTONE_KILLS").unwrap_or(CLIENT_KILLS);
+    let mut rng = Rng::new(variable("UNDERTONE_SEED").unwrap_or(90));
+    let home = Home::new();
+    fixtures::furnish(&home, &["Alice", "Bob"]);
+    let mut server = Some(Server::start(&home));
+    let port = server.as_ref().unwrap().port;
+    let alice = Person::login_impatient("Alice", port);
+    // They know each other: from here on Bob may write whether the server is there or not.
+    let mut bob = Client::login(&home, "Bob", port);
+    let id = bob.send("Alice", "0");
+    bob.status(&id, "delivered");
+    assert_eq!(bob.quit().0, Some(0));
+    let mut queued = vec![0];
+    for kill in 0..kills {
+        // Every third life has no server, so that all stays where it was queued.
+        let gone = (rng.below(3) == 0).then(|| server.take().map(Server::kill));
+        let first = 1 + kill * COMMANDS;
+        let count = kill_while_sending(&home, port, &mut rng, first..first + COMMANDS);
+        queued.extend((first..).take(count));
+        if gone.is_some() {
+            server = Some(Server::start_on(&home, port));
+        }
+    }
+    // At the end of its input it waits until everything is stored.
+    let mut bob = Client::login(&home, "Bob", port);
+    bob.end_input();
+    assert_eq!(bob.finish().0, Some(0));
+    let last = queued.last().unwrap().to_string();
+    alice.until("the last one", |heard| {
+        heard.texts("Bob").contains(&last.as_str())
+    });
+    let heard = alice.heard();
+    let texts = heard.texts("Bob");
+    let shown: Vec<u64> = texts.iter().map(|text| text.parse().unwrap()).collect();
+    println!(
+        "{kills} kills: {} said to be queued, {} shown",
+        queued.len(),
+        shown.len()
+    );
+    // Once each, in order, and all that were said to be queued; the others may have been, or not.
+    assert!(shown.is_sorted_by(|one, next| one < next), "{shown:?}");
+    for number in &queued {
+        assert!(shown.contains(number), "{number} of {queued:?}: {shown:?}");
+    }
+    assert!(queued.len() as u64 > kills, "nothing was queued");
+    assert_eq!(heard.oddities, Vec::<String>::new());
 }

@@ -463,9 +463,20 @@ impl Client {
     }
 
     /// As `kill -9` does.
-    pub fn kill(mut self) {
+    pub fn kill(self) {
+        self.killed();
+    }
+
+    /// The same; gives the events that it printed until then, without those that were taken before.
+    pub fn killed(mut self) -> Vec<Value> {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while let Some(line) = self.lines.next(deadline) {
+            // It may have died in the middle of one.
+            self.pending.extend(serde_json::from_str::<Value>(&line));
+        }
+        std::mem::take(&mut self.pending)
     }
 }
 
