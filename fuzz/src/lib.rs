@@ -1,6 +1,8 @@
 //! What the fuzz targets check, without a fuzzer: `tests/corpus.rs` includes this file and replays
 //! the committed inputs.
 
+mod change;
+
 pub mod ack_ranges;
 pub mod challenge;
 pub mod commands;
@@ -16,6 +18,7 @@ pub mod packet_header;
 pub mod packet_stateless;
 pub mod reassembly;
 pub mod sealed_message;
+pub mod server_identity;
 pub mod session_messages;
 pub mod states_at_rest;
 pub mod store_files;
@@ -44,6 +47,7 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("packet_stateless", packet_stateless::check),
     ("reassembly", reassembly::check),
     ("sealed_message", sealed_message::check),
+    ("server_identity", server_identity::check),
     ("session_messages", session_messages::check),
     ("states_at_rest", states_at_rest::check),
     ("store_files", store_files::check),

@@ -18,7 +18,7 @@ use crate::trust::{IdentityVerifier, KeyMismatch, RefusedKey, Trust, authority_v
 
 /// The name under which rustls files tickets where names do not matter. It is never sent, and each
 /// [`ClientSessions`] has a file of its own.
-const NAMELESS: &str = "undertone.invalid";
+pub(crate) const NAMELESS: &str = "undertone.invalid";
 
 /// How many servers' tickets are kept. One [`ClientSessions`] has one server.
 const TICKET_STORE_SIZE: usize = 16;

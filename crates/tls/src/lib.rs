@@ -9,6 +9,9 @@
 mod client;
 mod clock;
 mod failure;
+#[cfg(feature = "danger-fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod identity;
 mod kx;
 mod protection;
