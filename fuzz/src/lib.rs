@@ -14,6 +14,7 @@ pub mod keys;
 pub mod login_messages;
 pub mod manifest;
 pub mod messages;
+pub mod opaque_login;
 pub mod packet_header;
 pub mod packet_stateless;
 pub mod reassembly;
@@ -43,6 +44,7 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("login_messages", login_messages::check),
     ("manifest", manifest::check),
     ("messages", messages::check),
+    ("opaque_login", opaque_login::check),
     ("packet_header", packet_header::check),
     ("packet_stateless", packet_stateless::check),
     ("reassembly", reassembly::check),
