@@ -46,6 +46,33 @@ fn a_peer_that_talks_on_is_told_of_the_end_ever_less() {
     assert_eq!(raw.server.stats().connections, 0);
 }
 
+/// What had arrived may be read as long as the connection is there, and may turn out to be too long.
+#[test]
+fn nothing_is_told_behind_the_end() {
+    let mut config = config();
+    config.message_bytes_first = 1_000;
+    let mut raw = Raw::new(config, Box::new(OpenGate)).connected();
+    // Port and mode, a message, and the length of one of 10,577 bytes.
+    let messages = [0, PORT as u8, 1, 2, b'h', b'i', 0x69, 0x51];
+    let mut frames = stream_frame(0, 0, &messages);
+    frames.extend(NONSENSE);
+    raw.say(&frames);
+    let opened = raw.events.iter().find_map(|event| match event {
+        Event::Opened { stream, .. } => Some(*stream),
+        _ => None,
+    });
+    assert!(matches!(raw.events.pop(), Some(Event::Closed(_))));
+    let handle = raw.handle();
+    let connection = raw.server.connection(handle).unwrap();
+    let stream = opened.unwrap();
+    assert_eq!(connection.receive(stream), Ok(Some(b"hi".to_vec())));
+    assert!(connection.receive(stream).is_err());
+    raw.events.clear();
+    raw.wait(Duration::from_secs(3));
+    assert_eq!(raw.events, []);
+    assert_eq!(raw.server.stats().connections, 0);
+}
+
 #[test]
 fn an_end_is_told_once_and_not_put_off_by_nonsense() {
     let mut raw = connected();

@@ -129,6 +129,8 @@ pub(crate) struct Streams {
     /// Streams with control frames to send.
     pub(super) control_queue: VecDeque<StreamId>,
     pub(super) events: VecDeque<Event>,
+    /// The user knows that the connection is over.
+    told_closed: bool,
     /// A rule that the peer broke, noticed in a call of our user.
     pub(super) violation: Option<Violation>,
 }
@@ -173,6 +175,7 @@ impl Streams {
             send_queue: Turns::default(),
             control_queue: VecDeque::new(),
             events: VecDeque::new(),
+            told_closed: false,
             violation: None,
         }
     }
@@ -182,14 +185,19 @@ impl Streams {
         self.peer = limits;
     }
 
-    /// The next event.
+    /// The next event. None comes behind `Closed`, whatever is still read.
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        if self.told_closed {
+            return None;
+        }
+        let event = self.events.pop_front();
+        self.told_closed = matches!(event, Some(Event::Closed(_)));
+        event
     }
 
     /// Whether there is one.
     pub(crate) fn has_event(&self) -> bool {
-        !self.events.is_empty()
+        !self.told_closed && !self.events.is_empty()
     }
 
     pub(crate) fn push_event(&mut self, event: Event) {
