@@ -4,6 +4,7 @@
 mod change;
 
 pub mod ack_ranges;
+pub mod authenticated_peer;
 pub mod challenge;
 pub mod commands;
 pub mod connection_pair;
@@ -34,6 +35,7 @@ pub type Check = fn(&[u8]);
 /// Name and body of every target.
 pub const TARGETS: &[(&str, Check)] = &[
     ("ack_ranges", ack_ranges::check),
+    ("authenticated_peer", authenticated_peer::check),
     ("challenge", challenge::check),
     ("commands", commands::check),
     ("connection_pair", connection_pair::check),

@@ -45,6 +45,32 @@ pub fn frames(payload: &[u8]) {
     }
 }
 
+/// What a frame says that an application or its user hears of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told<'a> {
+    /// Bytes of a stream: its number, and where they begin.
+    Bytes(u64, u64, &'a [u8]),
+    /// A datagram of a stream.
+    Datagram(u64, &'a [u8]),
+    /// The connection is over, with this code.
+    Close(u64),
+}
+
+/// What a packet's payload says, up to the first frame that does not decode.
+pub fn told(payload: &[u8]) -> Vec<Told<'_>> {
+    let mut reader = Reader::new(payload);
+    let mut told = Vec::new();
+    while let Ok(frame) = Frame::decode(&mut reader) {
+        told.extend(match frame {
+            Frame::Stream(frame) => Some(Told::Bytes(frame.id, frame.offset, frame.data)),
+            Frame::Datagram(frame) => Some(Told::Datagram(frame.id, frame.data)),
+            Frame::Close(frame) => Some(Told::Close(frame.code)),
+            _ => None,
+        });
+    }
+    told
+}
+
 /// What arrived, in any order: ranges behave as a set does, and survive the wire.
 ///
 /// The input is steps of four bytes: add or remove, where (2), how many.
