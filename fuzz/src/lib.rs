@@ -25,6 +25,7 @@ pub mod session_messages;
 pub mod states_at_rest;
 pub mod store_files;
 pub mod terminal_text;
+pub mod text_lines;
 pub mod tls_handshake;
 pub mod token;
 pub mod transport_parameters;
@@ -56,6 +57,7 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("states_at_rest", states_at_rest::check),
     ("store_files", store_files::check),
     ("terminal_text", terminal_text::check),
+    ("text_lines", text_lines::check),
     ("tls_handshake", tls_handshake::check),
     ("token", token::check),
     ("transport_parameters", transport_parameters::check),

@@ -73,8 +73,13 @@ impl KnownServers {
         }
     }
 
-    /// Reads all lines: a damaged one could be the very pin that is missing.
-    fn find_in(&self, text: &str, server: &ServerAddress) -> Result<Option<Fingerprint>, PinError> {
+    /// The same in `text` instead of the file. Reads all lines: a damaged one could be the very pin
+    /// that is missing.
+    pub fn find_in(
+        &self,
+        text: &str,
+        server: &ServerAddress,
+    ) -> Result<Option<Fingerprint>, PinError> {
         let mut found = None;
         for (number, line) in entries(text) {
             let bad = |what| PinError::line(&self.path, number, what);
@@ -102,8 +107,13 @@ const NOT_A_KEY: &str = "a fingerprint has 64 hexadecimal digits";
 pub fn trusted_keys(path: &Path) -> Result<Vec<Fingerprint>, PinError> {
     let text = fs::read_to_string(path);
     let text = text.map_err(|error| FolderError::io("read", path, error))?;
+    trusted_keys_in(&text, path)
+}
+
+/// The same from `text` instead of the file; `path` is for messages.
+pub fn trusted_keys_in(text: &str, path: &Path) -> Result<Vec<Fingerprint>, PinError> {
     let mut keys = Vec::new();
-    for (number, line) in entries(&text) {
+    for (number, line) in entries(text) {
         let digits = line.parse();
         keys.push(digits.map_err(|_| PinError::line(path, number, NOT_A_KEY))?);
     }

@@ -1,7 +1,7 @@
 //! One page over HTTP/1.1 (RFC 9112): as much of it as who gathers metrics asks for. One connection
 //! at a time, each with one request and little patience.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,11 +18,11 @@ const REQUEST_LEN_MAX: usize = 8 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// What is answered to somebody who asks for the page.
-pub(super) struct Page {
+pub struct Page {
     /// Its `Content-Type`.
-    pub(super) content_type: &'static str,
+    pub content_type: &'static str,
     /// The page; `None` when there is none now.
-    pub(super) text: Option<String>,
+    pub text: Option<String>,
 }
 
 /// A port that answers from a thread of its own, until it is dropped.
@@ -75,8 +75,20 @@ impl Drop for Port {
 fn answer(client: &mut TcpStream, path: &str, page: &impl Fn() -> Page) -> io::Result<()> {
     client.set_read_timeout(Some(PATIENCE))?;
     client.set_write_timeout(Some(PATIENCE))?;
+    match respond(client, path, page)? {
+        Some(answer) => client.write_all(answer.as_bytes()),
+        None => Ok(()),
+    }
+}
+
+/// Reads a request, and gives what it is answered with. `None` where it has no end.
+pub fn respond(
+    client: &mut impl Read,
+    path: &str,
+    page: &impl Fn() -> Page,
+) -> io::Result<Option<String>> {
     let Some(head) = read_head(client)? else {
-        return Ok(());
+        return Ok(None);
     };
     let head = String::from_utf8_lossy(&head);
     let mut words = head.split_whitespace();
@@ -100,11 +112,11 @@ fn answer(client: &mut TcpStream, path: &str, page: &impl Fn() -> Page) -> io::R
     if method != "HEAD" {
         out.push_str(&text);
     }
-    client.write_all(out.as_bytes())
+    Ok(Some(out))
 }
 
 /// The request up to its empty line, whose body nobody reads. `None` if it takes too long to come.
-fn read_head(client: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
+fn read_head(client: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut head = vec![0; REQUEST_LEN_MAX];
     let mut len = 0;
     for _ in 0..PARTS_MAX {

@@ -6,7 +6,8 @@ mod crew;
 pub mod demo;
 pub mod doctor;
 pub mod front;
-mod http;
+#[doc(hidden)]
+pub mod http;
 mod keys;
 pub mod log;
 mod metrics;

@@ -15,6 +15,9 @@
 #![forbid(unsafe_code)]
 
 pub mod conversation;
+#[cfg(feature = "danger-fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod identity;
 pub mod keybag;
 mod labels;

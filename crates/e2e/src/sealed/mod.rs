@@ -20,6 +20,8 @@ mod unopened;
 
 pub use header::{Header, Kind, ManifestHead, Suite};
 pub use message::{SEALED_BYTES_MAX, SealedMessage};
+#[cfg(feature = "danger-fuzzing")]
+pub(crate) use open::content;
 pub use open::{Content, Local, Opened, Verified};
 pub use padding::{PADDED_BYTES_MAX, PADDED_BYTES_MIN, TEXT_BYTES_MAX};
 pub use seal::{Body, Outgoing, SealError, Sealed, seal};

@@ -166,8 +166,7 @@ impl Verified {
         schedule
             .open(&th, &mut padded)
             .map_err(|_| Reason::Ciphertext)?;
-        let body = unpad(&padded).ok_or(Reason::Body)?;
-        let content = content(message.header.kind, body)?;
+        let content = content(message.header.kind, &padded)?;
         Ok(Opened {
             header: message.header,
             content,
@@ -186,7 +185,9 @@ fn unwrap_secret(message: &SealedMessage, me: &Identity) -> Result<Secret<32>, U
     Ok(Secret::filled(|out| *out = *bytes))
 }
 
-fn content(kind: Kind, body: &[u8]) -> Result<Content, Unopened> {
+/// What a padded body carries.
+pub(crate) fn content(kind: Kind, padded: &[u8]) -> Result<Content, Unopened> {
+    let body = unpad(padded).ok_or(Reason::Body)?;
     match kind {
         Kind::Text => {
             let text = str::from_utf8(body).map_err(|_| Reason::Body)?;
