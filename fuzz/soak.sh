@@ -17,7 +17,7 @@ work=${FUZZ_TARGET_DIR:-$PWD/../target/soak}
 slice=${FUZZ_SLICE_SECONDS:-120}
 
 # What whoever sends a datagram or opens a connection can reach, before anybody knows who that is.
-reached_by_strangers='ack_ranges authenticated_peer challenge connection_pair endpoint_stranger frames login_messages
+reached_by_strangers='ack_ranges authenticated_peer challenge connection_pair endpoint_stranger frames keys login_messages
 messages opaque_login packet_header packet_stateless reassembly server_identity session_messages tls_handshake token
 transport_parameters'
 # What no packet over Ethernet is longer than: more of the same frames and headers finds nothing new, and takes long.

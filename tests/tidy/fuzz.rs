@@ -9,8 +9,8 @@ use crate::{assert_none, tree};
 /// An input that is longer hides what it is about.
 const INPUT_BYTES_MAX: u64 = 16 << 10;
 
-#[test]
-fn every_fuzz_target_has_a_file_and_a_corpus() {
+/// The binaries of fuzz/Cargo.toml.
+fn targets() -> BTreeSet<String> {
     let metadata = metadata("fuzz/Cargo.toml");
     let targets: BTreeSet<_> = list(&metadata["packages"])
         .iter()
@@ -19,6 +19,12 @@ fn every_fuzz_target_has_a_file_and_a_corpus() {
         .map(|target| text(&target["name"]))
         .collect();
     assert!(!targets.is_empty(), "no targets were found");
+    targets
+}
+
+#[test]
+fn every_fuzz_target_has_a_file_and_a_corpus() {
+    let targets = targets();
     let fuzz = tree::root().join("fuzz");
     let files: BTreeSet<_> = tree::names(&fuzz.join("fuzz_targets"))
         .iter()
@@ -63,6 +69,26 @@ fn every_fuzz_target_has_a_file_and_a_corpus() {
         &found,
         "fuzz targets, their files and their corpora differ:",
     );
+}
+
+/// A name that is wrong here would quietly be fuzzed for less time, or longer than it need be.
+#[test]
+fn a_soak_names_targets_that_exist() {
+    let script = fs::read_to_string(tree::root().join("fuzz/soak.sh")).expect("a file");
+    let targets = targets();
+    let mut found = Vec::new();
+    for list in ["reached_by_strangers", "reads_packets"] {
+        let (_, names) = script.split_once(&format!("\n{list}='")).expect("a list");
+        let (names, _) = names.split_once('\'').expect("the list's end");
+        let names: Vec<_> = names.split_whitespace().collect();
+        assert!(!names.is_empty(), "{list} is empty");
+        let strange = names.iter().filter(|name| !targets.contains(**name));
+        found.extend(strange.map(|name| format!("{name} of {list} is no target")));
+        if !names.is_sorted_by(|one, next| one < next) {
+            found.push(format!("{list} is not in order"));
+        }
+    }
+    assert_none(&found, "fuzz/soak.sh and the fuzz targets differ:");
 }
 
 /// What the fuzzer found itself is named after its hash, and is nobody's to commit.
