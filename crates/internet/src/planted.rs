@@ -55,6 +55,8 @@ bugs! {
     UnorderedTwice = "unordered-twice",
     SkipTakesNeighbour = "skip-takes-neighbour",
     DatagramsUnbounded = "datagrams-unbounded",
+    DatagramRoomInKilobytes = "datagram-room-in-kilobytes",
+    DeadlineASecondEarly = "deadline-a-second-early",
     StreamLimitUnchecked = "stream-limit-unchecked",
     CreditCountedTwice = "credit-counted-twice",
     CreditNotReturnedByReset = "credit-not-returned-by-reset",

@@ -27,6 +27,8 @@ struct Line {
     said: u32,
     /// What was said and has not been heard, and whether it may get lost.
     missing: BTreeMap<u32, bool>,
+    /// What comes no more, since something behind it has been heard.
+    passed: u64,
     /// Its end was said, and heard.
     end: (bool, bool),
     /// The connection ended, or the stream was broken off: what is missing may stay so.
@@ -39,6 +41,7 @@ impl Line {
             mode,
             said: 0,
             missing: BTreeMap::new(),
+            passed: 0,
             end: (false, false),
             void: false,
         }
@@ -64,7 +67,8 @@ impl Line {
             return Err(format!("record {sequence} again"));
         }
         if ordered {
-            self.missing = self.missing.split_off(&sequence);
+            let later = self.missing.split_off(&sequence);
+            self.passed += core::mem::replace(&mut self.missing, later).len() as u64;
         }
         Ok(())
     }
@@ -96,10 +100,23 @@ impl Line {
     }
 }
 
+/// What need not arrive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Datagrams that were said.
+    pub(super) datagrams: u64,
+    /// Of those: which have not been heard.
+    pub(super) datagrams_missing: u64,
+    /// Messages with a deadline that have not been heard.
+    pub(super) messages_missing: u64,
+}
+
 /// All that was said, and what has been heard of it.
 #[derive(Default)]
 pub(super) struct Ledger {
     seed: u64,
+    /// Nothing that is said may get lost, whatever it is.
+    pub(super) all_arrives: bool,
     lines: BTreeMap<Flow, Line>,
     /// Clients and connections of which a record has arrived, at either end.
     heard: BTreeSet<(u32, u32)>,
@@ -122,12 +139,13 @@ impl Ledger {
     }
 
     /// Makes the next record of a flow, with a body of `len` bytes. One that is `mortal` may get
-    /// lost; a datagram is always.
+    /// lost; a datagram is always, unless all has to arrive.
     pub(super) fn say(&mut self, flow: Flow, len: u32, mortal: bool) -> Vec<u8> {
+        let all_arrives = self.all_arrives;
         let line = self.line(flow);
         let sequence = line.said;
         line.said += 1;
-        let mortal = mortal || line.mode == Mode::Datagrams;
+        let mortal = !all_arrives && (mortal || line.mode == Mode::Datagrams);
         line.missing.insert(sequence, mortal);
         record(self.seed, flow, sequence, len)
     }
@@ -189,11 +207,27 @@ impl Ledger {
         lines.find_map(|(flow, line)| Some(format!("{flow:?}: {}", line.lacks()?)))
     }
 
+    /// What need not have arrived, on streams that nobody has broken off.
+    pub(super) fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for line in self.lines.values().filter(|line| !line.void) {
+            let missing = line.missing.len() as u64;
+            if line.mode == Mode::Datagrams {
+                tally.datagrams += u64::from(line.said);
+                tally.datagrams_missing += missing;
+            } else {
+                tally.messages_missing += missing + line.passed;
+            }
+        }
+        tally
+    }
+
     /// Records that have arrived.
     pub(super) fn records(&self) -> u64 {
         self.records
     }
 }
+
 /// How long the record is that begins with these bytes.
 pub(super) fn record_len(bytes: &[u8]) -> Option<usize> {
     let (_, _, len) = header(bytes)?;
@@ -291,6 +325,32 @@ mod tests {
         assert_eq!(ledger.hear(&other), Ok(FLOW));
         assert_eq!(ledger.missing(), None);
         assert!(ledger.hear(&mortal).is_err(), "behind its successor");
+    }
+
+    #[test]
+    fn what_gets_lost_is_counted_unless_all_has_to_arrive() {
+        let mut messages = ledger(Mode::Messages);
+        for _ in 0..2 {
+            messages.say(FLOW, 9, true);
+        }
+        let last = messages.say(FLOW, 9, true);
+        assert_eq!(messages.tally().messages_missing, 3);
+        assert_eq!(messages.hear(&last), Ok(FLOW));
+        assert_eq!(messages.tally().messages_missing, 2, "two were passed over");
+        let mut datagrams = ledger(Mode::Datagrams);
+        datagrams.say(FLOW, 9, false);
+        let heard = datagrams.say(FLOW, 9, false);
+        assert_eq!(datagrams.hear(&heard), Ok(FLOW));
+        let tally = datagrams.tally();
+        assert_eq!((tally.datagrams, tally.datagrams_missing), (2, 1));
+        assert_eq!(datagrams.missing(), None);
+        datagrams.all_arrives = true;
+        let needed = datagrams.say(FLOW, 9, true);
+        assert!(datagrams.missing().is_some());
+        assert_eq!(datagrams.hear(&needed), Ok(FLOW));
+        assert_eq!(datagrams.missing(), None);
+        datagrams.void_stream(FLOW);
+        assert_eq!(datagrams.tally(), Tally::default());
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod party;
 mod plan;
 #[cfg(feature = "planted")]
 mod planted;
+mod roll_call;
 mod run;
 mod shrink;
 mod watch;

@@ -82,6 +82,8 @@ pub(super) struct Party {
     unread: BTreeSet<Key>,
     /// How often it did not read at once.
     pub(super) put_off: u64,
+    /// Datagrams that became too long for their path while they waited here.
+    pub(super) unfit: u64,
     /// Connections with liars, and what was read of their streams.
     liars: BTreeMap<ConnectionHandle, BTreeMap<u64, Vec<u8>>>,
     /// Connections of others whose handshake was completed here.
@@ -154,7 +156,7 @@ impl Party {
         if let Some(end) = self.ends.get_mut(&key) {
             end.outbox.push_back(Waiting { record, deadline });
             end.finishing |= finish;
-            end.pump(connection, key.1);
+            self.unfit += end.pump(connection, key.1);
         }
     }
 
@@ -290,7 +292,7 @@ impl Party {
     fn pump(&mut self, endpoint: &mut Endpoint, key: Key) {
         if let (Some(end), Some(connection)) = (self.ends.get_mut(&key), endpoint.connection(key.0))
         {
-            end.pump(connection, key.1);
+            self.unfit += end.pump(connection, key.1);
         }
     }
 
@@ -307,7 +309,7 @@ impl Party {
         if let Err(wrong) = heard {
             self.wrong.get_or_insert(wrong);
         }
-        end.pump(connection, key.1);
+        self.unfit += end.pump(connection, key.1);
     }
 }
 
@@ -386,8 +388,9 @@ impl End {
         Ok(())
     }
 
-    /// Hands what waits to the transport.
-    fn pump(&mut self, connection: &mut Connection, stream: StreamId) {
+    /// Hands what waits to the transport. Returns how many datagrams the path does not take any more.
+    fn pump(&mut self, connection: &mut Connection, stream: StreamId) -> u64 {
+        let mut unfit = 0;
         while let Some(Waiting { record, deadline }) = self.outbox.front() {
             let done = match (self.mode, deadline) {
                 (Some(Mode::Bytes), _) => {
@@ -403,22 +406,23 @@ impl End {
                 }
                 (_, None) => connection.send(stream, record).map(|()| true),
             };
+            unfit += u64::from(matches!(done, Err(StreamError::DoesNotFit(_))));
             match done {
-                // A datagram that the path no longer takes.
                 Ok(true) | Err(StreamError::DoesNotFit(_)) => {
                     self.outbox.pop_front();
                     self.taken = 0;
                 }
                 Ok(false) => {}
-                Err(StreamError::Blocked) => return,
+                Err(StreamError::Blocked) => return unfit,
                 Err(_) => {
                     self.outbox.clear();
-                    return;
+                    return unfit;
                 }
             }
         }
         if self.finishing && !self.finished && !self.broken {
             self.finished = connection.finish(stream).is_ok();
         }
+        unfit
     }
 }

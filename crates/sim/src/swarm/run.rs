@@ -182,24 +182,30 @@ impl<'a> Swarm<'a> {
             self.harm();
         }
         self.heal();
-        let deadline = self.world.now() + HEALING;
-        loop {
-            self.advance(Duration::from_millis(250))?;
-            let waiting = self.waits_for();
-            if waiting.is_none() {
-                break;
-            }
-            self.catch_up();
-            if let Some(waiting) = waiting.filter(|_| self.world.now() >= deadline) {
-                return Err(format!("a minute after it healed: {waiting}"));
-            }
-        }
+        self.wait(HEALING)
+            .map_err(|wrong| format!("after it healed: {wrong}"))?;
+        self.call_the_roll()?;
         self.quiet()?;
         self.part()
     }
 
+    /// Lets time pass until everybody is connected and has what was said to him, which may take so long.
+    pub(super) fn wait(&mut self, patience: Duration) -> Result<(), String> {
+        let deadline = self.world.now() + patience;
+        loop {
+            self.advance(Duration::from_millis(250))?;
+            let Some(waiting) = self.waits_for() else {
+                return Ok(());
+            };
+            self.catch_up();
+            if self.world.now() >= deadline {
+                return Err(format!("for {} s {waiting}", patience.as_secs()));
+            }
+        }
+    }
+
     /// Lets time pass.
-    fn advance(&mut self, time: Duration) -> Result<(), String> {
+    pub(super) fn advance(&mut self, time: Duration) -> Result<(), String> {
         let until = self.world.now() + time;
         self.pass(until)?;
         self.overheard = self.world.take_capture();

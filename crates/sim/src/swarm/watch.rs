@@ -31,7 +31,7 @@ const STRANGE: [Fault; 9] = [
 ];
 
 impl Swarm<'_> {
-    fn has_any(&self, faults: &[Fault]) -> bool {
+    pub(super) fn has_any(&self, faults: &[Fault]) -> bool {
         faults.iter().any(|&fault| self.plan.faults.has(fault))
     }
 

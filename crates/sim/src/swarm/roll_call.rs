@@ -1,0 +1,158 @@
+//! What need not arrive: datagrams, and messages that are worth nothing after a while. A transport that drops
+//! them all breaks no promise of any single one.
+
+use core::time::Duration;
+
+use transport::{Endpoint, Mode};
+
+use super::Fault;
+use super::ledger::{Flow, Tally};
+use super::run::Swarm;
+
+/// How often everybody is called.
+const ROUNDS: u32 = 8;
+
+/// Between two calls.
+const PAUSE: Duration = Duration::from_millis(120);
+
+/// How long a message is worth anything: 20 round trips.
+const LIFE: Duration = Duration::from_millis(400);
+
+/// How long answers may take in the end.
+const ANSWERED: Duration = Duration::from_secs(5);
+
+/// How long it may take until everybody is known where he is now: connections that nobody on the other
+/// side knows are noticed, and begin anew.
+const FOUND: Duration = Duration::from_secs(60);
+
+/// Bytes of what is said, at most: any path takes them in one datagram.
+const BYTES: u32 = 900;
+
+/// Faults that take datagrams by themselves, or with what is known of paths.
+const TAKING: [Fault; 10] = [
+    Fault::Rate,
+    Fault::Mtu,
+    Fault::Partition,
+    Fault::Rebinding,
+    Fault::Migration,
+    Fault::Restart,
+    Fault::Replay,
+    Fault::Splicing,
+    Fault::Forgery,
+    Fault::Reordering,
+];
+
+/// So many more datagrams may be missing than links take on average. Bursts take some together.
+const CHANCE: u64 = 60;
+
+impl Swarm<'_> {
+    /// The links lose nothing any more, nothing waits, and nobody is in anybody's way: what may get lost
+    /// does not. What got lost before was dropped or taken.
+    pub(super) fn call_the_roll(&mut self) -> Result<(), String> {
+        // Who has moved without knowing is found there, and who was forgotten begins again.
+        self.call_each(0, None);
+        self.wait(FOUND)
+            .map_err(|wrong| format!("before the roll call: {wrong}"))?;
+        self.ledger.all_arrives = true;
+        for round in 1..=ROUNDS {
+            self.call_each(round, Some(LIFE));
+            self.advance(PAUSE)?;
+        }
+        self.wait(ANSWERED)
+            .map_err(|wrong| format!("in the roll call: {wrong}"))?;
+        self.ledger.all_arrives = false;
+        self.compare_with_counts()
+    }
+
+    /// Every client says a message, worth something for `life` if that is given, and then a datagram too.
+    fn call_each(&mut self, round: u32, life: Option<Duration>) {
+        for index in 0..self.clients.len() {
+            self.call(index, Mode::Messages, round, life);
+            if life.is_some() {
+                self.call(index, Mode::Datagrams, round, None);
+            }
+        }
+    }
+
+    /// A client says something on a stream of this mode, if it has one or may open one.
+    fn call(&mut self, index: usize, mode: Mode, round: u32, life: Option<Duration>) {
+        let (Some(client), Some(party)) =
+            (self.clients.get_mut(index), self.parties.get_mut(index + 1))
+        else {
+            return;
+        };
+        let Some(handle) = client.handle else {
+            return;
+        };
+        let new = Flow {
+            client: u32::try_from(index).unwrap_or(u32::MAX),
+            connection: client.connections,
+            stream: client.streams,
+            back: false,
+        };
+        let (ledger, streams) = (&mut self.ledger, &mut client.streams);
+        self.world.with(client.node, |endpoint, now| {
+            let known = party.streams(handle).into_iter();
+            let mut fitting = known.filter(|(id, _)| party.mode(handle, *id) == Some(mode));
+            let (stream, flow) = match fitting.next() {
+                Some(known) => known,
+                None => {
+                    let Some(stream) = party.open(endpoint, handle, mode, 0, new) else {
+                        return;
+                    };
+                    *streams += 1;
+                    ledger.open(new, mode);
+                    (stream, new)
+                }
+            };
+            let Some(connection) = endpoint.connection(handle) else {
+                return;
+            };
+            let len = BYTES * round / ROUNDS;
+            let record = ledger.say(flow, len, life.is_some());
+            let deadline = life.map(|life| now + life);
+            party.say(connection, (handle, stream), record, deadline, false);
+        });
+    }
+
+    /// What got lost in the faults was dropped by an endpoint, which counts it, or is a plausible share of
+    /// what links take.
+    fn compare_with_counts(&self) -> Result<(), String> {
+        let counters = || {
+            let machines = self.world.nodes().filter_map(|n| self.world.machine(n));
+            machines.map(|endpoint: &Endpoint| endpoint.stats().counters)
+        };
+        let unsent: u64 = counters().map(|c| c.messages_dropped).sum();
+        let no_room: u64 = counters().map(|c| c.datagram_frames_dropped).sum();
+        let Tally {
+            datagrams,
+            datagrams_missing,
+            messages_missing,
+        } = self.ledger.tally();
+        // The server says nothing with a deadline: its restarts take no counts along that matter here.
+        if messages_missing > unsent {
+            return Err(format!(
+                "{messages_missing} messages did not arrive, and {unsent} were dropped"
+            ));
+        }
+        if self.has_any(&TAKING) {
+            return Ok(());
+        }
+        let link = &self.plan.link;
+        let unfit: u64 = self.parties.iter().map(|party| party.unfit).sum();
+        let dropped = unsent + no_room + unfit;
+        let losses = [link.loss, link.corruption, 20.0 * link.burst];
+        let chance = if losses.iter().any(|loss| *loss > 0.0) {
+            let share: f64 = losses.iter().sum();
+            (datagrams as f64 * share.min(1.0)) as u64 * 2 + CHANCE
+        } else {
+            0
+        };
+        if datagrams_missing > dropped + chance {
+            return Err(format!(
+                "{datagrams_missing} of {datagrams} datagrams are missing, of which {dropped} were dropped and {chance} may have got lost"
+            ));
+        }
+        Ok(())
+    }
+}
