@@ -61,8 +61,8 @@ pub(super) struct Liar {
     pub(super) spent: u64,
     /// What it did that must not go unpunished: what, with which code, since when.
     pub(super) crime: Option<(&'static str, u64, Instant)>,
-    /// What the server's application has to get, by stream.
-    pub(super) expected: Vec<(u64, Vec<u8>)>,
+    /// What the server's application has to get, by stream, and when it was said.
+    pub(super) expected: Vec<(u64, Vec<u8>, Instant)>,
 }
 
 impl Liar {

@@ -5,7 +5,7 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use codec::Writer;
-use transport::{Endpoint, code};
+use transport::{Endpoint, Instant, code};
 
 use super::liar::Liar;
 use super::run::{SERVER, Swarm};
@@ -22,6 +22,9 @@ const DATAGRAMS: u8 = 3;
 
 /// Somebody who breaks a rule is told so within this time.
 const DISMISSED_WITHIN: Duration = Duration::from_secs(1);
+
+/// And what he says is read within this.
+const READ_WITHIN: Duration = Duration::from_secs(1);
 
 /// A rule, and how to break it.
 struct Crime {
@@ -167,7 +170,7 @@ impl Liar {
     }
 
     /// Breaks a rule, if there is an occasion.
-    fn break_a_rule(&mut self, now: transport::Instant, draw: &mut Rng) {
+    fn break_a_rule(&mut self, now: Instant, draw: &mut Rng) {
         let index = usize::try_from(draw.below(CRIMES.len() as u64)).unwrap_or(0);
         let Crime { name, code, commit } = &CRIMES[index];
         if commit(self) {
@@ -177,12 +180,12 @@ impl Liar {
 
     /// Does what no rule forbids. `window` bytes may be sent, on one stream or on all, and `streams`
     /// streams be opened.
-    fn be_a_nuisance(&mut self, window: u64, streams: u64, draw: &mut Rng) {
+    fn be_a_nuisance(&mut self, now: Instant, window: u64, streams: u64, draw: &mut Rng) {
         if self.streams + 20 > streams {
             return;
         }
         match draw.below(7) {
-            0 => self.overlap(),
+            0 => self.overlap(now),
             1 if self.spent + window / 2 < window => self.scatter(window / 2),
             2 => self.flood(),
             3 => self.open_and_reset(),
@@ -199,13 +202,14 @@ impl Liar {
     }
 
     /// Pieces of a stream that overlap, and differ where they do: the first counts.
-    fn overlap(&mut self) {
+    fn overlap(&mut self, now: Instant) {
         let id = self.open_stream(BYTES, b"", false);
         self.say_with(|w| stream(w, id, 7, b"FIRST", false));
         self.say_with(|w| stream(w, id, 3, b"abcdefghijklmnop", false));
         self.say_with(|w| stream(w, id, 3, b"ABCDEFGHIJKLMNOPq", false));
         self.spent += 17;
-        self.expected.push((id, b"abcdFIRSTjklmnopq".to_vec()));
+        let expected = b"abcdFIRSTjklmnopq".to_vec();
+        self.expected.push((id, expected, now));
     }
 
     /// Single bytes with gaps between them.
@@ -276,7 +280,8 @@ impl Swarm<'_> {
             if draw.chance(0.2) {
                 liar.break_a_rule(now, draw);
             } else {
-                liar.be_a_nuisance(config.stream_window_bytes, config.streams_max, draw);
+                let (window, streams) = (config.stream_window_bytes, config.streams_max);
+                liar.be_a_nuisance(now, window, streams, draw);
             }
         }
         self.send_lies()
@@ -335,8 +340,9 @@ impl Swarm<'_> {
         Liar::new(self.plan.seed, number, self.world.now(), self.restarts)
     }
 
-    /// Of overlapping pieces the first counts.
+    /// Of overlapping pieces the first counts, and all is read.
     fn compare_with_expected(&mut self) -> Result<(), String> {
+        let now = self.world.now();
         let (Some(liar), Some(party)) = (&self.liar, self.parties.first()) else {
             return Ok(());
         };
@@ -347,17 +353,18 @@ impl Swarm<'_> {
                 connection.is_some_and(|c| c.remote() == liar.address && c.is_open())
             })
         };
-        if liar.expected.is_empty() {
+        if liar.expected.is_empty() || liar.epoch != self.restarts {
             return Ok(());
         }
         let Some(handle) = self.world.with(self.server, find).flatten() else {
             return Ok(());
         };
-        for (id, expected) in &liar.expected {
-            let heard = party.heard_of_liar(handle, *id);
-            if heard.is_some_and(|heard| !expected.starts_with(heard)) {
-                let heard = String::from_utf8_lossy(heard.unwrap_or_default());
-                return Err(format!("of overlapping pieces {heard} was read"));
+        for (id, expected, since) in &liar.expected {
+            let heard = party.heard_of_liar(handle, *id).unwrap_or_default();
+            let has_come = heard == expected || now.since(*since) <= READ_WITHIN;
+            if !expected.starts_with(heard) || !has_come {
+                let heard = String::from_utf8_lossy(heard);
+                return Err(format!("of overlapping pieces {heard:?} was read"));
             }
         }
         Ok(())
