@@ -36,6 +36,9 @@ bugs! {
     KeyUpdateTooEarly = "key-update-too-early",
     PreviousKeysDroppedUnheard = "previous-keys-dropped-unheard",
     IdLeftInMap = "id-left-in-map",
+    IdLimitDropped = "id-limit-dropped",
+    CryptoUnbounded = "crypto-unbounded",
+    AnswersUnbounded = "answers-unbounded",
     IdleTimerNotRenewed = "idle-timer-not-renewed",
     // Recovery.
     AckRetiresTooMuch = "ack-retires-too-much",

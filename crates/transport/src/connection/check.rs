@@ -3,10 +3,12 @@
 
 use core::time::Duration;
 
+use crate::stream::{GAPS_MAX, StreamError, StreamId};
+
 use super::close::State;
+use super::handshake::CRYPTO_BUFFER_MAX;
 use super::space::{EPOCHS, index};
 use super::{Connection, EARLY_DATAGRAMS_MAX};
-use crate::stream::{StreamError, StreamId};
 
 /// No pacer waits so much longer than the peer may be silent.
 const PACING_BEHIND_IDLE_MAX: Duration = Duration::from_secs(60);
@@ -46,6 +48,11 @@ impl Connection {
             self.early.len(),
             EARLY_DATAGRAMS_MAX,
         )?;
+        self.ids.check()?;
+        self.check_handshake()?;
+        if let Some(paths) = &self.paths {
+            paths.check()?;
+        }
         self.streams.check()
     }
 
@@ -57,6 +64,15 @@ impl Connection {
     pub fn write_part(&mut self, stream: StreamId, bytes: &[u8]) -> Result<(), StreamError> {
         self.check_open()?;
         self.streams.write_part(stream, bytes)
+    }
+
+    /// What is held of the handshake beyond what was read, for each of its epochs.
+    fn check_handshake(&self) -> Result<(), String> {
+        self.spaces.iter().try_for_each(|space| {
+            let (bytes, gaps) = space.crypto.held();
+            within("handshake bytes", bytes, CRYPTO_BUFFER_MAX as usize)?;
+            within("gaps in a handshake", gaps, GAPS_MAX)
+        })
     }
 
     /// Whether something is in flight and nothing will happen if no answer comes.

@@ -100,6 +100,13 @@ impl CryptoStream {
         self.buffers().receive.insert(offset, data).map(drop)
     }
 
+    /// From the peer's first byte that was not read to the last that has come, and gaps between them.
+    #[cfg(feature = "danger-checking")]
+    pub(super) fn held(&self) -> (usize, usize) {
+        let held = self.buffers.as_ref().map(|buffers| &buffers.receive);
+        held.map_or((0, 0), |receive| (receive.span(), receive.gaps()))
+    }
+
     /// The peer's bytes that can be read, in two halves.
     pub(super) fn peek(&self) -> (&[u8], &[u8]) {
         let held = self.buffers.as_ref();

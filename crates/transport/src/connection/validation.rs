@@ -9,6 +9,8 @@ use crate::frame::PathData;
 
 use super::DATAGRAM_MIN;
 use super::ids::Numbered;
+#[cfg(feature = "danger-checking")]
+use super::within;
 
 /// Addresses that are looked at besides the one in use.
 const CANDIDATES_MAX: usize = 4;
@@ -114,7 +116,7 @@ pub(super) struct Answers(VecDeque<PathData>);
 
 impl Answers {
     pub(super) fn push(&mut self, data: PathData) {
-        if self.0.len() >= ANSWERS_MAX {
+        if self.0.len() >= ANSWERS_MAX && !planted!(AnswersUnbounded) {
             self.0.pop_front();
         }
         self.0.push_back(data);
@@ -218,6 +220,16 @@ impl<S> Paths<S> {
             && self.answers.is_empty()
             && self.asked.is_none()
             && self.moving.is_none()
+    }
+
+    /// Whether nothing that the peer can make grow is beyond its bound (docs/PROTOCOL.md §4.10).
+    #[cfg(feature = "danger-checking")]
+    pub(super) fn check(&self) -> Result<(), String> {
+        within("addresses looked at", self.candidates.len(), CANDIDATES_MAX)?;
+        let candidates = self.candidates.iter().map(|candidate| &candidate.answers);
+        candidates.chain([&self.answers]).try_for_each(|answers| {
+            within("answers that wait for an address", answers.0.len(), ANSWERS_MAX)
+        })
     }
 
     pub(super) fn candidate(&mut self, remote: SocketAddr) -> Option<&mut Candidate> {

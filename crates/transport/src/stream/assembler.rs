@@ -57,6 +57,12 @@ impl Assembler {
         self.pieces.len()
     }
 
+    /// From the read position to the last byte that has arrived.
+    #[cfg(feature = "danger-checking")]
+    pub(crate) fn span(&self) -> usize {
+        self.ring.len()
+    }
+
     /// How much memory it has.
     pub(crate) fn capacity(&self) -> usize {
         self.ring.capacity()

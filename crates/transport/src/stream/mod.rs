@@ -24,7 +24,7 @@ mod stats;
 mod table;
 mod turns;
 
-#[cfg(feature = "danger-fuzzing")]
+#[cfg(any(feature = "danger-fuzzing", feature = "danger-checking"))]
 pub(crate) use assembler::GAPS_MAX;
 pub(crate) use assembler::{Assembler, TooManyGaps};
 pub(crate) use collection::{Limits, Streams};
