@@ -44,6 +44,8 @@ pub(super) struct Liar {
     /// The generation of data keys, and the one behind it.
     phase: bool,
     next: Option<Keys>,
+    /// And those before an update of its own, under which the server speaks until it has heard of that.
+    previous: Option<Keys>,
     numbers: [u64; 3],
     largest: [Option<u64>; 3],
     /// Numbers of the Data packets that have come, ascending.
@@ -55,6 +57,8 @@ pub(super) struct Liar {
     spoke_at: Instant,
     /// The code with which the server closed.
     pub(super) dismissed: Option<u64>,
+    /// Answers to its challenges in one packet, the most that there were.
+    pub(super) answers: usize,
     /// Streams it has opened.
     pub(super) streams: u64,
     /// Bytes of flow control that it has used up.
@@ -89,6 +93,7 @@ impl Liar {
             keys: [Some(keys), None, None],
             phase: false,
             next: None,
+            previous: None,
             numbers: [0; 3],
             largest: [None; 3],
             arrived: Vec::new(),
@@ -97,6 +102,7 @@ impl Liar {
             outgoing: Vec::new(),
             spoke_at: now,
             dismissed: None,
+            answers: 0,
             streams: 0,
             spent: 0,
             crime: None,
@@ -160,6 +166,18 @@ impl Liar {
         self.outgoing.push(out);
     }
 
+    /// Goes on under the next keys, whether or not anybody has acknowledged anything under the present
+    /// ones. It has to have spoken under them: a receiver tries one generation, and whoever leaves one out is
+    /// heard no more.
+    pub(super) fn update_keys(&mut self) {
+        self.say(&[1]);
+        if let Some(next) = self.next.take().or_else(|| self.session.next_keys()) {
+            self.previous = self.keys[2].replace(next);
+            self.phase = !self.phase;
+            self.say(&[1]);
+        }
+    }
+
     /// Leaves a packet number out.
     pub(super) fn leave_out(&mut self) {
         self.numbers[2] += 1;
@@ -218,13 +236,15 @@ impl Liar {
             // The server has updated its keys; so does whoever follows.
             let next = self.next.take().or_else(|| self.session.next_keys())?;
             let opened = open_unmasked(&unmasked, &*next.remote, bytes);
-            if opened.is_err() {
+            if opened.is_ok() {
+                self.keys[2] = Some(next);
+                self.phase = unmasked.key_phase;
+                opened.ok()?
+            } else {
                 self.next = Some(next);
-                return None;
+                let previous = self.previous.as_ref()?;
+                open_unmasked(&unmasked, &*previous.remote, bytes).ok()?
             }
-            self.keys[2] = Some(next);
-            self.phase = unmasked.key_phase;
-            opened.ok()?
         } else {
             open_unmasked(&unmasked, &*keys.remote, bytes).ok()?
         };
@@ -238,11 +258,17 @@ impl Liar {
 
     fn read_frames(&mut self, epoch: Epoch, payload: &[u8]) {
         let mut reader = Reader::new(payload);
+        let mut answers = 0;
         while let Ok(kind) = reader.u8() {
             let read = match kind {
                 0 | 1 => Some(()),
                 2 => read_ack(&mut reader),
                 6 => self.read_crypto(epoch, &mut reader),
+                0x1b => {
+                    answers += 1;
+                    self.answers = self.answers.max(answers);
+                    reader.array::<8>().ok().map(drop)
+                }
                 0x1c => {
                     self.dismissed = reader.varint().ok();
                     None

@@ -1,12 +1,13 @@
 //! What a liar says: frames that decode and break a rule, for which it has to be dismissed with the
 //! right code; and what no rule forbids, which must neither harm nor grow anything.
 
-use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use codec::Writer;
-use transport::{Endpoint, Instant, code};
+use transport::{Endpoint, Instant};
 
+use super::crimes::{CRIMES, Crime};
+use super::frames::{acknowledgement, datagram, reset, stream};
 use super::liar::Liar;
 use super::run::{SERVER, Swarm};
 use crate::Rng;
@@ -15,152 +16,36 @@ use crate::Rng;
 pub(super) const LIARS_PORT: u16 = 9;
 
 /// Modes as a stream's preamble tells them (docs/PROTOCOL.md §4.4).
-const BYTES: u8 = 0;
-const MESSAGES: u8 = 1;
-const UNORDERED: u8 = 2;
+pub(super) const BYTES: u8 = 0;
+pub(super) const MESSAGES: u8 = 1;
+pub(super) const UNORDERED: u8 = 2;
 const DATAGRAMS: u8 = 3;
 
 /// Somebody who breaks a rule is told so within this time.
 const DISMISSED_WITHIN: Duration = Duration::from_secs(1);
 
+/// So many challenges are answered at a time (docs/PROTOCOL.md §4.10).
+const ANSWERS_MAX: usize = 4;
+
 /// And what he says is read within this.
 const READ_WITHIN: Duration = Duration::from_secs(1);
 
-/// A rule, and how to break it.
-struct Crime {
-    name: &'static str,
-    code: u64,
-    /// `false`: there is no occasion yet.
-    commit: fn(&mut Liar) -> bool,
-}
-
-const CRIMES: [Crime; 14] = [
-    Crime {
-        name: "sent data behind a stream's end",
-        code: code::FINAL_SIZE,
-        commit: |liar| {
-            let id = liar.open_stream(BYTES, b"abc", true);
-            liar.say_with(|w| stream(w, id, 6, b"d", false))
-        },
-    },
-    Crime {
-        name: "reset a stream to less than was sent",
-        code: code::FINAL_SIZE,
-        commit: |liar| {
-            let id = liar.open_stream(BYTES, b"abcdefgh", false);
-            liar.say_with(|w| reset(w, id, 5))
-        },
-    },
-    Crime {
-        name: "sent more than a stream's window",
-        code: code::FLOW_CONTROL,
-        commit: |liar| {
-            let id = liar.open_stream(BYTES, b"", false);
-            liar.say_with(|w| stream(w, id, 1 << 40, b"x", false))
-        },
-    },
-    Crime {
-        name: "opened more streams than it may",
-        code: code::STREAM_LIMIT,
-        commit: |liar| liar.say_with(|w| stream(w, 2 << 20, 0, b"x", false)),
-    },
-    Crime {
-        name: "acknowledged what was never sent",
-        code: code::PROTOCOL_VIOLATION,
-        commit: |liar| {
-            let largest = liar.ranges().pop().map_or(0, |range| *range.end()) + 1_000;
-            liar.say_with(|w| acknowledgement(w, &[0..=largest]))
-        },
-    },
-    Crime {
-        name: "acknowledged what was left out",
-        code: code::PROTOCOL_VIOLATION,
-        commit: |liar| {
-            let ranges = liar.ranges();
-            let [.., before, last] = &*ranges else {
-                return false;
-            };
-            // The server remembers the newest that it left out, and the next is not so near.
-            if last.end() - last.start() > 60 {
-                return false;
-            }
-            let all = *before.start()..=*last.end();
-            liar.say_with(|w| acknowledgement(w, &[all]))
-        },
-    },
-    Crime {
-        name: "spoke on a stream that was not opened",
-        code: code::STREAM_STATE,
-        commit: |liar| liar.say_with(|w| stream(w, 1 | 2 << 20, 0, b"x", false)),
-    },
-    Crime {
-        name: "confirmed a handshake as a client",
-        code: code::PROTOCOL_VIOLATION,
-        commit: |liar| liar.say_with(|w| _ = w.u8(0x1e)),
-    },
-    Crime {
-        name: "said a frame that does not exist",
-        code: code::FRAME_ENCODING,
-        commit: |liar| liar.say_with(|w| _ = w.u8(0x3f)),
-    },
-    Crime {
-        name: "skipped a preamble",
-        code: code::STREAM_STATE,
-        commit: |liar| {
-            let id = liar.next_stream();
-            liar.say_with(|w| _ = w.u8(0x28).varint(id).varint(0).varint(2))
-        },
-    },
-    Crime {
-        name: "sent a datagram on a stream of bytes",
-        code: code::STREAM_STATE,
-        commit: |liar| {
-            let id = liar.open_stream(BYTES, b"", false);
-            liar.say_with(|w| datagram(w, id, b"x"))
-        },
-    },
-    Crime {
-        name: "ended a stream inside a message",
-        code: code::MESSAGE,
-        commit: |liar| {
-            liar.open_stream(MESSAGES, &[5, b'a'], true);
-            true
-        },
-    },
-    Crime {
-        name: "began a message inside another",
-        code: code::MESSAGE,
-        commit: |liar| {
-            let id = liar.open_stream(UNORDERED, &[30, b'a'], false);
-            liar.say_with(|w| _ = w.u8(0x26).varint(id).varint(20).prefixed(&[1, b'b']))
-        },
-    },
-    Crime {
-        name: "skipped the end of a message",
-        code: code::MESSAGE,
-        commit: |liar| {
-            let id = liar.open_stream(UNORDERED, &[30, b'a'], false);
-            liar.say_with(|w| _ = w.u8(0x28).varint(id).varint(20).varint(14))
-        },
-    },
-];
-
 impl Liar {
     /// Says one packet of frames.
-    fn say_with(&mut self, write: impl FnOnce(&mut Writer<'_>)) -> bool {
+    pub(super) fn say_with(&mut self, write: impl FnOnce(&mut Writer<'_>)) -> bool {
         let mut frames = Vec::new();
         write(&mut Writer::new(&mut frames));
         self.say(&frames);
         true
     }
 
-    fn next_stream(&mut self) -> u64 {
+    pub(super) fn next_stream(&mut self) -> u64 {
         self.streams += 1;
         (self.streams - 1) << 1
     }
 
     /// Opens a stream, says `data` behind its preamble, and perhaps no more. Returns its number.
-    fn open_stream(&mut self, mode: u8, data: &[u8], fin: bool) -> u64 {
+    pub(super) fn open_stream(&mut self, mode: u8, data: &[u8], fin: bool) -> u64 {
         let id = self.next_stream();
         let [high, low] = LIARS_PORT.to_be_bytes();
         let bytes = [&[high, low, mode], data].concat();
@@ -184,13 +69,17 @@ impl Liar {
         if self.streams + 20 > streams {
             return;
         }
-        match draw.below(7) {
+        match draw.below(11) {
             0 => self.overlap(now),
             1 if self.spent + window / 2 < window => self.scatter(window / 2),
             2 => self.flood(),
             3 => self.open_and_reset(),
             4 => self.ping(),
             5 => self.take_back(),
+            6 => self.challenge(),
+            7 => self.answer_unasked(),
+            8 => self.announce_too_much(),
+            9 => self.update_keys(),
             _ => {
                 let ranges = self.ranges();
                 let newest = ranges.rchunks(32).next().unwrap_or_default();
@@ -247,6 +136,24 @@ impl Liar {
             self.leave_out();
             self.say_with(|w| _ = w.u8(1));
         }
+    }
+
+    /// Many challenges in a packet, of which the newest are answered.
+    fn challenge(&mut self) {
+        for _ in 0..4 {
+            self.say_with(|w| (0..60).for_each(|n| _ = w.u8(0x1a).bytes(&[n; 8])));
+        }
+    }
+
+    /// Answers to challenges that nobody sent.
+    fn answer_unasked(&mut self) {
+        self.say_with(|w| (0..60).for_each(|n| _ = w.u8(0x1b).bytes(&[n; 8])));
+    }
+
+    /// A message that is longer than any that is taken: its stream is stopped, and nothing of it kept.
+    fn announce_too_much(&mut self) {
+        let length = [0xc0, 0, 0, 1, 0, 0, 0, 0];
+        self.open_stream(MESSAGES, &length, false);
     }
 
     /// Less credit than before, and a stop of what nobody says.
@@ -315,6 +222,10 @@ impl Swarm<'_> {
         let Some(liar) = &self.liar else {
             return Ok(());
         };
+        if liar.answers > ANSWERS_MAX {
+            let count = liar.answers;
+            return Err(format!("{count} answers to challenges in a packet"));
+        }
         match (liar.crime, liar.dismissed) {
             _ if liar.epoch != self.restarts => {}
             (Some((_, code, _)), Some(told)) if code == told => {
@@ -368,38 +279,5 @@ impl Swarm<'_> {
             }
         }
         Ok(())
-    }
-}
-
-fn stream(writer: &mut Writer<'_>, id: u64, offset: u64, data: &[u8], fin: bool) {
-    let kind = 0x0a | u8::from(offset > 0) << 2 | u8::from(fin);
-    writer.u8(kind).varint(id);
-    if offset > 0 {
-        writer.varint(offset);
-    }
-    writer.prefixed(data);
-}
-
-fn reset(writer: &mut Writer<'_>, id: u64, final_size: u64) {
-    writer.u8(0x04).varint(id).varint(77).varint(final_size);
-}
-
-fn datagram(writer: &mut Writer<'_>, id: u64, data: &[u8]) {
-    writer.u8(0x30).varint(id).prefixed(data);
-}
-
-/// Ranges ascend.
-fn acknowledgement(writer: &mut Writer<'_>, ranges: &[RangeInclusive<u64>]) {
-    let mut newest_first = ranges.iter().rev();
-    let Some(newest) = newest_first.next() else {
-        return;
-    };
-    let (mut lowest, last) = (*newest.start(), *newest.end());
-    writer.u8(2).varint(last).varint(0);
-    writer.varint(ranges.len() as u64 - 1).varint(last - lowest);
-    for range in newest_first {
-        let gap = lowest - range.end() - 2;
-        writer.varint(gap).varint(range.end() - range.start());
-        lowest = *range.start();
     }
 }

@@ -2,10 +2,12 @@
 //! active; phase 1 lets them loose and checks what must always hold, phase 2 heals the network and
 //! checks that everything arrives.
 
+mod crimes;
 mod description;
 mod ends;
 mod fault;
 mod fired;
+mod frames;
 mod harm;
 mod ledger;
 mod liar;

@@ -210,7 +210,8 @@ impl Party {
                 Event::Readable { stream } if self.liars.contains_key(&handle) => {
                     self.listen_to_liar(endpoint, handle, stream);
                 }
-                Event::Opened { .. } if self.liars.contains_key(&handle) => {}
+                Event::Opened { .. } | Event::Reset { .. } | Event::Stopped { .. }
+                    if self.liars.contains_key(&handle) => {}
                 Event::Opened { stream, .. } => {
                     self.ends.insert((handle, stream), End::default());
                 }
