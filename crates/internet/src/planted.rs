@@ -49,6 +49,7 @@ bugs! {
     ProbeTimerNotRearmed = "probe-timer-not-rearmed",
     SpuriousLossCountedTwice = "spurious-loss-counted-twice",
     PacingRateZero = "pacing-rate-zero",
+    TimerFiledTooSoon = "timer-filed-too-soon",
     // Streams.
     OverlapLastWins = "overlap-last-wins",
     GapsUnbounded = "gaps-unbounded",

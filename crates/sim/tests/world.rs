@@ -275,3 +275,23 @@ fn machines_that_make_time_stand_still_are_noticed() {
     assert!(matches!(violation.kind, ViolationKind::Stalled(_)));
     assert_eq!(violation.seed, 1);
 }
+
+#[test]
+fn a_timer_that_is_due_again_and_again_for_nothing_is_noticed() {
+    for (every, fine) in [(100, true), (40, false), (1, false)] {
+        let (mut world, a, _) = two(1);
+        world
+            .with(a, |parrot, now| {
+                parrot.every = Some(Duration::from_micros(every));
+                parrot.due = Some(now);
+            })
+            .unwrap();
+        let went = run(&mut world, 2);
+        assert_eq!(went.is_ok(), fine, "every {every} us");
+        if let Err(violation) = went {
+            assert!(matches!(violation.kind, ViolationKind::Spinning(_)));
+        } else {
+            assert!((20_000..20_010).contains(&world.woken(a)));
+        }
+    }
+}

@@ -37,8 +37,9 @@ pub(super) fn acknowledgement(writer: &mut Writer<'_>, ranges: &[RangeInclusive<
     }
 }
 
-/// The id is the byte `name` eight times.
-pub(super) fn new_id(writer: &mut Writer<'_>, number: u64, retired_below: u64, name: u8) {
+/// The id is `name`, and its token twice that.
+pub(super) fn new_id(writer: &mut Writer<'_>, number: u64, retired_below: u64, name: u64) {
+    let id = name.to_be_bytes();
     writer.u8(0x18).varint(number).varint(retired_below);
-    writer.bytes(&[name; 8]).bytes(&[name; 16]);
+    writer.bytes(&id).bytes(&id).bytes(&id);
 }

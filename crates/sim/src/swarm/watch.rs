@@ -7,12 +7,16 @@ use transport::Endpoint;
 
 use super::Fault;
 use super::run::Swarm;
+use crate::World;
 
 /// How long nobody says anything in the end: longer than any connection lives without a sign.
 const QUIET: Duration = Duration::from_secs(70);
 
 /// What is sent in that time on a connection: pings, their answers, what looks for a longer path.
 const QUIET_DATAGRAMS_MAX: u64 = 100;
+
+/// How often a timer is due in that time: each of those, for a connection, once or twice, and once to rest.
+const QUIET_TIMERS_MAX: u64 = 60;
 
 /// Faults with which an end that has nothing to say may not know that the other is gone.
 const FORGETTING: [Fault; 3] = [Fault::Restart, Fault::Partition, Fault::Closes];
@@ -70,8 +74,16 @@ impl Swarm<'_> {
         let nodes = || self.world.nodes().filter_map(|n| self.world.machine(n));
         let most = QUIET_DATAGRAMS_MAX * nodes().map(connections).sum::<u64>();
         let before = self.world.stats().sent;
+        let woken =
+            |world: &World<Endpoint>| -> u64 { world.nodes().map(|n| world.woken(n)).sum() };
+        let woken_before = woken(&self.world);
+        let timers_max = most / QUIET_DATAGRAMS_MAX * QUIET_TIMERS_MAX;
         let until = self.world.now() + QUIET;
         self.pass(until)?;
+        let timers = woken(&self.world) - woken_before;
+        if timers > timers_max {
+            return Err(format!("{timers} timers with nothing to say"));
+        }
         let sent = self.world.stats().sent - before;
         if sent > most {
             return Err(format!("{sent} datagrams with nothing to say"));

@@ -21,6 +21,9 @@ pub enum ViolationKind {
     /// Machines keep each other busy and time stands still.
     #[error("{0} events without time advancing")]
     Stalled(u64),
+    /// A timer is set anew so soon, and with so little effect, that its machine does nothing else.
+    #[error("{0} timers of a node within a second, at which nothing was sent")]
+    Spinning(u64),
     /// More was sent to an address than whoever is not there could have caused.
     #[error("{from} sent {sent} bytes to {to}, which had sent {received}")]
     Amplified {

@@ -90,6 +90,10 @@ struct Node<M> {
     chosen: Option<SocketAddr>,
     /// When a timer event is on its way.
     armed: Option<Instant>,
+    /// How often its timer was due.
+    woken: u64,
+    /// How often it then sent nothing, since when.
+    woken_idly: (u64, Instant),
 }
 
 /// Machines, links between them, and time.
@@ -150,6 +154,8 @@ impl<M: Machine> World<M> {
             amplification_max: 3,
             chosen: None,
             armed: None,
+            woken: 0,
+            woken_idly: (0, self.now),
         });
         self.addresses.insert(address, id);
         self.schedule.push(self.now, What::Touch(id));
@@ -169,6 +175,11 @@ impl<M: Machine> World<M> {
     /// What became of the datagrams.
     pub fn stats(&self) -> DatagramStats {
         self.stats
+    }
+
+    /// How often a node's timer was due.
+    pub fn woken(&self, id: NodeId) -> u64 {
+        self.nodes.get(id.0).map_or(0, |node| node.woken)
     }
 
     /// All nodes, in the order in which they were added.

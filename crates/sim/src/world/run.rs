@@ -1,6 +1,7 @@
 //! How a world moves.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use transport::{Instant, Machine, Meta, Transmit};
 
@@ -15,6 +16,10 @@ const SEGMENTS: usize = 10;
 
 /// Events at one moment, for each node, before time counts as standing still.
 const EVENTS_PER_NODE_MAX: u64 = 10_000;
+
+/// Moments in a second at which a node's timer is due and it sends nothing. A server with hundreds of connections has some
+/// thousands of them.
+const IDLE_TIMERS_MAX: u64 = 20_000;
 
 /// What a machine may say at one moment before it counts as endless.
 const TRANSMITS_MAX: usize = 100_000;
@@ -41,12 +46,16 @@ impl<M: Machine> World<M> {
         if self.events_now > events_max {
             self.violation = Some(ViolationKind::Stalled(self.events_now));
         }
+        let (is_timer, sent) = (matches!(what, What::Timer(_)), self.stats.sent);
         if let Some(touched) = self.happen(what) {
             self.transmit(touched);
             if let Some(node) = self.nodes.get_mut(touched.0) {
                 app(touched, &mut node.machine, self.now);
             }
             self.transmit(touched);
+            if is_timer {
+                self.count_timer(touched, self.stats.sent == sent);
+            }
         }
         match self.violation.take() {
             None => Ok(true),
@@ -78,6 +87,23 @@ impl<M: Machine> World<M> {
                 return Ok(false);
             }
             self.step(&mut app)?;
+        }
+    }
+
+    /// A node's timer was due, and nothing or something was sent at it.
+    fn count_timer(&mut self, id: NodeId, idly: bool) {
+        let Some(node) = self.nodes.get_mut(id.0) else {
+            return;
+        };
+        node.woken += 1;
+        let (count, since) = &mut node.woken_idly;
+        if self.now.since(*since) >= Duration::from_secs(1) {
+            (*count, *since) = (0, self.now);
+        }
+        // Of those at one moment one: where time stands still, that is what is wrong.
+        *count += u64::from(idly && self.events_now == 1);
+        if *count > IDLE_TIMERS_MAX {
+            self.violation = Some(ViolationKind::Spinning(*count));
         }
     }
 

@@ -228,7 +228,11 @@ impl<S> Paths<S> {
         within("addresses looked at", self.candidates.len(), CANDIDATES_MAX)?;
         let candidates = self.candidates.iter().map(|candidate| &candidate.answers);
         candidates.chain([&self.answers]).try_for_each(|answers| {
-            within("answers that wait for an address", answers.0.len(), ANSWERS_MAX)
+            within(
+                "answers that wait for an address",
+                answers.0.len(),
+                ANSWERS_MAX,
+            )
         })
     }
 

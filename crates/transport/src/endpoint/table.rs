@@ -276,7 +276,10 @@ impl Table {
             };
             let entry = self.entries.get_mut(handle)?;
             match entry.connection.poll_timeout() {
-                Some(due) if due > now => self.timeouts.arm(place, due),
+                Some(due) if due > now => {
+                    let soon = planted!(TimerFiledTooSoon).then(|| now + Duration::from_micros(1));
+                    self.timeouts.arm(place, soon.unwrap_or(due));
+                }
                 Some(_) => return Some(ConnectionHandle(handle)),
                 None => {}
             }
