@@ -247,6 +247,30 @@ fn a_gated_machine_may_answer_at_length_who_seems_to_have_moved() {
     }
 }
 
+/// Whoever speaks first is not trusted for that, unless that is what it is there for.
+#[test]
+fn whoever_speaks_to_a_stranger_unasked_is_noticed() {
+    type Choose = fn(&mut World<Parrot>, NodeId);
+    let choices: [(Choose, bool); 4] = [
+        (|_, _| {}, true),
+        (|world, node| world.set_chosen(node, address(2)), true),
+        (|world, node| world.set_chosen(node, address(3)), false),
+        (|world, node| world.set_chosen_by_others(node), false),
+    ];
+    for (index, (choose, fine)) in choices.into_iter().enumerate() {
+        let (mut world, a, b) = two(1);
+        choose(&mut world, a);
+        send(&mut world, a, address(2), 1, 10);
+        assert_eq!(run(&mut world, 1).is_ok(), fine, "choice {index}");
+        // What has been heard may be answered by anybody.
+        let (mut world, a, _) = two(1);
+        choose(&mut world, a);
+        world.with(a, |parrot, _| parrot.answers = 1).unwrap();
+        send(&mut world, b, address(1), 1, 10);
+        assert!(run(&mut world, 1).is_ok(), "choice {index}");
+    }
+}
+
 #[test]
 fn a_canary_in_a_datagram_is_noticed() {
     let (mut world, a, _) = two(1);

@@ -121,6 +121,7 @@ impl<'a> Swarm<'a> {
         world.set_default_link(plan.link.clone());
         let sealing = Watch::default();
         let server = world.add(SERVER, server(plan, 0, &sealing));
+        world.set_chosen_by_others(server);
         if plan.gated {
             world.set_amplification_max(server, 1);
         }

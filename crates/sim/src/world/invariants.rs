@@ -49,7 +49,7 @@ pub enum ViolationKind {
 /// How one node stands to one address.
 #[derive(Clone, Copy, Debug)]
 enum Standing {
-    /// The node spoke first, or has been answered from there.
+    /// The node chose to speak first, or has been answered from there.
     Trusted,
     /// The node has heard from there, and nothing shows that it came from there.
     /// `earned` are the bytes that may be sent there.
@@ -58,6 +58,15 @@ enum Standing {
         earned: u64,
         sent: u64,
     },
+}
+
+impl Standing {
+    /// Nothing has come from there.
+    const NEW: Self = Self::Unvalidated {
+        received: 0,
+        earned: 0,
+        sent: 0,
+    };
 }
 
 /// How many times what a peer says from an address that is new may be sent there, in bytes
@@ -76,17 +85,21 @@ pub(super) struct Amplification {
 }
 
 impl Amplification {
-    /// `node` sends to `remote`. Tells whether that is more than it may, and how much.
+    /// `node` sends to `remote`, to whom it `may_begin` to speak. Tells whether that is more than it may, and
+    /// how much.
     pub(super) fn sent(
         &mut self,
         node: SocketAddr,
         remote: SocketAddr,
         len: usize,
+        may_begin: bool,
     ) -> Option<(u64, u64)> {
-        let standing = self
-            .standings
-            .entry((node, remote))
-            .or_insert(Standing::Trusted);
+        let standing = self.standings.entry((node, remote));
+        let standing = standing.or_insert(if may_begin {
+            Standing::Trusted
+        } else {
+            Standing::NEW
+        });
         let Standing::Unvalidated {
             received,
             earned,
@@ -135,11 +148,7 @@ impl Amplification {
         let standing = self
             .standings
             .entry((node, remote))
-            .or_insert(Standing::Unvalidated {
-                received: 0,
-                earned: 0,
-                sent: 0,
-            });
+            .or_insert(Standing::NEW);
         if let Standing::Unvalidated {
             received, earned, ..
         } = standing

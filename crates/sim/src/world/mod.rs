@@ -80,14 +80,21 @@ pub struct DatagramStats {
     pub delivered: u64,
 }
 
+/// Whom a node speaks to without having heard from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chosen {
+    Nobody,
+    One(SocketAddr),
+}
+
 struct Node<M> {
     machine: M,
     address: SocketAddr,
     /// Those that it has or had.
     addresses: Vec<SocketAddr>,
     amplification_max: u64,
-    /// Whom it speaks to of its own accord.
-    chosen: Option<SocketAddr>,
+    /// Whom it speaks to of its own accord: `None`, anybody.
+    chosen: Option<Chosen>,
     /// When a timer event is on its way.
     armed: Option<Instant>,
     /// How often its timer was due.
@@ -219,10 +226,19 @@ impl<M: Machine> World<M> {
         }
     }
 
-    /// `node` speaks to `remote` of its own accord, as a client to its server, and owes nobody a reason for it.
+    /// `node` speaks to `remote` of its own accord, as a client to its server, and owes nobody a reason for it;
+    /// to anybody else when it has heard from there. Unless this or [`World::set_chosen_by_others`] is called,
+    /// a node may speak first to whomever it likes.
     pub fn set_chosen(&mut self, node: NodeId, remote: SocketAddr) {
         if let Some(node) = self.nodes.get_mut(node.0) {
-            node.chosen = Some(remote);
+            node.chosen = Some(Chosen::One(remote));
+        }
+    }
+
+    /// `node` speaks to nobody from whom it has not heard, as a server.
+    pub fn set_chosen_by_others(&mut self, node: NodeId) {
+        if let Some(node) = self.nodes.get_mut(node.0) {
+            node.chosen = Some(Chosen::Nobody);
         }
     }
 

@@ -9,7 +9,7 @@ use super::invariants::{ViolationKind, holds};
 use super::link::{Fate, Path};
 use super::schedule::What;
 use super::trace::Kind;
-use super::{Captured, NodeId, Violation, World};
+use super::{Captured, Chosen, NodeId, Violation, World};
 
 /// Datagrams that a machine may give at a time.
 const SEGMENTS: usize = 10;
@@ -192,7 +192,7 @@ impl<M: Machine> World<M> {
         self.trace
             .datagram(Kind::Sent, self.now, from, to, bytes.len());
         let chosen = self.nodes.get(id.0).and_then(|node| node.chosen);
-        self.check(from, to, bytes, chosen == Some(to));
+        self.check(from, to, bytes, chosen);
         let addresses = self.nodes.get(id.0).map(|node| &*node.addresses);
         let proven = self.amplification.proven(addresses.unwrap_or_default(), to);
         if let Some(capture) = &mut self.capture {
@@ -246,9 +246,11 @@ impl<M: Machine> World<M> {
         }
     }
 
-    fn check(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8], chosen: bool) {
-        let more = self.amplification.sent(from, to, bytes.len());
-        if let Some((sent, received)) = more.filter(|_| !chosen) {
+    fn check(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8], chosen: Option<Chosen>) {
+        let is_chosen = chosen == Some(Chosen::One(to));
+        let may_begin = is_chosen || chosen.is_none();
+        let more = self.amplification.sent(from, to, bytes.len(), may_begin);
+        if let Some((sent, received)) = more.filter(|_| !is_chosen) {
             self.violation = Some(ViolationKind::Amplified {
                 from,
                 to,
