@@ -47,6 +47,7 @@ bugs! {
     AcksAcknowledged = "acks-acknowledged",
     LossTimerLost = "loss-timer-lost",
     ProbeTimerNotRearmed = "probe-timer-not-rearmed",
+    BlackHoleUnseen = "black-hole-unseen",
     SpuriousLossCountedTwice = "spurious-loss-counted-twice",
     PacingRateZero = "pacing-rate-zero",
     TimerFiledTooSoon = "timer-filed-too-soon",

@@ -99,6 +99,7 @@ impl Swarm<'_> {
                 has(&[
                     Fault::Restart,
                     Fault::Partition,
+                    Fault::OneWay,
                     Fault::Loss,
                     Fault::Bursts,
                     Fault::Corruption,
@@ -112,12 +113,19 @@ impl Swarm<'_> {
                 let active = losses.iter().filter(|&&fault| self.plan.faults.has(fault));
                 self.plan.configs.iter().all(silent)
                     || active.count() >= 2
-                    || has(&[Fault::Partition, Fault::Restart, Fault::Closes])
+                    || has(&[
+                        Fault::Partition,
+                        Fault::OneWay,
+                        Fault::Restart,
+                        Fault::Closes,
+                    ])
                     || self.may_be_mislaid()
             }
             CloseReason::HandshakeTimeout => {
                 late || has(&[
                     Fault::Partition,
+                    Fault::OneWay,
+                    Fault::Pace,
                     Fault::Restart,
                     Fault::Loss,
                     Fault::Bursts,

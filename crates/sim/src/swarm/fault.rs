@@ -64,11 +64,19 @@ pub enum Fault {
     /// Somebody on the path who has no keys but those that everybody can derive forges headers, versions,
     /// stateless answers and Initials, about connections that were overheard and about none.
     Forgery,
+    /// A client's links take shorter datagrams from some time on, and keep to that.
+    Shrinking,
+    /// A client's links mark datagrams for congestion, clear marks, or leave them alone, in turn.
+    Marking,
+    /// Nothing gets through from or to a client for a while, and all does the other way.
+    OneWay,
+    /// The rate of a client's links changes.
+    Pace,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 32] = [
         Self::Loss,
         Self::Bursts,
         Self::Jitter,
@@ -97,6 +105,10 @@ impl Fault {
         Self::Malice,
         Self::Splicing,
         Self::Forgery,
+        Self::Shrinking,
+        Self::Marking,
+        Self::OneWay,
+        Self::Pace,
     ];
 
     /// Those of the transport's world.
@@ -121,6 +133,10 @@ impl Fault {
         Self::Liar,
         Self::Splicing,
         Self::Forgery,
+        Self::Shrinking,
+        Self::Marking,
+        Self::OneWay,
+        Self::Pace,
     ];
 
     /// Those of the system's world.
@@ -183,6 +199,10 @@ impl Fault {
             Self::Malice => "malice",
             Self::Splicing => "splicing",
             Self::Forgery => "forgery",
+            Self::Shrinking => "shrinking",
+            Self::Marking => "marking",
+            Self::OneWay => "one-way",
+            Self::Pace => "pace",
         }
     }
 }
@@ -204,7 +224,7 @@ const NONE: &str = "none";
 
 /// A set of faults.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Faults(u32);
+pub struct Faults(u64);
 
 impl Faults {
     /// Every fault.

@@ -30,6 +30,8 @@ impl Fired {
             sum.add(kind.name(), 0);
         }
         let too_long = stats.too_long * u64::from(active.has(Fault::Mtu));
+        // Other faults give links a rate as well.
+        let queued = stats.queued * u64::from(active.has(Fault::Rate));
         let links = [
             (Fault::Loss, stats.lost_alone),
             (Fault::Bursts, stats.lost_in_bursts),
@@ -37,7 +39,7 @@ impl Fired {
             (Fault::Reordering, stats.overtaken),
             (Fault::Duplication, stats.duplicated),
             (Fault::Corruption, stats.corrupted),
-            (Fault::Rate, stats.queued),
+            (Fault::Rate, queued),
             (Fault::Mtu, too_long),
         ];
         for (kind, count) in links {

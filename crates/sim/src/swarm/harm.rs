@@ -8,7 +8,30 @@ use transport::ConnectionHandle;
 use super::Fault;
 use super::party::{Break, CODE, Party};
 use super::run::{Swarm, server};
-use crate::{NodeId, Rng};
+use crate::{Link, NodeId, Rng};
+
+/// How long a queue takes at most where the rate changes, in seconds.
+const QUEUED_S: f64 = 1.0;
+
+/// What a fault makes of a client's links from now on.
+fn change_of(fault: Fault, draw: &mut Rng) -> impl FnMut(&mut Link) + use<> {
+    let (kind, number) = (draw.below(3), draw.below(20_000));
+    move |link| match (fault, kind) {
+        (Fault::Shrinking, _) => link.mtu = link.mtu.min(1_200 + number as usize % 240),
+        (Fault::Marking, 0) => link.ecn = false,
+        (Fault::Marking, 1) => {
+            // Only what waits for a rate is marked.
+            link.rate.get_or_insert(4_000_000);
+            (link.ecn, link.mark_bytes) = (true, Some(number));
+        }
+        (Fault::Marking, _) => (link.ecn, link.mark_bytes) = (true, None),
+        _ => {
+            let rate = 20_000 << (number % 9);
+            link.rate = Some(rate);
+            link.queue_bytes = (rate as f64 * QUEUED_S) as u64;
+        }
+    }
+}
 
 impl Swarm<'_> {
     /// Something goes wrong, perhaps. Each kind of fault draws from a stream of its own, and equally
@@ -26,6 +49,10 @@ impl Swarm<'_> {
             (Fault::Liar, 0.2),
             (Fault::Splicing, 0.3),
             (Fault::Forgery, 0.3),
+            (Fault::Shrinking, 0.02),
+            (Fault::Marking, 0.05),
+            (Fault::OneWay, 0.02),
+            (Fault::Pace, 0.03),
         ];
         let draws = rare.map(|(fault, chance)| {
             let rng = self.faults.entry(fault).or_insert_with(|| {
@@ -83,6 +110,17 @@ impl Swarm<'_> {
             Fault::Liar => return self.lie(&mut draw),
             Fault::Splicing => return self.world.splice_two_of(&self.captured, &mut draw),
             Fault::Forgery => return self.world.forge(&self.captured, &mut draw),
+            Fault::OneWay if self.cut.is_none() => {
+                let until = self.world.now() + Duration::from_millis(draw.below(45_000));
+                self.cut = Some((node, until));
+                let outwards = draw.chance(0.5);
+                self.world
+                    .change_links_one_way(node, outwards, |link| link.up = false);
+            }
+            Fault::Shrinking | Fault::Marking | Fault::Pace => {
+                self.world
+                    .change_links(node, &mut change_of(fault, &mut draw));
+            }
             Fault::Noise => self.world.disturb(&mut draw),
             Fault::Resets => return self.break_off(index, &mut draw),
             Fault::Closes => return handle.is_some_and(|handle| self.close(node, handle)),
@@ -95,7 +133,10 @@ impl Swarm<'_> {
     /// round trips through full queues are over hears nothing anywhere, and gives up rightly.
     fn settling(&self) -> Duration {
         let link = &self.plan.link;
-        let queue = link.rate.map(|rate| link.queue_bytes as f64 / rate as f64);
+        let mut queue = link.rate.map(|rate| link.queue_bytes as f64 / rate as f64);
+        if self.plan.faults.has(Fault::Pace) {
+            queue = Some(queue.unwrap_or(0.0).max(QUEUED_S + 0.1));
+        }
         queue.map_or(Duration::ZERO, |queue| {
             (link.delay + Duration::from_secs_f64(queue)) * 4
         })

@@ -7,7 +7,7 @@ use transport::{Endpoint, Mode};
 
 use super::Fault;
 use super::ledger::{Flow, Tally};
-use super::run::Swarm;
+use super::run::{NARROW, Swarm};
 
 /// How often everybody is called.
 const ROUNDS: u32 = 8;
@@ -28,8 +28,11 @@ const FOUND: Duration = Duration::from_secs(60);
 /// Bytes of what is said, at most: any path takes them in one datagram.
 const BYTES: u32 = 900;
 
+/// Bytes that fill dozens of datagrams.
+const BULK: u32 = 60_000;
+
 /// Faults that take datagrams by themselves, or with what is known of paths.
-const TAKING: [Fault; 10] = [
+const TAKING: [Fault; 14] = [
     Fault::Rate,
     Fault::Mtu,
     Fault::Partition,
@@ -40,6 +43,10 @@ const TAKING: [Fault; 10] = [
     Fault::Splicing,
     Fault::Forgery,
     Fault::Reordering,
+    Fault::Shrinking,
+    Fault::Marking,
+    Fault::OneWay,
+    Fault::Pace,
 ];
 
 /// So many more datagrams may be missing than links take on average. Bursts take some together.
@@ -53,6 +60,9 @@ impl Swarm<'_> {
         self.call_each(0, None);
         self.wait(FOUND)
             .map_err(|wrong| format!("before the roll call: {wrong}"))?;
+        if self.has_any(&[Fault::Shrinking]) {
+            self.fill_paths()?;
+        }
         self.ledger.all_arrives = true;
         for round in 1..=ROUNDS {
             self.call_each(round, Some(LIFE));
@@ -64,25 +74,53 @@ impl Swarm<'_> {
         self.compare_with_counts()
     }
 
+    /// So much is said that nobody takes paths for wider than they are any more.
+    fn fill_paths(&mut self) -> Result<(), String> {
+        let mut filled = Vec::new();
+        for index in 0..self.clients.len() {
+            // Whoever has as many streams as he may, and all of them for datagrams, says no more.
+            let modes = [Mode::Messages, Mode::Bytes, Mode::Unordered];
+            filled.push((modes.into_iter()).any(|mode| self.call(index, mode, BULK, None)));
+        }
+        self.wait(FOUND)
+            .map_err(|wrong| format!("over narrow paths: {wrong}"))?;
+        let clients = self.clients.iter().enumerate().zip(filled);
+        for ((index, client), _) in clients.filter(|(_, filled)| *filled) {
+            let look = |endpoint: &mut Endpoint, _| {
+                let connection = endpoint.connection(client.handle?)?;
+                Some(connection.stats().datagram_bytes)
+            };
+            let there = self.world.with(client.node, look).flatten();
+            if let Some(bytes) = there.filter(|bytes| *bytes > NARROW) {
+                return Err(format!(
+                    "client {index} takes its path for {bytes} bytes wide"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Every client says a message, worth something for `life` if that is given, and then a datagram too.
     fn call_each(&mut self, round: u32, life: Option<Duration>) {
         for index in 0..self.clients.len() {
-            self.call(index, Mode::Messages, round, life);
+            let len = BYTES * round / ROUNDS;
+            self.call(index, Mode::Messages, len, life);
             if life.is_some() {
-                self.call(index, Mode::Datagrams, round, None);
+                self.call(index, Mode::Datagrams, len, None);
             }
         }
     }
 
-    /// A client says something on a stream of this mode, if it has one or may open one.
-    fn call(&mut self, index: usize, mode: Mode, round: u32, life: Option<Duration>) {
+    /// A client says `len` bytes on a stream of this mode, if it has one or may open one. Tells
+    /// whether it does.
+    fn call(&mut self, index: usize, mode: Mode, len: u32, life: Option<Duration>) -> bool {
         let (Some(client), Some(party)) =
             (self.clients.get_mut(index), self.parties.get_mut(index + 1))
         else {
-            return;
+            return false;
         };
         let Some(handle) = client.handle else {
-            return;
+            return false;
         };
         let new = Flow {
             client: u32::try_from(index).unwrap_or(u32::MAX),
@@ -91,28 +129,25 @@ impl Swarm<'_> {
             back: false,
         };
         let (ledger, streams) = (&mut self.ledger, &mut client.streams);
-        self.world.with(client.node, |endpoint, now| {
+        let said = self.world.with(client.node, |endpoint, now| {
             let known = party.streams(handle).into_iter();
             let mut fitting = known.filter(|(id, _)| party.mode(handle, *id) == Some(mode));
             let (stream, flow) = match fitting.next() {
                 Some(known) => known,
                 None => {
-                    let Some(stream) = party.open(endpoint, handle, mode, 0, new) else {
-                        return;
-                    };
+                    let stream = party.open(endpoint, handle, mode, 0, new)?;
                     *streams += 1;
                     ledger.open(new, mode);
                     (stream, new)
                 }
             };
-            let Some(connection) = endpoint.connection(handle) else {
-                return;
-            };
-            let len = BYTES * round / ROUNDS;
+            let connection = endpoint.connection(handle)?;
             let record = ledger.say(flow, len, life.is_some());
             let deadline = life.map(|life| now + life);
             party.say(connection, (handle, stream), record, deadline, false);
+            Some(())
         });
+        said.flatten().is_some()
     }
 
     /// What got lost in the faults was dropped by an endpoint, which counts it, or is a plausible share of

@@ -15,13 +15,16 @@ use super::panics::unless_it_panics;
 use super::party::Party;
 use super::{Fault, Plan};
 use crate::null::NullSessions;
-use crate::{Captured, NodeId, Rng, Watch, WatchedSessions, World};
+use crate::{Captured, Link, NodeId, Rng, Watch, WatchedSessions, World};
 
 /// How long phase 2 may take.
 const HEALING: Duration = Duration::from_secs(60);
 
 /// How long an endpoint may take to forget connections that were closed.
 const FORGETTING: Duration = Duration::from_secs(120);
+
+/// The longest datagram that paths take in the end, where they have shrunk.
+pub(super) const NARROW: usize = 1_250;
 
 /// Datagrams that whoever is on the path keeps.
 const CAPTURED_MAX: usize = 64;
@@ -288,12 +291,17 @@ impl<'a> Swarm<'a> {
             party.lazy = false;
         }
         self.catch_up();
+        let mut healed = Link::default();
+        if self.plan.faults.has(Fault::Shrinking) {
+            // That is no fault of a path, but found out by its ends.
+            healed.mtu = NARROW;
+        }
         let nodes: Vec<NodeId> = self.world.nodes().collect();
         for node in nodes {
             self.world
-                .change_links(node, |link| *link = crate::Link::default());
+                .change_links(node, |link| link.clone_from(&healed));
         }
-        self.world.set_default_link(crate::Link::default());
+        self.world.set_default_link(healed);
     }
 
     /// What is not there yet.

@@ -19,7 +19,12 @@ const QUIET_DATAGRAMS_MAX: u64 = 100;
 const QUIET_TIMERS_MAX: u64 = 60;
 
 /// Faults with which an end that has nothing to say may not know that the other is gone.
-const FORGETTING: [Fault; 3] = [Fault::Restart, Fault::Partition, Fault::Closes];
+const FORGETTING: [Fault; 4] = [
+    Fault::Restart,
+    Fault::Partition,
+    Fault::OneWay,
+    Fault::Closes,
+];
 
 /// Faults with which datagrams arrive that nobody sent like that, or for a connection that is gone.
 const STRANGE: [Fault; 9] = [

@@ -226,6 +226,29 @@ impl<M: Machine> World<M> {
         }
     }
 
+    /// The same in one direction: what `node` sends, or what it is sent.
+    pub fn change_links_one_way(
+        &mut self,
+        node: NodeId,
+        outwards: bool,
+        mut change: impl FnMut(&mut Link),
+    ) {
+        let Some(address) = self.address(node) else {
+            return;
+        };
+        let others = self.nodes().filter(|other| *other != node);
+        for other in others {
+            let ends = if outwards {
+                self.address(other).map(|other| (node, other))
+            } else {
+                Some((other, address))
+            };
+            if let Some((from, to)) = ends {
+                change(&mut self.path(from, to).link);
+            }
+        }
+    }
+
     /// `node` speaks to `remote` of its own accord, as a client to its server, and owes nobody a reason for it;
     /// to anybody else when it has heard from there. Unless this or [`World::set_chosen_by_others`] is called,
     /// a node may speak first to whomever it likes.

@@ -189,7 +189,7 @@ impl Mtu {
         } else {
             BLACK_HOLE_LOSSES_PROBED
         };
-        self.current() > DATAGRAM_MIN && lost >= enough
+        self.current() > DATAGRAM_MIN && lost >= enough && !planted!(BlackHoleUnseen)
     }
 
     /// Nothing is known of the path: back to what every path takes, and the search begins anew.
