@@ -17,6 +17,9 @@ pub(super) struct Flow {
     pub(super) back: bool,
 }
 
+/// What the body of a record begins with, if it is long enough, and no datagram may hold.
+pub(super) const CANARY: [u8; 20] = *b"CANARY in the clear!";
+
 /// A record's header: flow, sequence, length of the body.
 pub(super) const HEADER_LEN: usize = 24;
 
@@ -265,6 +268,9 @@ fn record(seed: u64, flow: Flow, sequence: u32, len: u32) -> Vec<u8> {
     record.resize(HEADER_LEN + len as usize, 0);
     let (_, body) = record.split_at_mut(HEADER_LEN);
     Rng::stream(seed, "body", index).fill(body);
+    if let Some(front) = body.first_chunk_mut() {
+        *front = CANARY;
+    }
     record
 }
 

@@ -9,7 +9,7 @@ use transport::{
 };
 
 use super::fired::Fired;
-use super::ledger::Ledger;
+use super::ledger::{CANARY, Ledger};
 use super::liar::Liar;
 use super::panics::unless_it_panics;
 use super::party::Party;
@@ -125,6 +125,8 @@ impl<'a> Swarm<'a> {
         let sealing = Watch::default();
         let server = world.add(SERVER, server(plan, 0, &sealing));
         world.set_chosen_by_others(server);
+        // Sessions without secrets mask what they seal, so it shows when something is not sealed.
+        world.add_canary(&CANARY);
         if plan.gated {
             world.set_amplification_max(server, 1);
         }
