@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use codec::Reader;
 use crypto::{DeviceKey, Secret};
 use e2e::conversation::DeviceId;
 use store::device::{Op, Outcome as Stored, meta};
@@ -80,8 +79,9 @@ impl Client {
         let restored = self.directory.restore(manifest.as_deref());
         restored.map_err(|_| damaged("the newest directory's head"))?;
         if let Some(bytes) = bag_version {
-            let version = Reader::new(&bytes).u64();
-            self.bag_version = version.map_err(|_| damaged("the key bag's version"))?;
+            let version = bytes.try_into();
+            let version = version.map_err(|_| damaged("the key bag's version"))?;
+            self.bag_version = u64::from_be_bytes(version);
         }
         let (Some(id), Some(key)) = (id, key) else {
             return Ok(false);

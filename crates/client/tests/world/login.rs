@@ -6,7 +6,8 @@ use chat::message::{Failure as Refused, FailureCode};
 use client::{Event, Failure, Registration};
 use crypto::RsaBits;
 use crypto::fixtures::rsa3072_signing;
-use store::device::MemoryStore;
+use store::Store;
+use store::device::{MemoryStore, Op};
 
 use crate::house::{House, server};
 use crate::relay::Mischief;
@@ -176,6 +177,21 @@ fn a_store_of_another_account_is_not_used() {
     let (mut house, _, bob) = House::with_alice_and_bob(30);
     let disk = house.kill(bob);
     let user = house.begin(House::config("Alice", "Alice"), disk);
+    let failed = failure(&mut house, user, 5);
+    assert!(matches!(failed, Failure::Storage { .. }), "{failed}");
+}
+
+#[test]
+fn a_store_that_is_damaged_is_not_used() {
+    let (mut house, _, bob) = House::with_alice_and_bob(30);
+    let mut disk = house.kill(bob);
+    // Eight bytes are a version, and one more is nothing.
+    let put = Op::PutMeta {
+        key: "key_bag_version".to_owned(),
+        value: vec![0; 9],
+    };
+    disk.commit(&[put]).unwrap();
+    let user = house.begin(House::config("Bob", "Bob"), disk);
     let failed = failure(&mut house, user, 5);
     assert!(matches!(failed, Failure::Storage { .. }), "{failed}");
 }
