@@ -12,13 +12,17 @@ mod people;
 #[path = "common/tracer.rs"]
 mod tracer;
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use common::{Home, PATIENCE, Server};
+use common::{Home, PATIENCE, Server, ended, output};
 use people::{Person, now};
-use tracer::{Tracer, skip};
+use tracer::{Tracer, skip, survives};
+use undertone::cli::folders::{read_secret, write_secret};
 
 /// System calls that change what is on disk.
 const WRITING: &str = "pwrite64,fsync,fdatasync,ftruncate,unlink";
@@ -378,4 +382,93 @@ fn h74_a_server_without_file_descriptors_goes_on_and_tells_its_metrics_later() {
     assert!(common::http_get(&authority, "/metrics").starts_with("HTTP/1.1 200 "));
     drop(unanswered.join().unwrap());
     assert_eq!(server.interrupt().code(), Some(0));
+}
+
+/// A file that another process writes anew.
+const SECRET: &str = "UNDERTONE_TEST_SECRET";
+
+#[test]
+#[ignore = "run by another test as a process of its own"]
+fn writes_a_secret() {
+    if let Some(path) = std::env::var_os(SECRET) {
+        write_secret(Path::new(&path), &[2; 3_000]).unwrap();
+    }
+}
+
+#[test]
+fn h82_a_secret_that_is_being_written_is_the_old_one_or_the_new_one() {
+    let home = Home::new();
+    let path = home.path().join("secret");
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child
+        .args(["--exact", "writes_a_secret", "--ignored"])
+        .env(SECRET, &path);
+    // What it holds when the first sync fails to come, then the rename, then the folder's sync.
+    for (calls, call, expected) in [("fsync", 1, 1), ("/^rename", 1, 1), ("fsync", 2, 2)] {
+        write_secret(&path, &[1; 3_000]).unwrap();
+        let Some(survived) = survives(&child, calls, call) else {
+            return;
+        };
+        assert!(!survived, "{calls} {call}");
+        let secret = read_secret(&path).unwrap().unwrap();
+        assert!(secret.expose() == [expected; 3_000], "{calls} {call}");
+    }
+    // What was begun and is not the secret stays for its owner alone.
+    let files = std::fs::read_dir(home.path()).unwrap();
+    let modes = files.map(|file| file.unwrap().metadata().unwrap().permissions().mode() & 0o777);
+    assert_eq!(modes.collect::<Vec<_>>(), [0o600; 3]);
+}
+
+/// Files that the server has made, by their bytes, and where they are.
+fn whereabouts(folder: &Path) -> BTreeMap<Vec<u8>, PathBuf> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(whereabouts(&path));
+        } else if !path.ends_with("server.sqlite.lock") {
+            let before = found.insert(std::fs::read(&path).unwrap(), path);
+            assert_eq!(before, None);
+        }
+    }
+    found
+}
+
+/// Killed while it moves the old files away, again and again, then let be.
+#[test]
+fn h82_a_server_whose_files_are_being_replaced_loses_none_and_starts_with_no_half_of_them() {
+    let home = furnished();
+    let folder = home.server_data();
+    let replace = || {
+        let mut command = home.server();
+        command.args(["-n", "--force"]);
+        command
+    };
+    let before = whereabouts(&folder);
+    assert_eq!(before.len(), 4, "{before:?}");
+    let mut refused = 0;
+    // Nothing is moved at first, then one file more each time.
+    for call in [1, 2, 2, 2, 2] {
+        let Some(survived) = survives(&replace(), "/^rename", call) else {
+            return;
+        };
+        assert!(!survived);
+        let now = whereabouts(&folder);
+        assert!(now.keys().eq(before.keys()), "call {call}: {now:?}");
+        if folder.join("server.sqlite").exists() && !folder.join("identity.pk8").exists() {
+            let (code, _, words) = ended(home.server().arg("fingerprint"));
+            assert_eq!(code, Some(1), "{words}");
+            assert!(words.contains("is missing"), "{words}");
+            assert!(whereabouts(&folder).keys().eq(before.keys()), "{words}");
+            refused += 1;
+        }
+    }
+    assert!(refused >= 3, "{refused}");
+    let done = output(&mut replace());
+    assert!(done.status.success(), "{done:?}");
+    let now = whereabouts(&folder);
+    let old: Vec<_> = before.keys().map(|bytes| now[bytes].parent()).collect();
+    assert!(old.windows(2).all(|pair| pair[0] == pair[1]), "{old:?}");
+    assert_ne!(old[0], Some(&*folder));
+    assert!(now.len() >= 8, "all of it anew: {now:?}");
 }

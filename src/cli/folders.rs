@@ -98,15 +98,18 @@ pub(crate) fn private_file() -> OpenOptions {
     options
 }
 
-/// A rename is on disk when its folder is.
 fn sync_folder_of(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => sync_folder(folder),
+        _ => sync_folder(Path::new(".")),
+    }
+}
+
+/// A rename is on disk when its folder is.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());
     }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
     File::open(folder)?.sync_all()
 }
 

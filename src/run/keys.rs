@@ -83,7 +83,8 @@ fn load_or(
     }
     if has_accounts {
         return Err(Problem::other(format!(
-            "{} is missing, and without it nobody can log in any more; restore it from a backup",
+            "{} is missing, and without it nobody can log in any more; restore it from a backup, or say \
+             -n --force again if that was interrupted",
             path.display()
         )));
     }

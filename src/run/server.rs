@@ -11,6 +11,8 @@ use store::Store;
 use store::relay::{Op, Outcome, SqliteStore};
 use tls::{Lifetime, NodeCertificate, ServerSessions, WallClock};
 
+use crate::cli::folders::{create_private_folder, sync_folder};
+
 use super::crew::{Crew, Finished};
 use super::keys::{self, Keys};
 use super::metrics::{Exporter, People, Snapshot};
@@ -20,6 +22,9 @@ use super::signals::Endings;
 
 /// How often the node's certificate is looked at.
 const RENEWAL_CHECK: Duration = Duration::from_secs(60);
+
+/// How the folders begin in which everything is kept that was replaced.
+const ASIDE: &str = "replaced-";
 
 /// What an invitation's code holds, as hexadecimal digits: not to be guessed.
 const INVITATION_BYTES: usize = 16;
@@ -97,6 +102,9 @@ pub fn renew_and_seed(folder: &Path) -> Result<Seeded, Problem> {
 }
 
 /// Nothing is deleted: who overwrites by mistake finds it all in a folder beside.
+///
+/// The identity goes first and the database last, so that nothing starts with half of a set: without its
+/// identity a server with a database does not start. What was interrupted goes on into the same folder.
 fn set_aside(folder: &Path) -> Result<Option<PathBuf>, Problem> {
     if folder.join(keys::DATABASE).exists() {
         // Fails while another process has it open.
@@ -108,30 +116,57 @@ fn set_aside(folder: &Path) -> Result<Option<PathBuf>, Problem> {
             folder.display()
         ))
     };
-    let names = [
-        keys::IDENTITY,
-        keys::PASSWORDS,
-        keys::ENDPOINT,
-        keys::DATABASE,
-    ];
-    let mut present = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        // The database has files beside it.
-        let ours = |own: &&str| name.to_string_lossy().starts_with(*own);
-        if names.iter().any(ours) {
-            present.push(name);
-        }
-    }
+    let names = names_in(folder).map_err(failed)?;
+    let present = in_order(&names);
     if present.is_empty() {
         return Ok(None);
     }
-    let aside = folder.join(format!("replaced-{}", unix_time_ms()));
-    crate::cli::folders::create_private_folder(&aside)?;
+    let aside = match interrupted(folder, &names) {
+        Some(aside) => aside,
+        None => folder.join(format!("{ASIDE}{}", unix_time_ms())),
+    };
+    create_private_folder(&aside)?;
     for name in present {
-        std::fs::rename(folder.join(&name), aside.join(&name)).map_err(failed)?;
+        std::fs::rename(folder.join(name), aside.join(name)).map_err(failed)?;
     }
+    // Found there after a power cut, before new ones take their place here.
+    sync_folder(&aside).map_err(failed)?;
+    sync_folder(folder).map_err(failed)?;
     Ok(Some(aside))
+}
+
+/// What is in `folder`, in the order of names.
+fn names_in(folder: &Path) -> std::io::Result<Vec<String>> {
+    let entries = std::fs::read_dir(folder)?;
+    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names = names.collect::<std::io::Result<Vec<_>>>()?;
+    names.sort();
+    Ok(names)
+}
+
+/// Those of the names that are a server's, in the order in which they are to be moved.
+fn in_order(names: &[String]) -> Vec<&str> {
+    let (first, last) = (keys::IDENTITY, keys::DATABASE);
+    // The database has files beside it.
+    let is_ours = |name: &&str| {
+        let ours = [first, keys::PASSWORDS, keys::ENDPOINT, last];
+        ours.iter().any(|own| name.starts_with(own))
+    };
+    let mut ours: Vec<_> = names.iter().map(String::as_str).filter(is_ours).collect();
+    ours.sort_by_key(|&name| (name == last, name != first));
+    ours
+}
+
+/// Where an earlier call had begun to move to: a folder with an identity and no database, while there is a
+/// database here and no identity.
+fn interrupted(folder: &Path, names: &[String]) -> Option<PathBuf> {
+    let has =
+        |folder: &Path| [keys::IDENTITY, keys::DATABASE].map(|name| folder.join(name).exists());
+    let folders = names.iter().filter(|name| name.starts_with(ASIDE));
+    let mut folders = folders.map(|name| folder.join(name));
+    (has(folder) == [false, true])
+        .then(|| folders.rfind(|aside| has(aside) == [true, false]))
+        .flatten()
 }
 
 /// Makes the server's keys and the demo accounts in `folder`, where they are missing.

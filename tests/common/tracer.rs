@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -93,6 +94,38 @@ impl Drop for Tracer {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Runs a program that the kernel ends at its `call`th of one of `calls`; each of its threads counts for
+/// itself. Whether it made fewer and ended well;
+/// `None`, and a word on standard error, where there is no `strace` or it may not trace.
+pub fn survives(command: &Command, calls: &str, call: u32) -> Option<bool> {
+    let mut traced = Command::new("strace");
+    traced
+        .args(["-f", "-q", "-o", "/dev/null", "-e"])
+        .arg(format!("trace={calls}"))
+        .arg("-e")
+        .arg(format!("inject={calls}:signal=KILL:when={call}"))
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => traced.env(name, value),
+            None => traced.env_remove(name),
+        };
+    }
+    let Ok(ended) = traced.stdin(Stdio::null()).output() else {
+        skip("there is no strace");
+        return None;
+    };
+    let words = String::from_utf8_lossy(&ended.stderr);
+    if words.contains("strace: ") {
+        skip(&words);
+        return None;
+    }
+    let killed = ended.status.signal() == Some(9);
+    assert!(killed || ended.status.success(), "{words}");
+    Some(!killed)
 }
 
 /// Whether all threads of a process have a tracer.

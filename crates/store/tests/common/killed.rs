@@ -24,7 +24,7 @@ pub(crate) struct Killed {
 
 impl Killed {
     /// Runs the ignored test `name` of this program in a process of its own with these variables, and
-    /// kills it at its `call`th of `calls` on one of these files. `None`, and a word on standard error,
+    /// kills it at its `call`th of one of `calls` on these files. `None`, and a word on standard error,
     /// where there is no `strace` or it may not trace.
     pub(crate) fn at(
         (name, variables): (&str, &[(&str, OsString)]),
@@ -72,7 +72,10 @@ impl Killed {
     }
 }
 
-/// Says so where nobody can overlook it: the harness does not capture this.
+/// Says so where nobody can overlook it: the harness does not capture this. Where `UNDERTONE_SKIP_NOTHING` is
+/// set, it is a failure.
 fn skip(why: &str) {
+    let may_not = std::env::var_os("UNDERTONE_SKIP_NOTHING").is_some();
+    assert!(!may_not, "nothing may be skipped, but {why}");
     let _ = writeln!(std::io::stderr().lock(), "SKIPPED: {why}");
 }
