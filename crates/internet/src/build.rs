@@ -113,7 +113,6 @@ impl PacketBuilder {
         packet_number: u64,
         largest_acked: Option<u64>,
     ) -> Self {
-        debug_assert!(packet_number <= PACKET_NUMBER_MAX);
         // A Data packet, which has no length field, may be overtaken by many others.
         let least = if length.is_none() {
             DATA_NUMBER_LEN_MIN
@@ -179,7 +178,8 @@ impl PacketBuilder {
     ///
     /// A payload too short to be sampled is padded with zero bytes: packet number and payload are
     /// at least 4 bytes (RFC 9001 §5.4.2). `out` has to be the buffer that the packet was begun in,
-    /// with nothing but its payload appended.
+    /// with nothing but its payload appended. A packet whose number is above [`PACKET_NUMBER_MAX`] is taken
+    /// out of the buffer instead, and 0 is returned: there are no more numbers.
     pub fn finish(self, out: &mut Vec<u8>, protection: &dyn Protection) -> usize {
         self.finish_masked_by(out, protection, protection)
     }
@@ -192,6 +192,10 @@ impl PacketBuilder {
         protection: &dyn Protection,
         mask: &dyn Protection,
     ) -> usize {
+        if self.packet_number > PACKET_NUMBER_MAX {
+            self.abandon(out);
+            return 0;
+        }
         let payload_end = out.len().max(self.number + SAMPLE_OFFSET);
         out.resize(payload_end + TAG_LEN, 0);
         if let Some(field) = self.length

@@ -4,9 +4,9 @@ mod common;
 
 use common::{CLIENT, Counting, SEALED, SERVER, Sealed, every_type, receive, seal};
 use internet::{
-    ConnectionId, DropReason, Header, PacketBuilder, PartialPacket, Protection, ReplayWindow,
-    TAG_LEN, TOKEN_BYTES_MAX, VERSION, encode_challenge, encode_version, initial_keys,
-    open_challenge, versions,
+    ConnectionId, DropReason, Header, PACKET_NUMBER_MAX, PacketBuilder, PartialPacket, Protection,
+    ReplayWindow, TAG_LEN, TOKEN_BYTES_MAX, VERSION, encode_challenge, encode_version,
+    initial_keys, open_challenge, versions,
 };
 use proptest::prelude::*;
 
@@ -238,6 +238,22 @@ fn h11_the_largest_datagrams_are_read_whole() {
     datagram.push(0);
     let result = receive(&datagram, &keys, &mut ReplayWindow::new());
     assert_eq!(result, Err(DropReason::Unauthentic));
+}
+
+#[test]
+fn h24_a_packet_behind_the_last_number_is_not_sealed() {
+    let (keys, _) = initial_keys(SERVER);
+    let finished = |packet_number| {
+        let mut out = vec![7; 3];
+        let builder = PacketBuilder::data(&mut out, SERVER, false, packet_number, None);
+        out.extend_from_slice(&[1; 40]);
+        (builder.finish(&mut out, &keys), out.len())
+    };
+    let (len, buffer) = finished(PACKET_NUMBER_MAX);
+    assert_eq!((len, buffer), (1 + 8 + 4 + 40 + 16, 3 + len));
+    for number in [PACKET_NUMBER_MAX + 1, u64::MAX] {
+        assert_eq!(finished(number), (0, 3), "{number}");
+    }
 }
 
 #[test]

@@ -308,9 +308,9 @@ impl Connection {
         let packets_max = self.config.key_update_packets;
         keys.forget_previous(now, self.rtt.pto() * 3);
         keys.update_if_due(now, packets_max, acked, &mut *self.session);
-        let may_seal = keys.may_seal();
+        let may_seal = keys.may_seal(space.sent.next());
         if !may_seal {
-            let reason = "a key was used as often as it may be";
+            let reason = "a key, or packet numbers, were used as often as may be";
             self.on_violation(now, Violation::new(code::AEAD_LIMIT, reason));
         }
         may_seal

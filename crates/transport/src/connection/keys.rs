@@ -2,7 +2,10 @@
 
 use core::time::Duration;
 
-use internet::{OpenError, Opened, PacketBuilder, PartialPacket, Unmasked, open_unmasked, unmask};
+use internet::{
+    OpenError, Opened, PACKET_NUMBER_MAX, PacketBuilder, PartialPacket, Unmasked, open_unmasked,
+    unmask,
+};
 
 use crate::session::{Keys, Session};
 use crate::{Epoch, Instant};
@@ -208,9 +211,11 @@ impl DataKeys {
         }
     }
 
-    /// Whether the current key may seal another packet that is not a CLOSE (RFC 9001 §6.6).
-    pub(super) fn may_seal(&self) -> bool {
+    /// Whether the current key may seal another packet, of this number, that is not a CLOSE: there are
+    /// so many for a key (RFC 9001 §6.6), and so many numbers (RFC 9000 §12.3).
+    pub(super) fn may_seal(&self, packet_number: u64) -> bool {
         self.sealed + CLOSES_MAX < self.current.local.confidentiality_limit()
+            && packet_number <= PACKET_NUMBER_MAX - CLOSES_MAX
     }
 
     /// Seals a packet under the current keys.

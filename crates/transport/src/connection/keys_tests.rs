@@ -1,4 +1,6 @@
-use internet::{ConnectionId, Protection, SAMPLE_LEN, Unauthentic, initial_keys};
+use internet::{
+    ConnectionId, PACKET_NUMBER_MAX, Protection, SAMPLE_LEN, Unauthentic, initial_keys,
+};
 
 use super::*;
 use crate::session::{KeyChange, SessionError};
@@ -170,4 +172,19 @@ fn previous_keys_are_kept_for_a_peer_that_may_not_know_of_the_update() {
     assert!(one.hears(at(600_300), overtaken));
     one.keys.rest(at(600_320), PTOS);
     assert!(one.keys.previous.is_none());
+}
+
+/// RFC 9000 §12.3: numbers do not go round. A few are left for closing.
+#[test]
+fn h24_no_packet_is_sealed_behind_the_last_number() {
+    let keys = DataKeys::new(Generation::keys(0, true));
+    assert!(keys.may_seal(0));
+    assert!(keys.may_seal(PACKET_NUMBER_MAX - CLOSES_MAX));
+    for number in [
+        PACKET_NUMBER_MAX - CLOSES_MAX + 1,
+        PACKET_NUMBER_MAX,
+        u64::MAX,
+    ] {
+        assert!(!keys.may_seal(number), "{number}");
+    }
 }
