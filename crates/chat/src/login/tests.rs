@@ -290,6 +290,69 @@ fn h48_a_proof_is_good_for_its_login_alone() {
     assert!(verify_proof(None, known, context, &proof).is_err());
 }
 
+/// Whoever learns the secret of a client's exchange, but not the password, has nothing for another login.
+#[test]
+fn h48_a_leaked_ephemeral_key_makes_no_later_login() {
+    let secrets = secrets();
+    let (record, _) = register(&secrets, "correct horse");
+    let (honest, start) = client("Alice", "correct horse");
+    let (server, response) = answer(&secrets, &start, Some(&record));
+    let ke3 = finish(honest, &response, &CHANNEL).unwrap().finish;
+    assert!(server.finish(&ke3).is_ok());
+    // The same randomness makes the same exchange key, under whatever password.
+    let (_, guessed) = client("Alice", "wrong horse");
+    assert_eq!(guessed.ke1[32..], start.ke1[32..], "nonce and key");
+    assert_ne!(guessed.ke1[..32], start.ke1[..32]);
+    let mut random = SeededRandom::new(9);
+    for offered in [&start, &guessed] {
+        let (thief, _) = client("Alice", "wrong horse");
+        let later = secrets.login_start(offered, Some(&record), &CHANNEL, &mut random);
+        let (later, response) = later.unwrap();
+        assert!(finish(thief, &response, &CHANNEL).is_err());
+        assert!(later.finish(&ke3).is_err());
+    }
+}
+
+/// Whoever lets a client sign one thing has no signature of another.
+#[test]
+fn h48_what_is_signed_for_one_purpose_is_signed_for_no_other() {
+    let key = rsa3072_signing(0);
+    let decoy = rsa3072_signing(1);
+    let (alice, here) = (name("Alice"), key.verifying_key().fingerprint());
+    let context = proof_context(&alice, &here);
+    let device_key = DeviceKey::from_seed(Secret::from([0xd0; 32]));
+    let proof = make_proof(&key, context, [0xde; 16], &device_key);
+    let mut finish = registration();
+    let verify = |proof: &_| {
+        verify_proof(
+            Some(key.verifying_key()),
+            decoy.verifying_key(),
+            context,
+            proof,
+        )
+    };
+    let crossed = crate::message::Proof {
+        signature: finish.signature.clone(),
+        ..proof.clone()
+    };
+    assert!(verify(&proof).is_ok() && verify(&crossed).is_err());
+    finish.signature = proof.signature;
+    assert!(verify_registration(&CHANNEL, &alice, &finish).is_err());
+    // Nor with the same fields: the purpose is under the signature.
+    let fields = |purpose| Transcript::new(purpose).field(&CHANNEL).bytes();
+    let signed = key.sign(&fields("registration"));
+    assert!(
+        key.verifying_key()
+            .verify(&fields("registration"), &signed)
+            .is_ok()
+    );
+    assert!(
+        key.verifying_key()
+            .verify(&fields("client-proof"), &signed)
+            .is_err()
+    );
+}
+
 fn registration() -> RegisterFinish {
     let sig_key = rsa3072_signing(0);
     let enc_key = rsa3072_decryption(1);

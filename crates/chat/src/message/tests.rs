@@ -230,7 +230,7 @@ macro_rules! check {
 }
 
 #[test]
-fn h08_every_message_has_its_golden_bytes_and_no_other() {
+fn h02_h08_every_message_has_its_golden_bytes_and_neither_fewer_nor_others() {
     let mut lines = String::new();
     for message in login_client_samples() {
         lines += &check!(LoginClientMessage, message);

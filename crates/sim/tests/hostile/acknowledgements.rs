@@ -30,6 +30,40 @@ fn acknowledgement(numbers: &[u64]) -> Vec<u8> {
     out
 }
 
+#[test]
+fn h12_an_acknowledgement_of_what_was_not_sent_closes_and_moves_no_window() {
+    let mut raw = Raw::new(config(), Box::new(OpenGate)).connected();
+    let handle = raw.handle();
+    let stream = (raw.server.connection(handle).unwrap())
+        .open(9, Mode::Bytes)
+        .unwrap();
+    let stats = |raw: &mut Raw| raw.server.connection(handle).unwrap().stats();
+    let first = stats(&mut raw).cwnd;
+    for _ in 0..20 {
+        let connection = raw.server.connection(handle).unwrap();
+        connection.write(stream, &[7; 20_000]).unwrap();
+        raw.collect();
+        raw.wait(Duration::from_millis(20));
+        let frame = acknowledgement(&raw.arrived);
+        raw.say(&frame);
+        raw.wait(Duration::from_millis(20));
+    }
+    assert!(stats(&mut raw).cwnd > first, "acknowledgements count");
+    let connection = raw.server.connection(handle).unwrap();
+    connection.write(stream, &[7; 20_000]).unwrap();
+    raw.collect();
+    raw.wait(Duration::from_millis(20));
+    let before = stats(&mut raw);
+    assert!(before.bytes_in_flight > 0);
+    let mut numbers = raw.arrived.clone();
+    numbers.push(numbers.last().unwrap() + 1_000);
+    raw.say(&acknowledgement(&numbers));
+    let code = code::PROTOCOL_VIOLATION;
+    assert_eq!(raw.heard.last(), Some(&Heard::Close { code }));
+    let after = stats(&mut raw);
+    assert_eq!((after.cwnd, after.srtt), (before.cwnd, before.srtt));
+}
+
 /// The server leaves a number out, and whoever acknowledges it is shown the door. Who acknowledges
 /// what arrived causes no loss by that.
 #[test]

@@ -1,8 +1,9 @@
-//! Packets in which one bit is another.
+//! Packets in which one bit is another, and packets that are guessed altogether.
 
 use core::time::Duration;
 
 use internet::DropReason;
+use sim::Rng;
 use transport::{Epoch, Instant, OpenGate, Stats};
 
 use crate::common::{self, PORT};
@@ -54,4 +55,42 @@ fn h03_a_flipped_bit_leaves_a_connection_as_it_was() {
     assert_eq!(replays(&raw), before);
     raw.deliver(genuine);
     assert_eq!(replays(&raw), before + 1);
+}
+
+/// From addresses of his own and in the peer's name, with ids that are nobody's and with the right one.
+#[test]
+fn h34_whoever_guesses_off_the_path_changes_nothing_and_uses_up_nothing_that_is_shared() {
+    let mut raw = connected();
+    let before = standing(&mut raw);
+    let (id, peer) = (raw.server_id, raw.address);
+    raw.events.clear();
+    let (sent, mut random, mut unknown) = (raw.sent.len(), Rng::new(34), 0);
+    for guess in 0..6_000_usize {
+        let len = 30 + random.below(100) as usize;
+        let mut bytes: Vec<u8> = (0..len).map(|_| random.next_u64() as u8).collect();
+        let kinds = [0x40, 0xc0, 0xe0];
+        bytes[0] = bytes[0] & 0x1f | kinds[guess % 3];
+        let is_short = guess % 3 == 0;
+        let is_known = is_short && guess % 2 == 0;
+        if is_known {
+            bytes[1..9].copy_from_slice(id.as_bytes());
+        }
+        let from = if guess % 4 < 2 {
+            peer
+        } else {
+            common::address(66)
+        };
+        raw.deliver_from(from, bytes);
+        unknown += usize::from(is_short && !is_known);
+        assert_eq!(standing(&mut raw), before, "guess {guess}");
+    }
+    assert_eq!(raw.events, []);
+    let stats = raw.server.stats();
+    assert_eq!((stats.connections, stats.half_open), (1, 0));
+    // Each datagram for nobody is answered, however many came before: there is nothing to use up
+    // whose end somebody else would see.
+    assert_eq!(raw.sent.len() - sent, unknown);
+    assert_eq!(stats.resets, unknown as u64);
+    raw.say(&stream_frame(0, 3, b"as ever"));
+    assert_ne!(raw.events, []);
 }

@@ -2,7 +2,8 @@ use rustls::{HandshakeKind, NamedGroup};
 use transport::{Epoch, Session};
 
 use super::pair::{
-    DAY_S, NOW_S, Pair, certificate, client_sessions, identity, issued_by, refusal, server_sessions,
+    DAY_S, End, NOW_S, Pair, certificate, client_sessions, identity, issued_by, refusal,
+    server_sessions,
 };
 use crate::{ClientSessions, ServerSessions, Trust, WallClock};
 
@@ -47,7 +48,7 @@ fn a_second_connection_resumes_with_fresh_keys_and_the_same_identity() {
 }
 
 #[test]
-fn a_connection_brings_one_ticket() {
+fn h53_a_ticket_is_used_once() {
     let client = client_sessions(Trust::Pinned(identity()));
     let server = server_sessions();
     connect(&client, &server);
@@ -58,6 +59,42 @@ fn a_connection_brings_one_ticket() {
     }
     let kinds = pairs.each_ref().map(kind);
     assert_eq!(kinds, [HandshakeKind::Resumed, HandshakeKind::Full]);
+}
+
+/// A server does not know a ticket again. Whoever sends another's once more gets an answer under fresh
+/// keys, for which it takes the ticket's secret and a share of its own.
+#[test]
+fn h53_a_hello_with_a_ticket_that_is_sent_again_establishes_nothing() {
+    let client = client_sessions(Trust::Pinned(identity()));
+    let server = server_sessions();
+    connect(&client, &server);
+    let mut pair = Pair::new(&client, &server);
+    let hello = pair.client.flight();
+    pair.server.read(&hello).unwrap();
+    let answer = pair.server.flight();
+    pair.client.read(&answer).unwrap();
+    let finished = pair.client.flight();
+    pair.server.read(&finished).unwrap();
+    assert!(pair.is_complete());
+    assert_eq!(kind(&pair), HandshakeKind::Resumed);
+
+    for _ in 0..2 {
+        let mut replayed = End::new(server.start(b"of the server".to_vec()).unwrap());
+        replayed.read(&hello).unwrap();
+        let fresh = replayed.flight();
+        let kind = replayed.session.connection().handshake_kind();
+        assert_eq!(kind, Some(HandshakeKind::Resumed), "the ticket is good");
+        assert_ne!(fresh, answer);
+        assert!(replayed.read(&finished).is_err());
+        assert!(replayed.session.is_handshaking());
+        let mut out = [0; 32];
+        let exported = (replayed.session).export(b"EXPORTER-undertone-login", b"", &mut out);
+        assert!(exported.is_err(), "no login is bound to it");
+        // Nor does the honest client take the fresh answer for its own.
+        let mut late = End::new(client.start(b"of the client".to_vec()).unwrap());
+        late.flight();
+        assert!(late.read(&fresh).is_err() || late.session.is_handshaking());
+    }
 }
 
 #[test]

@@ -1,3 +1,5 @@
+use core::cell::Cell;
+
 use internet::{
     ConnectionId, PACKET_NUMBER_MAX, Protection, SAMPLE_LEN, Unauthentic, initial_keys,
 };
@@ -9,6 +11,11 @@ const PTOS: Duration = Duration::from_millis(300);
 
 fn at(ms: u64) -> Instant {
     Instant::from_nanos(ms * 1_000_000)
+}
+
+thread_local! {
+    /// How often keys have tried to open a packet.
+    static OPENED: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Keys of so many updates later, with the header mask of the first.
@@ -42,6 +49,7 @@ impl Protection for Generation {
         packet: &mut [u8],
         header_len: usize,
     ) -> Result<usize, Unauthentic> {
+        OPENED.set(OPENED.get() + 1);
         self.0.open(packet_number, packet, header_len)
     }
 
@@ -130,7 +138,9 @@ impl End {
     fn hears(&mut self, now: Instant, mut bytes: Vec<u8>) -> bool {
         let packet = PartialPacket::parse(&bytes).unwrap();
         let unmasked = self.keys.unmask(&packet, None, &mut bytes).ok().unwrap();
+        let before = OPENED.get();
         let opened = (self.keys).open(now, &unmasked, &mut bytes, &mut self.next);
+        assert_eq!(OPENED.get(), before + 1, "one trial decryption");
         opened.is_ok()
     }
 }
@@ -172,6 +182,37 @@ fn previous_keys_are_kept_for_a_peer_that_may_not_know_of_the_update() {
     assert!(one.hears(at(600_300), overtaken));
     one.keys.rest(at(600_320), PTOS);
     assert!(one.keys.previous.is_none());
+}
+
+/// Whatever generation a packet is of, and forged or not, one key is tried.
+#[test]
+fn h25_every_packet_is_tried_under_one_key() {
+    let [mut one, mut other] = [true, false].map(End::new);
+    let forged = |mut packet: Vec<u8>| {
+        let last = packet.len() - 1;
+        packet[last] ^= 1;
+        packet
+    };
+    let mut number = 0;
+    let mut next = || {
+        number += 1;
+        number
+    };
+    for update in 0..4 {
+        let now = at(update * 1_000);
+        let overtaken = [one.say(now, next()), one.say(now, next())];
+        assert!(other.hears(now, one.say(now, next())), "the current key");
+        assert!(!other.hears(now, forged(one.say(now, next()))));
+        one.update(now);
+        // A forged update, which there is no key for, then the true one.
+        assert!(!other.hears(now, forged(one.say(now, next()))));
+        assert!(other.hears(now, one.say(now, next())), "the next key");
+        let [genuine, changed] = overtaken;
+        assert!(!other.hears(now, forged(changed)));
+        assert!(other.hears(now, genuine), "the previous key");
+        other.keys.forget_previous(now + PTOS, PTOS);
+    }
+    assert_eq!(other.keys.updates(), 4);
 }
 
 /// RFC 9000 §12.3: numbers do not go round. A few are left for closing.

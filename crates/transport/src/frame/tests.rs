@@ -225,6 +225,42 @@ fn h14_ack_ranges_that_underflow_or_are_too_many_are_rejected() {
 }
 
 #[test]
+fn h02_every_truncation_of_every_frame_is_refused() {
+    // A STREAM without a length and PADDING have none that show.
+    let frames = [
+        "01",
+        "02 0a 19 02 02 01 00 01 02",
+        "03 0a 19 02 02 01 00 01 02 06 00 01",
+        "04 05 80010000 4400",
+        "05 05 07",
+        "06 44b0 02 abcd",
+        "0a 04 03 616263",
+        "0f 04 44b0 03 616263",
+        "10 80100000",
+        "11 04 80010000",
+        "12 4400",
+        "18 02 00 0102030405060708 000102030405060708090a0b0c0d0e0f",
+        "19 01",
+        "1a 0102030405060708",
+        "1b 0102030405060708",
+        "1c 03 02 6f6b",
+        "1d 00 03 627965",
+        "1e",
+        "26 04 44b0 03 026869",
+        "28 04 44b0 40c8",
+        "30 04 02 6869",
+    ];
+    for text in frames {
+        let bytes = hex(text);
+        let decode = |len| Frame::decode(&mut Reader::new(&bytes[..len])).map(|_| ());
+        assert_eq!(decode(bytes.len()), Ok(()), "{text}");
+        for len in 0..bytes.len() {
+            assert_eq!(decode(len), Err(DecodeError::Truncated), "{text}, {len}");
+        }
+    }
+}
+
+#[test]
 fn h08_no_second_spelling() {
     let decode = |text: &str| Frame::decode(&mut Reader::new(&hex(text))).map(|_| ());
     assert_eq!(

@@ -128,22 +128,31 @@ fn a_conversation_chains_over_a_refused_message_and_its_tombstone() {
     assert_eq!(receiving.missing(), 0);
     let opened = open(&tombstone, bob(), alice()).expect("for bob");
     assert_eq!(opened.content, Content::Tombstone);
+}
 
-    // h54, h60: the same bytes again, even after a restart.
-    let mut restored =
-        ReceiveState::decode(*receiving.origin(), &receiving.encode()).expect("our own");
-    assert_eq!(
-        restored.arrive(&verified(&first), true),
-        Err(Refusal::Repeated)
-    );
-    assert_eq!(
-        restored.arrive(&verified(&first), false),
-        Err(Refusal::SequenceUsed)
-    );
+#[test]
+fn h60_a_first_message_is_refused_by_a_state_that_was_restored() {
+    let verified = |bytes: &[u8], pinned: &Identity| {
+        SealedMessage::decode(bytes)
+            .expect("well-formed")
+            .verify(local(bob()), Some(&pin(pinned)))
+            .expect("from whom is pinned")
+    };
+    let first = sealed(alice(), bob(), "hello");
+    let mut receiving = ReceiveState::new(verified(&first, alice()).origin());
+    assert!(receiving.arrive(&verified(&first, alice()), false).is_ok());
+    let bytes = receiving.encode();
+    let mut restored = ReceiveState::decode(*receiving.origin(), &bytes).expect("our own");
+    for (known, refusal) in [(true, Refusal::Repeated), (false, Refusal::SequenceUsed)] {
+        let replayed = restored.arrive(&verified(&first, alice()), known);
+        assert_eq!(replayed, Err(refusal));
+    }
     assert_eq!(restored, receiving);
-    let mut others = ReceiveState::new(verified(&sealed(bob(), bob(), "")).origin());
+    // Nor is it the first of anybody else.
+    let elsewhere = sealed(bob(), bob(), "");
+    let mut others = ReceiveState::new(verified(&elsewhere, bob()).origin());
     assert_eq!(
-        others.arrive(&verified(&first), false),
+        others.arrive(&verified(&first, alice()), false),
         Err(Refusal::OtherOrigin)
     );
 }
