@@ -274,8 +274,19 @@ fn h77_a_server_killed_again_and_again_under_load_loses_doubles_and_reorders_not
 }
 
 /// A client is told to send these numbers to Alice, and killed while it does. How many it said were queued.
-fn kill_while_sending(home: &Home, port: u16, rng: &mut Rng, numbers: Range<u64>) -> usize {
+fn kill_while_sending(
+    home: &Home,
+    server: &mut Option<Server>,
+    rng: &mut Rng,
+    numbers: Range<u64>,
+) -> usize {
+    let port = server.as_ref().unwrap().port;
     let mut bob = Client::start(home, "Bob", port);
+    if rng.below(3) == 0 {
+        // Without a server all stays where it is queued.
+        bob.event("logged_in");
+        server.take().unwrap().kill();
+    }
     for number in numbers {
         bob.say(&format!("send Alice {number}"));
     }
@@ -312,14 +323,10 @@ fn h90_a_client_killed_again_and_again_while_it_sends_loses_and_doubles_nothing(
     assert_eq!(bob.quit().0, Some(0));
     let mut queued = vec![0];
     for kill in 0..kills {
-        // Every third life has no server, so that all stays where it was queued.
-        let gone = (rng.below(3) == 0).then(|| server.take().map(Server::kill));
         let first = 1 + kill * COMMANDS;
-        let count = kill_while_sending(&home, port, &mut rng, first..first + COMMANDS);
+        let count = kill_while_sending(&home, &mut server, &mut rng, first..first + COMMANDS);
         queued.extend((first..).take(count));
-        if gone.is_some() {
-            server = Some(Server::start_on(&home, port));
-        }
+        server.get_or_insert_with(|| Server::start_on(&home, port));
     }
     // At the end of its input it waits until everything is stored.
     let mut bob = Client::login(&home, "Bob", port);
