@@ -2,17 +2,20 @@
 //! is the beginning of what the other wrote; and once the network behaves, everything arrives and
 //! everything ends.
 
+mod end;
+
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use crypto::Secret;
 use sim::Rng;
 use sim::null::NullSessions;
 use transport::{
-    Accept, AddressGate, CloseReason, Config, ConnectionHandle, Endpoint, Event, Gate, Instant,
-    Meta, Mode, OpenGate, StreamError, StreamId,
+    Accept, AddressGate, Config, Endpoint, Gate, Instant, Meta, Mode, OpenGate, StreamId,
 };
+
+use end::End;
 
 /// More steps of a tape are not looked at.
 const STEPS_MAX: usize = 2_000;
@@ -26,225 +29,13 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const LISTENED: u16 = 7;
 const CLOSED: u16 = 8;
 
-/// The byte at `offset` of what one side writes to a stream.
-fn byte(side: usize, stream: StreamId, offset: usize) -> u8 {
-    let mixed = (offset as u64).wrapping_mul(0x9e37_79b9) ^ stream.as_u64() << 3 ^ side as u64;
-    (mixed ^ mixed >> 8 ^ mixed >> 16) as u8
-}
-
-/// One direction of a stream, as its writer knows it.
-#[derive(Default)]
-struct Written {
-    bytes: usize,
-    /// Ends of messages, in message mode.
-    ends: Vec<usize>,
-    finished: bool,
-    /// Reset, or the peer does not want it.
-    given_up: bool,
-}
-
-/// One direction of a stream, as its reader knows it.
-#[derive(Default)]
-struct Read {
-    bytes: usize,
-    messages: usize,
-    /// Messages that were read in another order than they were written.
-    out_of_order: BTreeSet<usize>,
-    ended: bool,
-}
-
-impl Read {
-    /// A message of an unordered stream: one that was written, and only once.
-    fn take(&mut self, peer: &End, stream: StreamId, message: &[u8]) {
-        let mut start = 0;
-        let mut ends = peer.written[&stream].ends.iter().enumerate();
-        let found = ends.find_map(|(index, &end)| {
-            let range = core::mem::replace(&mut start, end)..end;
-            let is_it = range.len() == message.len()
-                && !self.out_of_order.contains(&index)
-                && range
-                    .zip(message)
-                    .all(|(at, &got)| got == byte(peer.side, stream, at));
-            is_it.then_some(index)
-        });
-        self.out_of_order
-            .insert(found.expect("a message that was written"));
-        self.bytes += message.len();
-    }
-}
-
-/// Whether a network can end a connection of two honest ends like this: it can only keep them apart.
-fn is_possible(reason: &CloseReason) -> bool {
-    matches!(
-        reason,
-        CloseReason::Local
-            | CloseReason::Peer { .. }
-            // The same before the handshake is done, when an application may say no more.
-            | CloseReason::PeerError { code: 0x0c, .. }
-            | CloseReason::IdleTimeout
-            | CloseReason::HandshakeTimeout
-            | CloseReason::StatelessReset
-    )
-}
-
-struct End {
-    side: usize,
-    endpoint: Endpoint,
-    handle: Option<ConnectionHandle>,
-    connected: bool,
-    closed: bool,
-    streams: Vec<StreamId>,
-    written: BTreeMap<StreamId, Written>,
-    read: BTreeMap<StreamId, Read>,
-    given_up: BTreeSet<StreamId>,
-    /// Streams whose messages come in any order. Both ends know.
-    unordered: BTreeSet<StreamId>,
-}
-
-impl End {
-    fn new(side: usize, endpoint: Endpoint) -> Self {
-        Self {
-            side,
-            endpoint,
-            handle: None,
-            connected: false,
-            closed: false,
-            streams: Vec::new(),
-            written: BTreeMap::new(),
-            read: BTreeMap::new(),
-            given_up: BTreeSet::new(),
-            unordered: BTreeSet::new(),
-        }
-    }
-
-    fn drain_events(&mut self) {
-        while let Some((handle, event)) = self.endpoint.poll_event() {
-            match event {
-                Event::Connected => {
-                    assert!(!self.connected, "one connection, one handshake");
-                    self.connected = true;
-                    self.handle = Some(handle);
-                }
-                Event::Opened { stream, port } => {
-                    assert_eq!(port, LISTENED);
-                    assert!(!self.streams.contains(&stream));
-                    self.streams.push(stream);
-                }
-                Event::Reset { stream, .. } => {
-                    self.given_up.insert(stream);
-                }
-                Event::Stopped { stream, .. } => {
-                    self.written.entry(stream).or_default().given_up = true;
-                }
-                Event::Finished { stream } => {
-                    assert!(self.written.get(&stream).is_some_and(|w| w.finished));
-                }
-                Event::Closed(reason) => {
-                    assert!(is_possible(&reason), "between honest ends: {reason}");
-                    if self.handle.is_none_or(|ours| ours == handle) {
-                        self.closed |= self.connected || self.side == 0;
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn open(&mut self, port: u16, mode: Mode) {
-        if let Some(connection) = self.handle.and_then(|h| self.endpoint.connection(h))
-            && let Ok(stream) = connection.open(port, mode)
-        {
-            self.streams.push(stream);
-            if mode == Mode::Unordered {
-                self.unordered.insert(stream);
-            }
-            // Nobody reads what goes to a port on which nobody listens.
-            self.written.entry(stream).or_default().given_up = port == CLOSED;
-        }
-    }
-
-    fn write(&mut self, stream: StreamId, len: usize) {
-        let written = self.written.entry(stream).or_default();
-        let start = written.bytes;
-        let data: Vec<u8> = (start..start + len)
-            .map(|at| byte(self.side, stream, at))
-            .collect();
-        let Some(connection) = self.handle.and_then(|h| self.endpoint.connection(h)) else {
-            return;
-        };
-        match connection.send(stream, &data) {
-            Ok(()) => {
-                written.bytes += len;
-                written.ends.push(written.bytes);
-            }
-            Err(StreamError::WrongMode) => {
-                written.bytes += connection.write(stream, &data).unwrap_or(0);
-            }
-            Err(_) => {}
-        }
-    }
-
-    /// Reads what is there, and compares it with what the other end wrote.
-    fn read(&mut self, stream: StreamId, peer: &End) {
-        let read = self.read.entry(stream).or_default();
-        let Some(connection) = self.handle.and_then(|h| self.endpoint.connection(h)) else {
-            return;
-        };
-        loop {
-            let data = match connection.receive(stream) {
-                Ok(None) => return read.ended = true,
-                Ok(Some(message)) if peer.unordered.contains(&stream) => {
-                    assert!(!read.ended, "a message behind the end");
-                    read.take(peer, stream, &message);
-                    continue;
-                }
-                Ok(Some(message)) => {
-                    let end = peer.written[&stream].ends.get(read.messages);
-                    assert_eq!(end, Some(&(read.bytes + message.len())));
-                    read.messages += 1;
-                    message
-                }
-                Err(StreamError::WrongMode) => {
-                    let mut buffer = [0; 4096];
-                    match connection.read(stream, &mut buffer) {
-                        Ok(0) => return read.ended = true,
-                        Ok(len) => buffer[..len].to_vec(),
-                        Err(_) => return,
-                    }
-                }
-                Err(_) => return,
-            };
-            assert!(!read.ended, "bytes behind the end");
-            for (at, &got) in (read.bytes..).zip(&data) {
-                assert_eq!(got, byte(peer.side, stream, at));
-            }
-            read.bytes += data.len();
-            assert!(read.bytes <= peer.written[&stream].bytes);
-        }
-    }
-
-    fn change(&mut self, stream: StreamId, what: u8) {
-        let written = self.written.entry(stream).or_default();
-        let Some(connection) = self.handle.and_then(|h| self.endpoint.connection(h)) else {
-            return;
-        };
-        match what % 3 {
-            0 => written.finished |= connection.finish(stream).is_ok(),
-            1 => written.given_up |= connection.reset(stream, 1).is_ok(),
-            _ => {
-                if connection.stop(stream, 2).is_ok() {
-                    self.given_up.insert(stream);
-                }
-            }
-        }
-    }
-}
-
 struct Pair {
     ends: [End; 2],
     /// Datagrams on their way to each end.
     wires: [VecDeque<Vec<u8>>; 2],
     now: Instant,
+    /// What is being sent.
+    buffer: Vec<u8>,
 }
 
 fn address(side: usize) -> SocketAddr {
@@ -279,6 +70,7 @@ impl Pair {
             ends: [End::new(0, client), End::new(1, server)],
             wires: [VecDeque::new(), VecDeque::new()],
             now: Instant::ZERO,
+            buffer: Vec::new(),
         };
         pair.ends[0].handle = Some(handle.expect("a session"));
         pair.settle(0);
@@ -293,13 +85,11 @@ impl Pair {
     }
 
     fn transmit(&mut self, side: usize) {
-        let mut buffer = Vec::new();
         for count in 0.. {
             assert!(count < DATAGRAMS_MAX, "an end that never stops talking");
+            let (endpoint, buffer) = (&mut self.ends[side].endpoint, &mut self.buffer);
             buffer.clear();
-            let transmit = self.ends[side]
-                .endpoint
-                .poll_transmit(self.now, 4, &mut buffer);
+            let transmit = endpoint.poll_transmit(self.now, 4, buffer);
             let Some(transmit) = transmit else { break };
             assert_eq!(transmit.len, buffer.len());
             let segment = transmit.segment_len.unwrap_or(transmit.len);
@@ -336,18 +126,26 @@ impl Pair {
     /// One step of the tape: who and what, and how much of it.
     fn step(&mut self, what: u8, amount: u8) {
         let side = usize::from(what & 1);
+        // What one end's network or user does changes that end alone.
         match (what >> 1) % 16 {
-            what @ 0..=8 => self.network(side, what, usize::from(amount)),
+            what @ 0..=8 => {
+                self.network(side, what, usize::from(amount));
+                self.check(side);
+            }
             9 => self.pass(self.now + Duration::from_millis(u64::from(amount).pow(2) / 16)),
             10 => {
                 let due = self.next_timeout().unwrap_or_default();
                 self.pass(due);
             }
-            what => self.user(side, what, amount),
+            what => {
+                self.user(side, what, amount);
+                self.check(side);
+            }
         }
-        for end in &self.ends {
-            assert_eq!(end.endpoint.check(), Ok(()));
-        }
+    }
+
+    fn check(&self, side: usize) {
+        assert_eq!(self.ends[side].endpoint.check(), Ok(()));
     }
 
     /// What becomes of the datagrams on their way to an end.
@@ -412,6 +210,7 @@ impl Pair {
         for side in 0..2 {
             self.ends[side].endpoint.handle_timeout(self.now);
             self.settle(side);
+            self.check(side);
         }
     }
 
