@@ -141,6 +141,7 @@ fn client_crashed(book: &mut Book, found: &mut Found) {
             ));
         }
         letter.told = letter.told.max(held);
+        letter.is_lost |= letter.told.is_none();
     }
     if let Some(lost) = lost {
         book.fail(lost);

@@ -18,14 +18,16 @@ pub(super) struct Letter {
     pub(super) to: usize,
     text: String,
     /// Its place among those from there to there.
-    place: u64,
-    said_at: Instant,
+    pub(super) place: u64,
+    pub(super) said_at: Instant,
     /// The furthest that its sender was told it got.
     pub(super) told: Option<Delivery>,
+    /// It was in the memory of a process that has ended, and nowhere else.
+    pub(super) is_lost: bool,
     /// The installations that have shown it.
-    shown: BTreeSet<usize>,
+    pub(super) shown: BTreeSet<usize>,
     /// Those whose process ended after they had noted that it is shown, and before it was.
-    excused: BTreeSet<usize>,
+    pub(super) excused: BTreeSet<usize>,
 }
 
 impl Letter {
@@ -37,9 +39,9 @@ impl Letter {
 
 /// What an installation is known to be.
 #[derive(Clone, Copy, Debug)]
-struct Party {
-    account: usize,
-    first_login: Option<Instant>,
+pub(super) struct Party {
+    pub(super) account: usize,
+    pub(super) first_login: Option<Instant>,
     /// Its present process has been logged in.
     is_proven: bool,
 }
@@ -47,7 +49,7 @@ struct Party {
 /// All letters, and what must hold of them.
 pub(super) struct Book {
     pub(super) faults: Faults,
-    parties: Vec<Party>,
+    pub(super) parties: Vec<Party>,
     pub(super) letters: BTreeMap<MessageId, Letter>,
     places: BTreeMap<(usize, usize), u64>,
     /// By sending installation, recipient and showing installation: the place shown last.
@@ -133,6 +135,7 @@ impl Book {
             place,
             said_at: now,
             told: None,
+            is_lost: false,
             shown: BTreeSet::new(),
             excused: BTreeSet::new(),
         };
@@ -150,7 +153,9 @@ impl Book {
                     self.fail(wrong);
                 }
             }
-            Event::Status { id, state, .. } => self.status(by, *id, *state),
+            Event::Status {
+                id, state, reason, ..
+            } => self.status(by, *id, *state, reason.as_deref()),
             Event::Registered { .. } => self.register(by),
             Event::Disconnected { .. } => self.disconnected += 1,
             Event::LoggedIn { .. } => {
@@ -258,7 +263,7 @@ impl Book {
         Ok(())
     }
 
-    fn status(&mut self, by: usize, id: MessageId, state: Delivery) {
+    fn status(&mut self, by: usize, id: MessageId, state: Delivery, reason: Option<&str>) {
         let Some(letter) = self.letters.get_mut(&id) else {
             if self.is_honest() {
                 self.fail(format!("{by} is told of {}, which nobody sent", hex(&id)));
@@ -272,8 +277,14 @@ impl Book {
         let before = letter.told;
         letter.told = before.max(Some(state));
         let promised = matches!(before, Some(Delivery::Stored | Delivery::Delivered));
-        if state == Delivery::Failed && promised {
-            self.fail(format!("{} was stored and has failed", hex(&id)));
+        if state != Delivery::Failed {
+            return;
+        }
+        let reason = reason.unwrap_or_default();
+        if promised {
+            self.fail(format!("{} was stored and has failed: {reason}", hex(&id)));
+        } else if self.is_honest() && !self.may_fail(reason) {
+            self.fail(format!("{} has failed: {reason}", hex(&id)));
         }
     }
 
@@ -283,39 +294,6 @@ impl Book {
             return false;
         };
         !letter.shown.contains(&by) && letter.excused.insert(by)
-    }
-
-    /// Whether a letter has to come to an installation: it was there before the letter was.
-    pub(super) fn is_owed(&self, letter: &Letter, to: usize) -> bool {
-        self.parties.get(to).is_some_and(|party| {
-            let early = party.first_login.is_some_and(|at| at < letter.said_at);
-            party.account == letter.to && early
-        })
-    }
-
-    /// Something that was promised and has not come. With `all`, also what is still queued.
-    pub(super) fn missing(&self, all: bool) -> Option<String> {
-        for (id, letter) in &self.letters {
-            let id = hex(id);
-            let (from, to, place) = (letter.from, letter.to, letter.place);
-            if all && letter.told == Some(Delivery::Queued) {
-                return Some(format!("{from}>{to} #{place} {id} is still queued"));
-            }
-            if !letter.is_promised() {
-                continue;
-            }
-            let has = |by: &usize| letter.shown.contains(by) || letter.excused.contains(by);
-            let owed = (0..self.parties.len()).filter(|by| self.is_owed(letter, *by));
-            let owed: Vec<usize> = owed.collect();
-            if let Some(by) = owed.iter().find(|by| !has(by)) {
-                return Some(format!("{from}>{to} #{place} {id} is not shown at {by}"));
-            }
-            let anywhere = !letter.shown.is_empty() || !letter.excused.is_empty();
-            if owed.is_empty() && !anywhere {
-                return Some(format!("{from}>{to} #{place} {id} is shown nowhere"));
-            }
-        }
-        None
     }
 }
 

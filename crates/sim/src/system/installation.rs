@@ -84,6 +84,12 @@ impl Installation {
         self.process.is_some()
     }
 
+    /// Whether it is logged in now.
+    pub(super) fn is_online(&self) -> bool {
+        let process = self.process.as_ref();
+        process.is_some_and(|process| process.client.is_online())
+    }
+
     pub(super) fn set_registers(&mut self, registers: bool) {
         self.registers = registers;
     }

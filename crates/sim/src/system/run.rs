@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use transport::Instant;
 
-use super::audit;
 use super::book::Book;
 use super::host::{Host, HostSettings};
 use super::installation::Installation;
@@ -14,13 +13,6 @@ use super::process::AGAIN;
 use super::{harm, keys};
 use crate::swarm::{Failure, Fault, Fired, Outcome, unless_it_panics};
 use crate::{Captured, NodeId, Rng, Watch, World};
-
-/// How long phase 2 may take until everything stored is shown.
-const HEALING: Duration = Duration::from_secs(60);
-
-/// How long it may take until everything queued is stored and shown too: clients wait for up to half
-/// a minute before they try again, and for up to a minute before they send again.
-const SETTLING: Duration = Duration::from_secs(300);
 
 /// Is told what everybody is told: when, who (the server is 0, clients follow), what.
 pub type Watcher<'a> = &'a mut dyn FnMut(Instant, usize, &dyn core::fmt::Debug);
@@ -185,42 +177,6 @@ impl<'a> System<'a> {
         Ok(())
     }
 
-    /// Phase 2.
-    fn settle(&mut self) -> Result<(), String> {
-        let healed = self.world.now();
-        let mut promised = true;
-        loop {
-            self.advance(Duration::from_millis(250))?;
-            if !self.book.is_honest() {
-                // Whoever deceives need not deliver.
-                if self.world.now() >= healed + HEALING {
-                    for found in &mut self.installations() {
-                        audit::pins_are_true(&mut self.book, found);
-                    }
-                    return self.part();
-                }
-                continue;
-            }
-            let after = self.world.now().since(healed);
-            if promised {
-                match self.book.missing(false) {
-                    None => promised = false,
-                    Some(missing) if after >= HEALING => {
-                        return Err(format!("a minute after it healed: {missing}"));
-                    }
-                    Some(_) => continue,
-                }
-            }
-            match self.book.missing(true) {
-                None => return self.part(),
-                Some(missing) if after >= SETTLING => {
-                    return Err(format!("{} s after it healed: {missing}", after.as_secs()));
-                }
-                Some(_) => {}
-            }
-        }
-    }
-
     /// Lets time pass, in which what is due goes wrong.
     pub(super) fn advance(&mut self, time: Duration) -> Result<(), String> {
         let until = self.world.now() + time;
@@ -262,7 +218,7 @@ impl<'a> System<'a> {
     }
 
     /// Lets the world go on, and everybody hear what happens.
-    fn pass(&mut self, until: Instant) -> Result<(), String> {
+    pub(super) fn pass(&mut self, until: Instant) -> Result<(), String> {
         let (book, again) = (&mut self.book, &mut self.again);
         let watcher = &mut self.watcher;
         let moved = self.world.run(
@@ -297,7 +253,7 @@ impl<'a> System<'a> {
             .map_err(|violation| violation.kind.to_string())
     }
 
-    fn check(&mut self) -> Result<(), String> {
+    pub(super) fn check(&mut self) -> Result<(), String> {
         if let Some(Node::Server(host)) = self.world.machine(self.server) {
             let bytes = host.disk().bytes();
             let begin = self.looked_to.saturating_sub(keys::CANARY.len());
@@ -327,7 +283,7 @@ impl<'a> System<'a> {
     }
 
     /// Processes that are not there begin again.
-    fn tend(&mut self) {
+    pub(super) fn tend(&mut self) {
         let now = self.world.now();
         let due: Vec<NodeId> = (self.again.iter())
             .filter(|(_, at)| **at <= now)
@@ -420,52 +376,6 @@ impl<'a> System<'a> {
                 book.said(now, id, from, to, composed);
             }
         });
-    }
-
-    /// Everything is what it should be from now on, and everybody there.
-    fn heal(&mut self) {
-        self.cut = None;
-        self.strikes.clear();
-        let nodes: Vec<NodeId> = self.world.nodes().collect();
-        for node in nodes {
-            self.world
-                .change_links(node, |link| *link = crate::Link::default());
-            self.world.with(node, |node, _| match node {
-                Node::Server(host) => host.conditions.heal(),
-                Node::Client(client) => client.conditions.heal(),
-            });
-        }
-        self.world.set_default_link(crate::Link::default());
-        let now = self.world.now();
-        for at in self.again.values_mut() {
-            *at = (*at).min(now);
-        }
-        self.tend();
-    }
-
-    /// Everybody leaves, and is forgotten.
-    fn part(&mut self) -> Result<(), String> {
-        const FORGETTING: Duration = Duration::from_secs(120);
-        for &node in &self.clients {
-            self.world.with(node, |node, now| {
-                if let Node::Client(client) = node {
-                    client.leave(now);
-                }
-            });
-        }
-        let until = self.world.now() + FORGETTING;
-        self.pass(until)?;
-        self.check()?;
-        if let Some(Node::Server(host)) = self.world.machine(self.server)
-            && let Some(server) = host.server()
-            && (server.stats().connections, server.strangers()) != (0, 0)
-        {
-            let (left, strangers) = (server.stats().connections, server.strangers());
-            return Err(format!(
-                "the server still has {left} connections, {strangers} of strangers"
-            ));
-        }
-        Ok(())
     }
 
     fn outcome(&self) -> Outcome {

@@ -1,0 +1,105 @@
+//! Phase 2: everything is as it should be again, and what was promised has to come.
+
+use core::time::Duration;
+
+use super::audit;
+use super::node::Node;
+use super::run::System;
+use crate::NodeId;
+
+/// How long it may take after healing until everybody is there and everything stored is shown.
+const HEALING: Duration = Duration::from_secs(60);
+
+/// How long it may take until everything queued is stored and shown too: clients wait for up to half
+/// a minute before they try again, and for up to a minute before they send again.
+const SETTLING: Duration = Duration::from_secs(300);
+
+/// Something that is not yet as it has to be.
+type Unsettled = fn(&System<'_>) -> Option<String>;
+
+/// What has to be so, one after the other, and how long after healing at the latest.
+const SETTLED: [(Unsettled, Duration); 3] = [
+    (|system| system.absent(), HEALING),
+    (|system| system.book.unshown(), HEALING),
+    (|system| system.book.unsettled(), SETTLING),
+];
+
+impl System<'_> {
+    /// Everything is what it should be from now on, and everybody there.
+    pub(super) fn heal(&mut self) {
+        self.cut = None;
+        self.strikes.clear();
+        let nodes: Vec<NodeId> = self.world.nodes().collect();
+        for node in nodes {
+            self.world
+                .change_links(node, |link| *link = crate::Link::default());
+            self.world.with(node, |node, _| match node {
+                Node::Server(host) => host.conditions.heal(),
+                Node::Client(client) => client.conditions.heal(),
+            });
+        }
+        self.world.set_default_link(crate::Link::default());
+        let now = self.world.now();
+        for at in self.again.values_mut() {
+            *at = (*at).min(now);
+        }
+        self.tend();
+    }
+
+    /// Phase 2.
+    pub(super) fn settle(&mut self) -> Result<(), String> {
+        let healed = self.world.now();
+        if !self.book.is_honest() {
+            // Whoever deceives need not deliver, and may keep anybody out.
+            self.advance(HEALING)?;
+            for found in &mut self.installations() {
+                audit::pins_are_true(&mut self.book, found);
+            }
+            return self.part();
+        }
+        for (unsettled, limit) in SETTLED {
+            while let Some(what) = unsettled(self) {
+                let after = self.world.now().since(healed);
+                if after >= limit {
+                    return Err(format!("{} s after it healed: {what}", after.as_secs()));
+                }
+                self.advance(Duration::from_millis(250))?;
+            }
+        }
+        self.part()
+    }
+
+    /// An installation that is not logged in. Nobody has been told to go and not to come back.
+    fn absent(&self) -> Option<String> {
+        let absent = (self.clients.iter()).find_map(|&node| match self.world.machine(node)? {
+            Node::Client(client) if !client.is_online() => Some(client.index),
+            _ => None,
+        });
+        absent.map(|index| format!("{index} is not logged in"))
+    }
+
+    /// Everybody leaves, and is forgotten.
+    fn part(&mut self) -> Result<(), String> {
+        const FORGETTING: Duration = Duration::from_secs(120);
+        for &node in &self.clients {
+            self.world.with(node, |node, now| {
+                if let Node::Client(client) = node {
+                    client.leave(now);
+                }
+            });
+        }
+        let until = self.world.now() + FORGETTING;
+        self.pass(until)?;
+        self.check()?;
+        if let Some(Node::Server(host)) = self.world.machine(self.server)
+            && let Some(server) = host.server()
+            && (server.stats().connections, server.strangers()) != (0, 0)
+        {
+            let (left, strangers) = (server.stats().connections, server.strangers());
+            return Err(format!(
+                "the server still has {left} connections, {strangers} of strangers"
+            ));
+        }
+        Ok(())
+    }
+}
