@@ -81,6 +81,35 @@ impl Compose {
     pub(crate) fn is_empty(&self) -> bool {
         self.count.drafts == 0
     }
+
+    /// Whether the counts are those of the drafts, as far as those are not being sealed, and no lane is
+    /// kept for nothing.
+    #[cfg(feature = "danger-checking")]
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let waiting = || self.lanes.values().flat_map(|lane| &lane.drafts);
+        let bytes: usize = waiting().map(|draft| draft.text.len()).sum();
+        let (drafts, busy) = (waiting().count(), self.lanes.values().any(|lane| lane.busy));
+        let Count {
+            drafts: counted,
+            bytes: counted_bytes,
+        } = self.count;
+        let fits = counted >= drafts && counted_bytes >= bytes;
+        if !fits || (!busy && (counted, counted_bytes) != (drafts, bytes)) {
+            return Err(format!(
+                "{counted} drafts of {counted_bytes} bytes are counted, and {drafts} of {bytes} wait"
+            ));
+        }
+        let idle = |lane: &Lane| !lane.busy && lane.drafts.is_empty();
+        if self.lanes.values().any(idle) {
+            return Err("a lane without drafts is kept".to_owned());
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "danger-checking")]
+    pub(crate) const fn drafts(&self) -> usize {
+        self.count.drafts
+    }
 }
 
 impl Count {

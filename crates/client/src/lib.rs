@@ -24,6 +24,8 @@ macro_rules! planted {
     };
 }
 
+#[cfg(feature = "danger-checking")]
+mod check;
 mod client;
 mod compose;
 mod config;

@@ -4,6 +4,8 @@
 //! login port, `session` the session port, `mailbox` deliveries, `settle` what the store says,
 //! `leave` the ways out.
 
+#[cfg(feature = "danger-checking")]
+mod check;
 mod leave;
 mod login;
 mod mailbox;

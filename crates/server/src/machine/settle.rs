@@ -66,11 +66,11 @@ impl Server {
             (Then::Devices(name), _) => self.devices_listed(&name, &outcome),
             (Then::DirectoryVersion, _) => {
                 let read = self.directory.version_read(&outcome);
-                self.check(now, read);
+                self.judge(now, read);
             }
             (Then::Accounts, _) => {
                 let read = self.directory.accounts_read(outcome, &mut self.ledger);
-                self.check(now, read);
+                self.judge(now, read);
                 if self.directory.is_loaded() {
                     let accounts = self.directory.len();
                     self.events.push(Event::Ready { accounts });
@@ -116,7 +116,7 @@ impl Server {
     pub(super) fn signed(&mut self, now: Instant, manifest: Option<Manifest>) {
         match self.directory.signed(manifest, &mut self.ledger) {
             Ok(served) => self.serve_all(now, served),
-            Err(damaged) => self.check(now, Err(damaged)),
+            Err(damaged) => self.judge(now, Err(damaged)),
         }
     }
 
@@ -129,7 +129,7 @@ impl Server {
         }
     }
 
-    fn check(&mut self, now: Instant, outcome: Result<(), Damaged>) {
+    fn judge(&mut self, now: Instant, outcome: Result<(), Damaged>) {
         if outcome.is_err() {
             let error = StoreError::Corrupt("the directory of accounts".to_owned());
             self.fail(now, Fatal::Store(error));
