@@ -27,7 +27,8 @@ pub(super) struct Found {
 }
 
 impl System<'_> {
-    /// Ends a process without a word; it begins again after a while. Tells whether there was one.
+    /// Ends a process without a word, or removes one that has ended by itself; it begins again after a
+    /// while. Tells whether there was one.
     pub(super) fn crash(&mut self, node: NodeId, until: Duration) -> bool {
         let was_up = match self.world.machine(node) {
             Some(Node::Server(host)) => host.is_up(),
@@ -36,8 +37,8 @@ impl System<'_> {
         };
         let crashes = &mut self.crashes;
         let torn = self.world.with(node, |node, _| match node {
-            Node::Server(host) => host.crash(crashes),
-            Node::Client(client) => client.crash(crashes),
+            Node::Server(host) => host.end(crashes),
+            Node::Client(client) => client.end(crashes),
         });
         if torn == Some(true) {
             self.fired.count("torn");
@@ -59,6 +60,15 @@ impl System<'_> {
         {
             client_crashed(&mut self.book, found);
         }
+        self.audit_all();
+    }
+
+    /// Whether everything that was promised is on a disk.
+    pub(super) fn audit_all(&mut self) {
+        if !self.book.is_honest() {
+            return;
+        }
+        let mut installations = self.installations();
         if let Some(Node::Server(host)) = self.world.machine(self.server) {
             let mut relay = host.recovered();
             nothing_is_lost(&mut self.book, &mut relay, &mut installations);

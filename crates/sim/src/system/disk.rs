@@ -1,3 +1,4 @@
+use super::keys;
 use crate::Rng;
 
 /// What a disk writes at once, in bytes: of more than that, a crash may keep any part.
@@ -9,6 +10,8 @@ pub(super) struct Disk {
     bytes: Vec<u8>,
     /// So many of them are synced.
     synced: usize,
+    /// It was written to it what nobody may ever write down.
+    is_readable: bool,
 }
 
 impl Disk {
@@ -19,7 +22,16 @@ impl Disk {
 
     /// Writes at the end. Until the next sync any part of it may be lost.
     pub(super) fn append(&mut self, bytes: &[u8]) {
+        let canary = keys::CANARY.as_bytes();
+        let begin = self.bytes.len().saturating_sub(canary.len() - 1);
         self.bytes.extend_from_slice(bytes);
+        let new = self.bytes.get(begin..).unwrap_or_default();
+        self.is_readable |= new.windows(canary.len()).any(|window| window == canary);
+    }
+
+    /// Whether a text or a password was ever written to it.
+    pub(super) fn is_readable(&self) -> bool {
+        self.is_readable
     }
 
     /// Everything is certain from here on.
@@ -90,6 +102,19 @@ mod tests {
             assert!(rest.iter().all(|&byte| byte == 2 || byte == 0));
         }
         assert!((100..200).contains(&lost), "{lost}");
+    }
+
+    #[test]
+    fn what_was_written_down_is_noticed_whatever_becomes_of_it() {
+        let (head, tail) = keys::CANARY.as_bytes().split_at(5);
+        let mut disk = Disk::default();
+        disk.append(b"something else");
+        disk.append(head);
+        assert!(!disk.is_readable());
+        disk.append(tail);
+        disk.truncate(3);
+        disk.append(&[0; 100]);
+        assert!(disk.is_readable());
     }
 
     #[test]

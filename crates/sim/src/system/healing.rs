@@ -48,6 +48,8 @@ impl System<'_> {
 
     /// Phase 2.
     pub(super) fn settle(&mut self) -> Result<(), String> {
+        self.audit_all();
+        self.check()?;
         let healed = self.world.now();
         if !self.book.is_honest() {
             // Whoever deceives need not deliver, and may keep anybody out.
@@ -66,6 +68,8 @@ impl System<'_> {
                 self.advance(Duration::from_millis(250))?;
             }
         }
+        self.audit_all();
+        self.check()?;
         self.part()
     }
 

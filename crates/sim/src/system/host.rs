@@ -132,13 +132,17 @@ impl Host {
         });
     }
 
-    /// The process ends without a word, and so does what the disk had not synced. Tells whether
-    /// anything was lost by that.
-    pub(super) fn crash(&mut self, rng: &mut Rng) -> bool {
+    /// The process is no more. If it did not end by itself its machine ended, without a word, and so did what
+    /// the disk had not synced. Tells whether anything was lost by that.
+    pub(super) fn end(&mut self, rng: &mut Rng) -> bool {
         let Some(process) = self.process.take() else {
             return false;
         };
-        let (disk, lost) = process.journal.crash(rng);
+        let (disk, lost) = if self.ended.is_some() {
+            process.journal.end(rng)
+        } else {
+            process.journal.crash(rng)
+        };
         self.disk = disk;
         lost
     }

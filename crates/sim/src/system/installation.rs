@@ -84,10 +84,13 @@ impl Installation {
         self.process.is_some()
     }
 
+    pub(super) fn client(&self) -> Option<&Client> {
+        self.process.as_ref().map(|process| &process.client)
+    }
+
     /// Whether it is logged in now.
     pub(super) fn is_online(&self) -> bool {
-        let process = self.process.as_ref();
-        process.is_some_and(|process| process.client.is_online())
+        self.client().is_some_and(Client::is_online)
     }
 
     pub(super) fn set_registers(&mut self, registers: bool) {
@@ -132,14 +135,18 @@ impl Installation {
         });
     }
 
-    /// The process ends without a word, and so does what the disk had not synced. Tells whether
-    /// anything was lost by that.
-    pub(super) fn crash(&mut self, rng: &mut Rng) -> bool {
+    /// The process is no more. If it did not end by itself its machine ended, without a word, and so did what
+    /// the disk had not synced. Tells whether anything was lost by that.
+    pub(super) fn end(&mut self, rng: &mut Rng) -> bool {
         self.events.clear();
         let Some(process) = self.process.take() else {
             return false;
         };
-        let (disk, lost) = process.journal.crash(rng);
+        let (disk, lost) = if self.is_over {
+            process.journal.end(rng)
+        } else {
+            process.journal.crash(rng)
+        };
         self.disk = disk;
         lost
     }

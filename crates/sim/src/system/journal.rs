@@ -128,6 +128,17 @@ where
         (self.disk, lost)
     }
 
+    /// The process ends by itself, and its machine goes on: what was written is there. Of a disk that has
+    /// failed nobody knows.
+    pub(super) fn end(self, rng: &mut Rng) -> (Disk, bool) {
+        if self.stopped.is_some() {
+            return self.crash(rng);
+        }
+        let mut disk = self.disk;
+        disk.sync();
+        (disk, false)
+    }
+
     pub(super) fn disk(&self) -> &Disk {
         &self.disk
     }

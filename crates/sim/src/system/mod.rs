@@ -13,6 +13,7 @@ mod harm;
 mod healing;
 mod host;
 mod installation;
+mod invariants;
 mod journal;
 mod keys;
 mod malice;

@@ -1,3 +1,4 @@
+use core::cell::RefCell;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -16,16 +17,6 @@ use crate::{Captured, NodeId, Rng, Watch, World};
 
 /// Is told what everybody is told: when, who (the server is 0, clients follow), what.
 pub type Watcher<'a> = &'a mut dyn FnMut(Instant, usize, &dyn core::fmt::Debug);
-
-/// Connections that the server keeps for a client at a time: the last one, and those before it that
-/// nobody has told it are over, each for no longer than its idle timeout.
-const CONNECTIONS_MAX: usize = 12;
-
-/// Bytes that a server holds for nobody in particular: for its throttles, its directory.
-const HELD_MAX: i64 = 6 << 20;
-
-/// Bytes that it holds for a connection: no window, buffer or page is ever full in these worlds.
-const PEER_HELD_MAX: i64 = 512 << 10;
 
 /// Runs a plan in both phases.
 ///
@@ -79,8 +70,6 @@ pub(super) struct System<'a> {
     pub(super) moves: u16,
     /// When processes begin again that are not there.
     pub(super) again: BTreeMap<NodeId, Instant>,
-    /// Bytes of the server's disk that were looked through.
-    looked_to: usize,
     pub(super) watcher: Watcher<'a>,
 }
 
@@ -140,7 +129,6 @@ impl<'a> System<'a> {
             cut: None,
             moves: 0,
             again,
-            looked_to: 0,
             watcher,
         }
     }
@@ -217,67 +205,48 @@ impl<'a> System<'a> {
         self.world.start_capture();
     }
 
-    /// Lets the world go on, and everybody hear what happens.
+    /// Lets the world go on, and everybody hear what happens. It ends when something is wrong, and
+    /// after each event everybody is looked at to whom it happened.
     pub(super) fn pass(&mut self, until: Instant) -> Result<(), String> {
         let (book, again) = (&mut self.book, &mut self.again);
-        let watcher = &mut self.watcher;
+        let (watcher, sealing) = (&mut self.watcher, &self.sealing);
+        let clients = self.clients.len();
+        let wrong = RefCell::new(None);
         let moved = self.world.run(
             until,
             |id, node, now| {
                 node.drain(now);
-                match node {
+                let is_over = match node {
                     Node::Client(client) => {
                         for event in core::mem::take(&mut client.events) {
                             watcher(now, id.index(), &event);
                             book.heard(now, client.index, &event);
                         }
-                        if client.is_over {
-                            again.entry(id).or_insert(now + AGAIN);
-                        }
+                        client.is_over
                     }
                     Node::Server(host) => {
                         for event in core::mem::take(&mut host.events) {
                             watcher(now, id.index(), &event);
                             book.served(&event);
                         }
-                        if host.ended.is_some() {
-                            again.entry(id).or_insert(now + AGAIN);
-                        }
+                        host.ended.is_some()
                     }
+                };
+                if is_over {
+                    again.entry(id).or_insert(now + AGAIN);
                 }
+                let found = node.check(clients).err();
+                let found = found.or_else(|| sealing.wrong());
+                wrong.replace(found.or_else(|| book.wrong.take()));
             },
-            |_| false,
+            |_| wrong.borrow().is_some(),
         );
-        moved
-            .map(|_| ())
-            .map_err(|violation| violation.kind.to_string())
+        moved.map_err(|violation| violation.kind.to_string())?;
+        wrong.into_inner().map_or(Ok(()), Err)
     }
 
+    /// What was found to be wrong outside of all events.
     pub(super) fn check(&mut self) -> Result<(), String> {
-        if let Some(Node::Server(host)) = self.world.machine(self.server) {
-            let bytes = host.disk().bytes();
-            let begin = self.looked_to.saturating_sub(keys::CANARY.len());
-            if holds_canary(bytes.get(begin..).unwrap_or_default()) {
-                self.book
-                    .fail("the server's disk holds a canary".to_owned());
-            }
-            self.looked_to = bytes.len();
-        }
-        if let Some(Node::Server(host)) = self.world.machine(self.server)
-            && let Some(server) = host.server()
-        {
-            let (there, clients) = (server.stats().connections, self.clients.len());
-            if there > clients * CONNECTIONS_MAX {
-                return Err(format!("the server has {there} connections with {clients}"));
-            }
-            let peers = i64::try_from(there).unwrap_or(0);
-            let most = HELD_MAX + PEER_HELD_MAX * peers;
-            if let Some(held) = host.held().filter(|held| *held > most) {
-                return Err(format!(
-                    "the server holds {held} bytes for {there} connections"
-                ));
-            }
-        }
         let wrong = self.sealing.wrong().or_else(|| self.book.wrong.take());
         wrong.map_or(Ok(()), Err)
     }
@@ -291,7 +260,7 @@ impl<'a> System<'a> {
             .collect();
         for node in due {
             if self.is_over(node) {
-                // It has ended by itself; the machine goes on, and so does what it had written.
+                // It has ended by itself; the machine goes on, and what it had written is there.
                 self.crash(node, Duration::ZERO);
             }
             if self.begin(node) {
@@ -400,9 +369,4 @@ impl<'a> System<'a> {
             fired: fired.sum(Fault::SYSTEM, self.plan.faults, &stats),
         }
     }
-}
-
-fn holds_canary(bytes: &[u8]) -> bool {
-    let canary = keys::CANARY.as_bytes();
-    bytes.windows(canary.len()).any(|window| window == canary)
 }

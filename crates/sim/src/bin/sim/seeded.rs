@@ -1,5 +1,19 @@
+use std::alloc::System;
+
 use sim::swarm::{Failure, Fault, Faults, Kind, Limits, Outcome, Plan, run};
 use sim::system::{SystemPlan, run_system};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+/// Counts what is allocated: worlds of systems compare it with what a server may hold.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Bytes that are allocated now.
+fn held() -> i64 {
+    let stats = ALLOCATOR.stats();
+    let (allocated, freed) = (stats.bytes_allocated, stats.bytes_deallocated);
+    i64::try_from(allocated.wrapping_sub(freed)).unwrap_or(0)
+}
 
 /// Worlds that differ in their seed alone.
 #[derive(Clone, Copy)]
@@ -12,7 +26,11 @@ impl Seeded {
     pub(crate) fn run(self, seed: u64) -> Result<Outcome, Box<Failure>> {
         match self.world {
             Kind::Transport => run(&Plan::new(seed, self.limits)),
-            Kind::System => run_system(&SystemPlan::new(seed, self.limits)),
+            Kind::System => {
+                let mut plan = SystemPlan::new(seed, self.limits);
+                plan.probe = Some(held);
+                run_system(&plan)
+            }
         }
     }
 
