@@ -2,7 +2,7 @@
 
 use chat::message::SessionServerMessage;
 use chat::message::{Closing, ClosingCode, Failure, FailureCode, LoginServerMessage, Reason};
-use transport::{CloseReason, ConnectionHandle, Instant, StreamId};
+use transport::{ConnectionHandle, Instant, StreamId};
 
 use super::traffic::Violation;
 use super::{Server, State};
@@ -69,7 +69,7 @@ impl Server {
             until,
         });
         let phase = core::mem::replace(&mut peer.phase, leaving);
-        self.phase_over(now, handle, phase, false);
+        self.phase_over(now, handle, phase);
         if !has_pipes {
             return self.close_now(now, handle, code, reason);
         }
@@ -162,33 +162,21 @@ impl Server {
     }
 
     /// A connection is gone.
-    pub(super) fn closed(&mut self, now: Instant, handle: ConnectionHandle, reason: &CloseReason) {
+    pub(super) fn closed(&mut self, now: Instant, handle: ConnectionHandle) {
         let Some(peer) = self.peers.remove(&handle) else {
             return;
         };
-        let is_orderly = matches!(reason, CloseReason::Peer { .. });
-        self.phase_over(now, handle, peer.phase, is_orderly);
+        self.phase_over(now, handle, peer.phase);
     }
 
-    /// What a peer was it is no longer. `is_orderly`: it said goodbye, so that it has what it was
-    /// told.
-    fn phase_over(
-        &mut self,
-        now: Instant,
-        handle: ConnectionHandle,
-        phase: Phase,
-        is_orderly: bool,
-    ) {
+    /// What a peer was it is no longer.
+    fn phase_over(&mut self, now: Instant, handle: ConnectionHandle, phase: Phase) {
         match phase {
             Phase::Stranger(_) => self.strangers = self.strangers.saturating_sub(1),
             Phase::User(mut user) => {
                 self.presence.leave(&user.name, &user.device, handle);
-                // What it was told lately may not have arrived.
+                // What it was told lately may not have arrived. One that says goodbye listens no more.
                 user.forget_told(now, TOLD_FOR);
-                if is_orderly {
-                    Self::forget_notices(&mut self.ledger, &mut user);
-                    user.told.clear();
-                }
                 for (_, message_id, by) in core::mem::take(&mut user.told) {
                     self.keep_notice(user.name.key(), user.device, message_id, &by);
                 }

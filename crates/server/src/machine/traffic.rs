@@ -32,7 +32,7 @@ impl Server {
             Happened::Reset { stream, .. } | Happened::Stopped { stream, .. } => {
                 self.given_up(now, handle, stream);
             }
-            Happened::Closed(reason) => self.closed(now, handle, &reason),
+            Happened::Closed(_) => self.closed(now, handle),
             _ => {}
         }
     }

@@ -188,7 +188,8 @@ fn a_sender_who_was_away_is_told_when_it_is_back() {
     let other = session(&mut fixture, &bob(), PHONE);
     let b = session(&mut fixture, &bob(), LAPTOP);
     assert_eq!(delivered(&mut fixture, b), deliver.message_id);
-    // A goodbye says that it has arrived; so it is told once.
+    // After a minute it has arrived; so it is not told again.
+    fixture.idle(Duration::from_secs(61));
     fixture.client_mut(b, |client, now| client.close(now));
     fixture.idle(Duration::from_secs(1));
     let b = session(&mut fixture, &bob(), LAPTOP);

@@ -202,6 +202,30 @@ fn what_may_have_been_lost_with_a_connection_is_told_again() {
 }
 
 #[test]
+fn what_was_told_to_a_device_that_was_leaving_is_told_again() {
+    let mut fixture = Fixture::knowing(&[alice(), bob()]);
+    let a = session(&mut fixture, &alice(), PHONE);
+    let b = session(&mut fixture, &bob(), LAPTOP);
+    fixture.tell(b, send(&bob(), &alice(), 1, 100));
+    assert!(matches!(fixture.answer(b), Session::Stored(_)));
+    let deliver = next_delivery(&mut fixture, a);
+    ack(&mut fixture, a, deliver.position, &[deliver.message_id]);
+    // Bob is told, and has ended his program before he could note it.
+    fixture.idle(Duration::from_secs(1));
+    fixture.client_mut(b, |client, now| client.close(now));
+    fixture.idle(Duration::from_secs(1));
+    let again = session(&mut fixture, &bob(), LAPTOP);
+    let told = crate::common::delivered(&mut fixture, again);
+    assert_eq!(told, deliver.message_id);
+    // And again, as long as it is not certain that he has it.
+    fixture.client_mut(again, |client, now| client.close(now));
+    fixture.idle(Duration::from_secs(1));
+    let again = session(&mut fixture, &bob(), LAPTOP);
+    let told = crate::common::delivered(&mut fixture, again);
+    assert_eq!(told, deliver.message_id);
+}
+
+#[test]
 fn a_connection_is_forgotten_when_its_last_word_is_said() {
     let mut fixture = Fixture::knowing(&[alice()]);
     let id = session(&mut fixture, &alice(), PHONE);
