@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat::message::MessageId;
-use client::{Delivery, Event, Failure, Message};
+use client::{Delivery, Event, Failure};
 use transport::Instant;
 
-use super::keys::{self, CANARY};
+use super::keys::CANARY;
 use crate::Rng;
 use crate::swarm::{Fault, Faults};
 
@@ -16,7 +16,9 @@ pub(super) struct Letter {
     pub(super) from: usize,
     /// The account it is for.
     pub(super) to: usize,
-    text: String,
+    pub(super) text: String,
+    /// When it was typed, by its sender's clock.
+    pub(super) time_ms: u64,
     /// Its place among those from there to there.
     pub(super) place: u64,
     pub(super) said_at: Instant,
@@ -35,6 +37,11 @@ impl Letter {
     pub(super) fn is_promised(&self) -> bool {
         matches!(self.told, Some(Delivery::Stored | Delivery::Delivered))
     }
+
+    /// Whether it has a place in its conversation, and was not given up.
+    pub(super) fn is_on_its_way(&self) -> bool {
+        self.told == Some(Delivery::Queued) || self.is_promised()
+    }
 }
 
 /// What an installation is known to be.
@@ -43,7 +50,7 @@ pub(super) struct Party {
     pub(super) account: usize,
     pub(super) first_login: Option<Instant>,
     /// Its present process has been logged in.
-    is_proven: bool,
+    pub(super) is_proven: bool,
 }
 
 /// All letters, and what must hold of them.
@@ -53,7 +60,13 @@ pub(super) struct Book {
     pub(super) letters: BTreeMap<MessageId, Letter>,
     places: BTreeMap<(usize, usize), u64>,
     /// By sending installation, recipient and showing installation: the place shown last.
-    last_shown: BTreeMap<(usize, usize, usize), u64>,
+    pub(super) last_shown: BTreeMap<(usize, usize, usize), u64>,
+    /// When the present process of the server had read its accounts.
+    pub(super) ready_at: Option<Instant>,
+    /// The accounts that are online, where that is certain.
+    pub(super) online: Option<BTreeSet<usize>>,
+    /// How many answers there were while it was.
+    pub(super) lists: usize,
     registered: BTreeSet<usize>,
     pub(super) shown: u64,
     /// How often clients told that they have lost a connection.
@@ -75,6 +88,9 @@ impl Book {
             letters: BTreeMap::new(),
             places: BTreeMap::new(),
             last_shown: BTreeMap::new(),
+            ready_at: None,
+            online: None,
+            lists: 0,
             registered: BTreeSet::new(),
             shown: 0,
             disconnected: 0,
@@ -122,7 +138,7 @@ impl Book {
     /// It was taken, under this id.
     pub(super) fn said(
         &mut self,
-        now: Instant,
+        (now, time_ms): (Instant, u64),
         id: MessageId,
         from: usize,
         to: usize,
@@ -132,6 +148,7 @@ impl Book {
             from,
             to,
             text,
+            time_ms,
             place,
             said_at: now,
             told: None,
@@ -157,7 +174,8 @@ impl Book {
                 id, state, reason, ..
             } => self.status(by, *id, *state, reason.as_deref()),
             Event::Registered { .. } => self.register(by),
-            Event::Disconnected { .. } => self.disconnected += 1,
+            Event::Online { users, more } if honest => self.online(by, users, *more),
+            Event::Disconnected { reason, .. } => self.lost(by, reason),
             Event::LoggedIn { .. } => {
                 self.register(by);
                 if let Some(party) = self.parties.get_mut(by) {
@@ -179,21 +197,10 @@ impl Book {
             Event::DirectoryFork { from, .. } => {
                 self.fail(format!("{by} sees another directory than {from:?}"));
             }
-            Event::Failed(failure) if honest && !self.is_excusable(by, failure) => {
+            Event::Failed(failure) if honest && !self.is_excusable(now, by, failure) => {
                 self.fail(format!("{by} gave up: {failure}"));
             }
             _ => {}
-        }
-    }
-
-    /// The server tells its operator something.
-    pub(super) fn served(&mut self, event: &server::Event) {
-        if let server::Event::Violation { user, reason } = event
-            && self.is_honest()
-        {
-            self.fail(format!(
-                "the server says that {user:?} breaks a rule: {reason}"
-            ));
         }
     }
 
@@ -208,59 +215,6 @@ impl Book {
         if let Some(party) = self.parties.get_mut(by) {
             party.is_proven = false;
         }
-    }
-
-    /// Whether a client may give up like that under the faults that are active.
-    fn is_excusable(&self, by: usize, failure: &Failure) -> bool {
-        let is_proven = self.parties.get(by).is_some_and(|party| party.is_proven);
-        match failure {
-            Failure::Unreachable { .. } | Failure::Refused { .. } => true,
-            Failure::Storage { .. } => {
-                self.faults.has(Fault::DiskFull) || self.faults.has(Fault::DiskError)
-            }
-            // Whoever sees a client's first packet can end its handshake (RFC 9000 §21.2). One that was logged
-            // in goes on all the same.
-            Failure::Untrusted { .. } => self.faults.has(Fault::Forgery) && !is_proven,
-            Failure::Internal { .. } => self.faults.has(Fault::FailedWork),
-            _ => false,
-        }
-    }
-
-    fn show(&mut self, by: usize, message: &Message) -> Result<(), String> {
-        let id = hex(&message.id);
-        let honest = self.is_honest();
-        let account = self.account(by);
-        // A server that deceives may name any id: then the text, which is signed, says which it is.
-        let letter = if honest {
-            self.letters.get_mut(&message.id)
-        } else {
-            let mut letters = self.letters.values_mut();
-            letters.find(|letter| letter.text == message.text)
-        };
-        let letter = letter.ok_or_else(|| format!("{by} shows {id}, which nobody sent"))?;
-        let from = self.parties.get(letter.from).map(|party| party.account);
-        if keys::account_of(&message.from) != from
-            || keys::account_of(&message.to) != Some(letter.to)
-        {
-            return Err(format!("{by} shows {id} as from or for somebody else"));
-        }
-        if account != Some(letter.to) && account != from {
-            return Err(format!("{by} shows {id}, which is for {}", letter.to));
-        }
-        if message.text != letter.text {
-            return Err(format!("{by} shows {id} with another text"));
-        }
-        if letter.excused.contains(&by) || !letter.shown.insert(by) {
-            return Err(format!("{by} shows {id} a second time"));
-        }
-        self.shown += 1;
-        let last = self.last_shown.entry((letter.from, letter.to, by));
-        let last = last.or_insert(0);
-        if honest && letter.place <= *last {
-            return Err(format!("{by} shows {} after {last}", letter.place));
-        }
-        *last = letter.place;
-        Ok(())
     }
 
     fn status(&mut self, by: usize, id: MessageId, state: Delivery, reason: Option<&str>) {

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::audit;
 use super::node::Node;
+use super::process::Pulse;
 use super::run::System;
 use crate::NodeId;
 
@@ -13,6 +14,22 @@ const HEALING: Duration = Duration::from_secs(60);
 /// How long it may take until everything queued is stored and shown too: clients wait for up to half
 /// a minute before they try again, and for up to a minute before they send again.
 const SETTLING: Duration = Duration::from_secs(300);
+
+/// How long nobody says anything in the end.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// What is sent in that time on a connection: pings, their answers, what looks for a longer path, and
+/// the server's directory.
+const QUIET_DATAGRAMS_MAX: u64 = 40;
+
+/// How often somebody's time comes meanwhile, for each connection.
+const QUIET_TIMEOUTS_MAX: u64 = 60;
+
+/// How long the answer to a question takes at most, where nothing is lost.
+const ANSWERING: Duration = Duration::from_secs(5);
+
+/// How long it takes until nothing is left of those who are gone.
+const FORGETTING: Duration = Duration::from_secs(120);
 
 /// Something that is not yet as it has to be.
 type Unsettled = fn(&System<'_>) -> Option<String>;
@@ -82,16 +99,82 @@ impl System<'_> {
         absent.map(|index| format!("{index} is not logged in"))
     }
 
-    /// Everybody leaves, and is forgotten.
-    fn part(&mut self) -> Result<(), String> {
-        const FORGETTING: Duration = Duration::from_secs(120);
-        for &node in &self.clients {
+    /// Nobody has anything to say for a while: little is sent, and nobody's time comes often.
+    fn quiet(&mut self) -> Result<(), String> {
+        let pulses = |system: &Self| -> Vec<Pulse> {
+            let nodes = system.world.nodes();
+            let nodes = nodes.filter_map(|node| system.world.machine(node));
+            nodes.map(|node| node.conditions().pulse).collect()
+        };
+        let before = pulses(self);
+        let until = self.world.now() + QUIET;
+        self.pass(until)?;
+        for (index, (before, after)) in before.iter().zip(pulses(self)).enumerate() {
+            // The server has a connection with each.
+            let connections = if index == 0 {
+                self.clients.len() as u64
+            } else {
+                1
+            };
+            let datagrams = after.datagrams - before.datagrams;
+            let timeouts = after.timeouts - before.timeouts;
+            if datagrams > QUIET_DATAGRAMS_MAX * connections
+                || timeouts > QUIET_TIMEOUTS_MAX * connections
+            {
+                return Err(format!(
+                    "{index} sent {datagrams} datagrams and woke {timeouts} times with nothing to say"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first few ask who is there, and are told that it is they.
+    fn list(&mut self, first: usize) -> Result<(), String> {
+        let there: Vec<NodeId> = self.clients.iter().copied().take(first).collect();
+        let online = (0..first).filter_map(|index| self.book.account(index));
+        self.book.online = Some(online.collect());
+        self.book.lists = 0;
+        for node in there {
+            self.world.with(node, |node, now| {
+                if let Node::Client(client) = node {
+                    client.list(now);
+                }
+            });
+        }
+        let until = self.world.now() + ANSWERING;
+        self.pass(until)?;
+        self.book.online = None;
+        match self.book.lists {
+            answers if answers < first => Err(format!(
+                "{first} have asked who is there, and {answers} were told"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Everybody but the first few leaves.
+    fn leave_but(&mut self, first: usize) {
+        for &node in self.clients.iter().skip(first) {
             self.world.with(node, |node, now| {
                 if let Node::Client(client) = node {
                     client.leave(now);
                 }
             });
         }
+    }
+
+    /// Everybody leaves, the last one later, and is forgotten.
+    fn part(&mut self) -> Result<(), String> {
+        if self.book.is_honest() {
+            self.quiet()?;
+            self.list(self.clients.len())?;
+            self.leave_but(1);
+            let until = self.world.now() + FORGETTING;
+            self.pass(until)?;
+            self.list(1)?;
+        }
+        self.leave_but(0);
         let until = self.world.now() + FORGETTING;
         self.pass(until)?;
         self.check()?;

@@ -164,6 +164,7 @@ impl Installation {
     /// Somebody types a message. `None`: it is not taken.
     pub(super) fn send(&mut self, now: Instant, to: usize, text: String) -> Option<MessageId> {
         let process = self.process.as_mut()?;
+        process.client.set_wall_time(self.conditions.wall_ms(now));
         process.client.send(now, &keys::name(to), text).ok()
     }
 

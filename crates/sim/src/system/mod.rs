@@ -9,6 +9,7 @@ mod audit;
 mod book;
 mod crew;
 mod disk;
+mod ends;
 mod harm;
 mod healing;
 mod host;
@@ -23,6 +24,7 @@ mod owed;
 mod plan;
 mod process;
 mod run;
+mod shown;
 
 pub use meter::Probe;
 pub use plan::{SystemBug, SystemPlan};

@@ -2,6 +2,7 @@ use transport::{Instant, Machine, Meta, Transmit};
 
 use super::host::Host;
 use super::installation::Installation;
+use super::process::Conditions;
 
 /// A machine of the system's world.
 pub(super) enum Node {
@@ -14,6 +15,20 @@ impl Node {
         match self {
             Self::Server(host) => host.drain(now),
             Self::Client(installation) => installation.drain(now),
+        }
+    }
+
+    pub(super) fn conditions(&self) -> &Conditions {
+        match self {
+            Self::Server(host) => &host.conditions,
+            Self::Client(installation) => &installation.conditions,
+        }
+    }
+
+    pub(super) fn conditions_mut(&mut self) -> &mut Conditions {
+        match self {
+            Self::Server(host) => &mut host.conditions,
+            Self::Client(installation) => &mut installation.conditions,
         }
     }
 
@@ -31,6 +46,7 @@ impl Machine for Node {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        self.conditions_mut().pulse.timeouts += 1;
         self.machine().handle_timeout(now);
     }
 
@@ -40,7 +56,11 @@ impl Machine for Node {
         max_segments: usize,
         buffer: &mut Vec<u8>,
     ) -> Option<Transmit> {
-        self.machine().poll_transmit(now, max_segments, buffer)
+        let transmit = self.machine().poll_transmit(now, max_segments, buffer)?;
+        let segment_len = transmit.segment_len.unwrap_or(transmit.len).max(1);
+        let datagrams = transmit.len.div_ceil(segment_len) as u64;
+        self.conditions_mut().pulse.datagrams += datagrams;
+        Some(transmit)
     }
 
     fn poll_timeout(&mut self) -> Option<Instant> {

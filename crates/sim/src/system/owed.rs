@@ -15,10 +15,6 @@ const FORGETTING: [Fault; 4] = [
 ];
 
 impl Book {
-    fn has_any(&self, faults: &[Fault]) -> bool {
-        faults.iter().any(|&fault| self.faults.has(fault))
-    }
-
     /// Whether a letter has to come to an installation: it was there before the letter was.
     pub(super) fn is_owed(&self, letter: &Letter, to: usize) -> bool {
         self.parties.get(to).is_some_and(|party| {

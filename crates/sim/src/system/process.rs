@@ -35,6 +35,14 @@ impl Met {
     }
 }
 
+/// What a machine has done by itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pulse {
+    /// How often its time had come.
+    pub(super) timeouts: u64,
+    pub(super) datagrams: u64,
+}
+
 /// What a process runs on: a machine with a clock, a disk and some cores, each of which may be bad.
 #[derive(Debug)]
 pub(super) struct Conditions {
@@ -49,6 +57,7 @@ pub(super) struct Conditions {
     pub(super) disk_fault: Option<DiskFault>,
     /// What it was like for those who worked on it.
     pub(super) met: Met,
+    pub(super) pulse: Pulse,
     rng: Rng,
 }
 
@@ -61,6 +70,7 @@ impl Conditions {
             full_until: Instant::ZERO,
             disk_fault: None,
             met: Met::default(),
+            pulse: Pulse::default(),
             rng,
         }
     }

@@ -227,7 +227,7 @@ impl<'a> System<'a> {
                     Node::Server(host) => {
                         for event in core::mem::take(&mut host.events) {
                             watcher(now, id.index(), &event);
-                            book.served(&event);
+                            book.served(now, &event);
                         }
                         host.ended.is_some()
                     }
@@ -282,6 +282,7 @@ impl<'a> System<'a> {
         let book = &mut self.book;
         let begun = self.world.with(node, |node, now| match node {
             Node::Server(host) => {
+                book.ready_at = None;
                 host.start(now);
                 true
             }
@@ -342,7 +343,8 @@ impl<'a> System<'a> {
             }
             let composed = book.compose(from, to, len);
             if let Some(id) = client.send(now, to, composed.1.clone()) {
-                book.said(now, id, from, to, composed);
+                let written = (now, client.conditions.wall_ms(now));
+                book.said(written, id, from, to, composed);
             }
         });
     }
