@@ -363,7 +363,9 @@ impl Client {
             let reason = Some("sealing failed".to_owned());
             self.desk.status(failed(*id, &lane.to, reason));
         }
-        self.lane_is_idle(lane_key);
+        if !planted!(SealingFailedKeepsLane) {
+            self.lane_is_idle(lane_key);
+        }
     }
 
     /// Gives up what waits in memory: nobody would come back for it.

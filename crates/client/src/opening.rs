@@ -131,8 +131,9 @@ fn open_one(
                 to,
                 text,
                 time_ms: opened.header.time_ms,
-                gap: (arrival.skipped > 0 && !arrival.first).then_some(arrival.skipped),
-                forked: arrival.link == ChainLink::Broken,
+                gap: (arrival.skipped > u64::from(planted!(GapOffByOne)) && !arrival.first)
+                    .then_some(arrival.skipped),
+                forked: (arrival.link == ChainLink::Broken) != planted!(ForkedInverted),
             };
             Verdict::Show(Box::new(message), manifest)
         }

@@ -74,8 +74,15 @@ bugs! {
     AcknowledgedBeforeStored = "acknowledged-before-stored",
     ShownTwice = "shown-twice",
     ShownOutOfOrder = "shown-out-of-order",
+    SealingFailedKeepsLane = "sealing-failed-keeps-lane",
+    ForkedInverted = "forked-inverted",
+    GapOffByOne = "gap-off-by-one",
     // Servers.
     PageSkipsOne = "page-skips-one",
+    BatchInFlightForgotten = "batch-in-flight-forgotten",
+    StoredBeforeDurable = "stored-before-durable",
+    PresenceNeverLeft = "presence-never-left",
+    SecondDeviceRefused = "second-device-refused",
 }
 
 impl Bug {

@@ -40,7 +40,7 @@ impl Presence {
         if user.devices.get(device) == Some(&handle) {
             user.devices.remove(device);
         }
-        if user.devices.is_empty() {
+        if user.devices.is_empty() && !planted!(PresenceNeverLeft) {
             self.users.remove(name.key());
         }
     }

@@ -224,6 +224,10 @@ impl Server {
                 }
             }
             (Step::Touching(username, device), Outcome::Touched { .. }) => {
+                let others = self.presence.devices(username.key()).len();
+                if planted!(SecondDeviceRefused) && others > 0 {
+                    return self.refuse(handle, username, FailureCode::Busy, 0);
+                }
                 self.logged_in(now, handle, username, device);
             }
             (Step::Touching(username, _), Outcome::TooManyDevices) => {

@@ -145,6 +145,9 @@ impl Server {
             // PROTOCOL.md §7.2: a full mailbox is no final refusal.
             remember_full: false,
         };
+        if planted!(StoredBeforeDurable) {
+            self.tell(handle, Stored { message_id });
+        }
         let then = Then::Send(handle, message_id, bytes);
         self.ask_store(handle, Op::Append(Box::new(append)), bytes, then);
         Ok(())
