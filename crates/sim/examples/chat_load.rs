@@ -9,7 +9,8 @@ use core::time::Duration;
 use std::error::Error;
 use std::time::Instant;
 
-use sim::swarm::{Failure, Faults, Limits, Outcome, Plan, run};
+use sim::seeds::{Failure, Faults, Limits, Outcome};
+use sim::swarm::{Plan, run};
 use sim::system::{SystemPlan, run_system};
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -2,7 +2,7 @@
 #![cfg(feature = "planted")]
 
 use internet::planted::Bug;
-use sim::swarm::find;
+use sim::planted::find;
 
 /// A bug that takes more seeds than this is as good as not found.
 const SEEDS_MAX: u64 = 1_000;

@@ -1,7 +1,8 @@
 //! Seeds of the swarm. `cargo run --release -p sim` runs more of them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use sim::swarm::{Description, Fault, Faults, Kind, Limits, Plan, run};
+use sim::seeds::{Description, Fault, Faults, Kind, Limits};
+use sim::swarm::{Plan, run};
 
 /// How many seeds: `UNDERTONE_SIM_SEEDS`, or 20.
 fn seeds() -> u64 {

@@ -1,7 +1,7 @@
 //! Seeds of the system's world. `cargo run --release -p sim -- --world system` runs more of them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use sim::swarm::{Description, Fault, Faults, Kind, Limits, Outcome};
+use sim::seeds::{Description, Fault, Faults, Kind, Limits, Outcome};
 use sim::system::{SystemBug, SystemPlan, run_system};
 
 /// How many worlds of a kind.

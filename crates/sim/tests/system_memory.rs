@@ -3,7 +3,7 @@
 
 use std::alloc::System;
 
-use sim::swarm::{Fault, Faults, Limits};
+use sim::seeds::{Fault, Faults, Limits};
 use sim::system::{SystemPlan, run_system};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 

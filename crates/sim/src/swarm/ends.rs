@@ -2,8 +2,8 @@
 
 use transport::CloseReason;
 
-use super::Fault;
 use super::run::Swarm;
+use crate::seeds::Fault;
 
 /// The code of a close by an application during the handshake (docs/PROTOCOL.md §4.6).
 const APPLICATION: u64 = 0x0c;

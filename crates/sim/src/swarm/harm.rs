@@ -5,9 +5,9 @@ use core::time::Duration;
 
 use transport::ConnectionHandle;
 
-use super::Fault;
 use super::party::{Break, CODE, Party};
 use super::run::{Swarm, server};
+use crate::seeds::Fault;
 use crate::{Link, NodeId, Rng};
 
 /// How long a queue takes at most where the rate changes, in seconds.

@@ -5,9 +5,9 @@ use core::time::Duration;
 
 use transport::{Endpoint, Mode};
 
-use super::Fault;
 use super::ledger::{Flow, Tally};
 use super::run::{NARROW, Swarm};
+use crate::seeds::Fault;
 
 /// How often everybody is called.
 const ROUNDS: u32 = 8;

@@ -8,13 +8,12 @@ use transport::{
     Accept, AddressGate, CloseReason, ConnectionHandle, Endpoint, Gate, Instant, OpenGate,
 };
 
-use super::fired::Fired;
+use super::Plan;
 use super::ledger::{CANARY, Ledger};
 use super::liar::Liar;
-use super::panics::unless_it_panics;
 use super::party::Party;
-use super::{Fault, Plan};
 use crate::null::NullSessions;
+use crate::seeds::{Failure, Fault, Fired, Outcome, unless_it_panics};
 use crate::{Captured, Link, NodeId, Rng, Watch, WatchedSessions, World};
 
 /// How long phase 2 may take.
@@ -28,36 +27,6 @@ pub(super) const NARROW: usize = 1_250;
 
 /// Datagrams that whoever is on the path keeps.
 const CAPTURED_MAX: usize = 64;
-
-/// Something that must never happen has happened.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("seed {seed}, {} ms: {what}", at.as_nanos() / 1_000_000)]
-pub struct Failure {
-    /// The plan's seed.
-    pub seed: u64,
-    /// When.
-    pub at: Instant,
-    /// What.
-    pub what: String,
-    /// A sum of everything that happened before.
-    pub trace: u64,
-}
-
-/// What came of a plan.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Outcome {
-    /// A sum of everything that happened.
-    pub trace: u64,
-    /// Virtual time.
-    pub time: Duration,
-    /// Datagrams that were sent.
-    pub datagrams: u64,
-    /// Records that arrived.
-    pub records: u64,
-    /// How often each kind of fault had an effect: all kinds of its world, and more that is counted.
-    pub fired: BTreeMap<&'static str, u64>,
-}
 
 /// Runs a plan in both phases.
 ///
@@ -391,7 +360,7 @@ pub(super) fn server(plan: &Plan, restarts: u64, sealing: &Watch) -> Endpoint {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::swarm::Limits;
+    use crate::seeds::Limits;
 
     type End = fn(&mut Swarm<'_>) -> Result<(), String>;
 

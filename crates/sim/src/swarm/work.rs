@@ -4,11 +4,12 @@ use core::time::Duration;
 
 use transport::{Endpoint, Instant, Mode};
 
+use super::Plan;
 use super::ledger::{Flow, HEADER_LEN};
 use super::party::Party;
 use super::run::Swarm;
-use super::{Fault, Plan};
 use crate::Rng;
+use crate::seeds::Fault;
 
 /// How often a lazy application looks for what there is to read.
 const CATCHES_UP: f64 = 0.1;

@@ -15,7 +15,7 @@ use super::keys;
 use super::node::Node;
 use super::run::System;
 use crate::NodeId;
-use crate::swarm::Fault;
+use crate::seeds::Fault;
 
 /// Messages that an installation opens at once, and whose showing one crash can spoil.
 const SPOILT_MAX: usize = 8;

@@ -8,7 +8,7 @@ use transport::Instant;
 
 use super::keys::CANARY;
 use crate::Rng;
-use crate::swarm::{Fault, Faults};
+use crate::seeds::{Fault, Faults};
 
 /// A message that somebody typed.
 pub(super) struct Letter {

@@ -7,7 +7,7 @@ use server::{Event, Fatal};
 use transport::Instant;
 
 use super::book::Book;
-use crate::swarm::Fault;
+use crate::seeds::Fault;
 
 /// Faults with which a server does not hear a client in time, or is not there.
 const SILENT: [Fault; 8] = [

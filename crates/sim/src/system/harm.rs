@@ -8,7 +8,7 @@ use super::node::Node;
 use super::plan::SystemPlan;
 use super::process::Conditions;
 use super::run::{Strike, System};
-use crate::swarm::Fault;
+use crate::seeds::Fault;
 use crate::{NodeId, Rng};
 
 /// The longest that a strike waits: it comes at any moment of what an action has set off.

@@ -3,7 +3,7 @@
 use client::Delivery;
 
 use super::book::{Book, Letter, hex};
-use crate::swarm::Fault;
+use crate::seeds::Fault;
 
 /// Faults with which a server may forget to tell that something was delivered (docs/PROTOCOL.md §7.5): it has
 /// no room to note it, or ends before it has noted it.

@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use super::keys::ACCOUNTS_MAX;
 use super::meter::Probe;
-use crate::swarm::{Fault, Faults, Limits, link_of};
+use crate::seeds::{Fault, Faults, Limits, link_of};
 use crate::{Link, Rng};
 
 /// Something wrong with the simulated machines, to see whether it is noticed.

@@ -5,7 +5,7 @@ use transport::Instant;
 use super::crew::Pace;
 use super::journal::DiskFault;
 use crate::Rng;
-use crate::swarm::{Fault, Fired};
+use crate::seeds::{Fault, Fired};
 
 /// 2026-11-20T12:00:00Z, in milliseconds since 1970-01-01 UTC: when worlds begin.
 const START_MS: u64 = 1_795_176_000_000;

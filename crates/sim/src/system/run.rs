@@ -12,7 +12,7 @@ use super::node::Node;
 use super::plan::SystemPlan;
 use super::process::AGAIN;
 use super::{harm, keys};
-use crate::swarm::{Failure, Fault, Fired, Outcome, unless_it_panics};
+use crate::seeds::{Failure, Fault, Fired, Outcome, unless_it_panics};
 use crate::{Captured, NodeId, Rng, Watch, World};
 
 /// Is told what everybody is told: when, who (the server is 0, clients follow), what.

@@ -5,7 +5,7 @@ use client::Message;
 
 use super::book::{Book, Letter, hex};
 use super::keys;
-use crate::swarm::Fault;
+use crate::seeds::Fault;
 
 /// Letters of one origin that are not shown before another one is.
 #[derive(Clone, Copy, Debug, Default)]

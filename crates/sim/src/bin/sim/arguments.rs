@@ -5,7 +5,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, value_parser};
 #[cfg(feature = "planted")]
 use internet::planted::Bug;
-use sim::swarm::{Faults, Kind, Limits};
+use sim::seeds::{Faults, Kind, Limits};
 
 use crate::seeded::{Seeded, kinds};
 

@@ -14,7 +14,7 @@ use std::time::Instant;
 use clap::Parser;
 #[cfg(feature = "planted")]
 use internet::planted::Bug;
-use sim::swarm::Limits;
+use sim::seeds::Limits;
 use sim::system::{SystemPlan, watch_system};
 
 use crate::arguments::{Arguments, Task};
@@ -115,7 +115,7 @@ fn hunt(bugs: &[Bug]) -> bool {
     std::panic::set_hook(Box::new(|_| {}));
     let mut found = 0;
     for &bug in bugs {
-        let outcome = sim::swarm::find(bug, HUNTED_MAX);
+        let outcome = sim::planted::find(bug, HUNTED_MAX);
         found += usize::from(outcome.is_some());
         let what = outcome.map_or_else(|| "not found".to_owned(), |found| found.what);
         println!("{:30} {what}", bug.name());

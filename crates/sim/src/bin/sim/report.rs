@@ -1,6 +1,6 @@
 use std::process::Command;
 
-use sim::swarm::{Description, Failure, shrink};
+use sim::seeds::{Description, Failure, shrink};
 
 use crate::seeded::Seeded;
 

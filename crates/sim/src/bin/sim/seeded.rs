@@ -1,6 +1,7 @@
 use std::alloc::System;
 
-use sim::swarm::{Failure, Fault, Faults, Kind, Limits, Outcome, Plan, run};
+use sim::seeds::{Failure, Fault, Faults, Kind, Limits, Outcome};
+use sim::swarm::{Plan, run};
 use sim::system::{SystemPlan, run_system};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 

@@ -2,7 +2,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use sim::swarm::{Failure, Fault, Outcome};
+use sim::seeds::{Failure, Fault, Outcome};
 
 /// Sums over all seeds.
 #[derive(Default)]

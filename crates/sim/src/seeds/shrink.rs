@@ -107,7 +107,7 @@ impl Smallest<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::swarm::{Description, Fault, Kind};
+    use crate::seeds::{Description, Fault, Kind};
 
     fn failure(what: &str) -> Box<Failure> {
         Box::new(Failure {

@@ -2,7 +2,8 @@
 
 use internet::planted::{Bug, plant};
 
-use super::{Limits, Plan, run};
+use crate::seeds::Limits;
+use crate::swarm::{Plan, run};
 #[cfg(feature = "system")]
 use crate::system::{SystemPlan, run_system};
 

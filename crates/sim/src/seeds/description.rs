@@ -118,7 +118,7 @@ impl FromStr for Description {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::swarm::Fault;
+    use crate::seeds::Fault;
 
     #[test]
     fn a_line_is_read_as_it_is_written() {

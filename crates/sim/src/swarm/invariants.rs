@@ -5,9 +5,9 @@ use core::time::Duration;
 use internet::DropReason;
 use transport::Endpoint;
 
-use super::Fault;
 use super::run::Swarm;
 use crate::World;
+use crate::seeds::Fault;
 
 /// How long nobody says anything in the end: longer than any connection lives without a sign.
 const QUIET: Duration = Duration::from_secs(70);
