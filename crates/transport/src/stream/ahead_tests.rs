@@ -236,4 +236,25 @@ fn nothing_is_received_behind_a_violation() {
     streams.on_stream(&piece(32, false, &[0; 20])).unwrap();
     assert_eq!(streams.receive(ID), Err(StreamError::NotOpen));
     assert!(streams.take_violation().is_some());
+    assert_eq!(streams.receive(ID), Err(StreamError::NotOpen));
+}
+
+/// Bytes of a message were skipped before anybody knew that it is one: nothing is made of them, though what
+/// was closed for that may be read.
+#[test]
+fn nothing_is_received_of_a_message_with_a_skip_inside() {
+    for mode in [Mode::Messages, Mode::Unordered] {
+        let mut streams = server(mode);
+        let skip = Skip {
+            id: 0,
+            offset: 5,
+            len: 3,
+        };
+        streams.on_skip(&skip).unwrap();
+        let result = streams.on_stream(&piece(3, false, &[2, 14]));
+        let refused =
+            matches!(result, Err(Refused::Violation(broken)) if broken.code == code::MESSAGE);
+        assert!(refused, "{mode:?}: {result:?}");
+        assert_eq!(streams.receive(ID), Err(StreamError::NotOpen));
+    }
 }

@@ -133,6 +133,8 @@ pub(crate) struct Streams {
     told_closed: bool,
     /// A rule that the peer broke, noticed in a call of our user.
     pub(super) violation: Option<Violation>,
+    /// Messages of the peer overlap or do not decode: what lies behind is none of theirs.
+    pub(super) broken: bool,
 }
 
 impl Streams {
@@ -177,6 +179,7 @@ impl Streams {
             events: VecDeque::new(),
             told_closed: false,
             violation: None,
+            broken: false,
         }
     }
 

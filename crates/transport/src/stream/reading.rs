@@ -68,8 +68,9 @@ impl Streams {
         if stream.mode.is_some_and(|actual| actual != mode) {
             return Err(StreamError::WrongMode);
         }
-        // What breaks the rules says nothing more, not even until the connection is closed for it.
-        if self.violation.is_some() {
+        // Who breaks the rules of messages says nothing more, whether the connection is closed for it
+        // already or not.
+        if self.broken {
             return Err(StreamError::NotOpen);
         }
         let outcome = read(&mut stream.receive);
@@ -104,6 +105,7 @@ impl Streams {
                 }
             }
             MessageError::Malformed => {
+                self.broken = true;
                 self.violation = Some(Violation::new(
                     code::MESSAGE,
                     "a message is malformed or cut off",
