@@ -239,18 +239,37 @@ fn nothing_is_received_behind_a_violation() {
     assert_eq!(streams.receive(ID), Err(StreamError::NotOpen));
 }
 
+/// A part was skipped before anybody knew that the stream carries bytes.
+#[test]
+fn nothing_is_read_of_bytes_with_a_skip_among_them() {
+    let mut streams = server(Mode::Messages);
+    let id = 4;
+    let whole = |offset, data| frame::Stream {
+        id,
+        ..piece(offset, false, data)
+    };
+    let preamble = Preamble {
+        port: PORT,
+        mode: Mode::Bytes,
+    };
+    streams.on_skip(&Skip { id, ..skip(5, 3) }).unwrap();
+    let bytes = [&preamble.encode()[..], b"ab"].concat();
+    let result = streams.on_stream(&whole(0, &bytes));
+    let refused =
+        matches!(result, Err(Refused::Violation(broken)) if broken.code == code::STREAM_STATE);
+    assert!(refused, "{result:?}");
+    let mut buffer = [0; 8];
+    let read = streams.read(StreamId(id), &mut buffer);
+    assert_eq!(read, Err(StreamError::NotOpen));
+}
+
 /// Bytes of a message were skipped before anybody knew that it is one: nothing is made of them, though what
 /// was closed for that may be read.
 #[test]
 fn nothing_is_received_of_a_message_with_a_skip_inside() {
     for mode in [Mode::Messages, Mode::Unordered] {
         let mut streams = server(mode);
-        let skip = Skip {
-            id: 0,
-            offset: 5,
-            len: 3,
-        };
-        streams.on_skip(&skip).unwrap();
+        streams.on_skip(&skip(5, 3)).unwrap();
         let result = streams.on_stream(&piece(3, false, &[2, 14]));
         let refused =
             matches!(result, Err(Refused::Violation(broken)) if broken.code == code::MESSAGE);

@@ -133,7 +133,7 @@ pub(crate) struct Streams {
     told_closed: bool,
     /// A rule that the peer broke, noticed in a call of our user.
     pub(super) violation: Option<Violation>,
-    /// Messages of the peer overlap or do not decode: what lies behind is none of theirs.
+    /// What the peer has said on a stream cannot be: nobody knows what lies there.
     pub(super) broken: bool,
 }
 

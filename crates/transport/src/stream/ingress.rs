@@ -207,6 +207,12 @@ impl Streams {
 
     /// New data has arrived on a stream: reads the preamble, assembles a message, tells the user.
     fn on_progress(&mut self, id: StreamId) -> Result<(), Violation> {
+        let result = self.look_at(id);
+        self.broken |= result.is_err();
+        result
+    }
+
+    fn look_at(&mut self, id: StreamId) -> Result<(), Violation> {
         let Some(stream) = self.streams.get_mut(id) else {
             return Ok(());
         };

@@ -68,7 +68,7 @@ impl Streams {
         if stream.mode.is_some_and(|actual| actual != mode) {
             return Err(StreamError::WrongMode);
         }
-        // Who breaks the rules of messages says nothing more, whether the connection is closed for it
+        // Who breaks the rules of streams says nothing more on them, whether the connection is closed for it
         // already or not.
         if self.broken {
             return Err(StreamError::NotOpen);
