@@ -21,12 +21,12 @@ impl Fired {
     /// have a longest datagram even where no fault made it short.
     pub(crate) fn sum(
         &self,
-        kinds: &[Fault],
+        kinds: Faults,
         active: Faults,
         stats: &DatagramStats,
     ) -> BTreeMap<&'static str, u64> {
         let mut sum = self.clone();
-        for kind in kinds {
+        for kind in kinds.iter() {
             sum.add(kind.name(), 0);
         }
         let too_long = stats.too_long * u64::from(active.has(Fault::Mtu));

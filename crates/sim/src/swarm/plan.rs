@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use transport::{Config, CongestionControl};
 
-use crate::seeds::{Fault, Faults, Limits, link_of};
+use crate::seeds::{Faults, Kind, Limits, link_of};
 use crate::{Link, Rng};
 
 /// Everything that follows from a seed before the world begins.
@@ -42,7 +42,7 @@ impl Plan {
         let mut faults = Faults::default();
         // A few kinds at a time find more than all of them at once.
         let share = [0.1, 0.25, 0.5].get(pick(&mut rng, 3)).copied();
-        for &fault in Fault::TRANSPORT {
+        for fault in Faults::of(Kind::Transport).iter() {
             // Each draws from a stream of its own, so that a new kind leaves the others as they were.
             let mut rng = Rng::stream(seed, fault.name(), 0);
             if rng.chance(share.unwrap_or(0.25)) && limits.faults.has(fault) {

@@ -13,7 +13,7 @@ use super::ledger::{CANARY, Ledger};
 use super::liar::Liar;
 use super::party::Party;
 use crate::null::NullSessions;
-use crate::seeds::{Failure, Fault, Fired, Outcome, unless_it_panics};
+use crate::seeds::{Failure, Fault, Faults, Fired, Kind, Outcome, unless_it_panics};
 use crate::{Captured, Link, NodeId, Rng, Watch, WatchedSessions, World};
 
 /// How long phase 2 may take.
@@ -333,7 +333,7 @@ impl<'a> Swarm<'a> {
             time: self.world.now().since(Instant::ZERO),
             datagrams: stats.sent,
             records: self.ledger.records(),
-            fired: fired.sum(Fault::TRANSPORT, self.plan.faults, &stats),
+            fired: fired.sum(Faults::of(Kind::Transport), self.plan.faults, &stats),
         }
     }
 }

@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use super::keys::ACCOUNTS_MAX;
 use super::meter::Probe;
-use crate::seeds::{Fault, Faults, Limits, link_of};
+use crate::seeds::{Fault, Faults, Kind, Limits, link_of};
 use crate::{Link, Rng};
 
 /// Something wrong with the simulated machines, to see whether it is noticed.
@@ -67,7 +67,7 @@ impl SystemPlan {
         let mut rng = Rng::stream(seed, "system plan", 0);
         let mut faults = Faults::default();
         let share = [0.1, 0.25, 0.5].get(pick(&mut rng, 3)).copied();
-        for &fault in Fault::SYSTEM {
+        for fault in Faults::of(Kind::System).iter() {
             // Each draws from a stream of its own, so that a new kind leaves the others as they were.
             let mut rng = Rng::stream(seed, fault.name(), 2);
             // One that changes what can be promised is for some worlds only.

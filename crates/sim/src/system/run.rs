@@ -12,7 +12,7 @@ use super::node::Node;
 use super::plan::SystemPlan;
 use super::process::AGAIN;
 use super::{harm, keys};
-use crate::seeds::{Failure, Fault, Fired, Outcome, unless_it_panics};
+use crate::seeds::{Failure, Fault, Faults, Fired, Kind, Outcome, unless_it_panics};
 use crate::{Captured, NodeId, Rng, Watch, World};
 
 /// Is told what everybody is told: when, who (the server is 0, clients follow), what.
@@ -368,7 +368,7 @@ impl<'a> System<'a> {
             time: self.world.now().since(Instant::ZERO),
             datagrams: stats.sent,
             records: self.book.shown,
-            fired: fired.sum(Fault::SYSTEM, self.plan.faults, &stats),
+            fired: fired.sum(Faults::of(Kind::System), self.plan.faults, &stats),
         }
     }
 }

@@ -5,9 +5,9 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, value_parser};
 #[cfg(feature = "planted")]
 use internet::planted::Bug;
-use sim::seeds::{Faults, Kind, Limits};
+use sim::seeds::{Fault, Faults, Kind, Limits};
 
-use crate::seeded::{Seeded, kinds};
+use crate::seeded::Seeded;
 
 /// Runs seeds of a simulated world. Ends with 1 when something happened that must never happen, or when in
 /// a hundred seeds or more a kind of fault had no effect.
@@ -89,7 +89,7 @@ impl Arguments {
         let limits = self.limits();
         let world = self.world;
         let named = self.only.unwrap_or(self.without);
-        if let Some(fault) = named.iter().find(|fault| !kinds(world).contains(fault)) {
+        if let Some(fault) = named.less(Faults::of(world)).iter().next() {
             let fault = fault.name();
             let error = format!("a {world} world has no {fault}; --help lists what it has");
             refuse(ErrorKind::InvalidValue, &error);
@@ -140,7 +140,7 @@ fn refuse(kind: ErrorKind, error: &str) -> ! {
 
 fn faults_help() -> String {
     let names = |world| {
-        let names: Vec<_> = kinds(world).iter().map(|kind| kind.name()).collect();
+        let names: Vec<_> = Faults::of(world).iter().map(Fault::name).collect();
         names.join(", ")
     };
     format!(

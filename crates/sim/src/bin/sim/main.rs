@@ -14,12 +14,12 @@ use std::time::Instant;
 use clap::Parser;
 #[cfg(feature = "planted")]
 use internet::planted::Bug;
-use sim::seeds::Limits;
+use sim::seeds::{Faults, Limits};
 use sim::system::{SystemPlan, watch_system};
 
 use crate::arguments::{Arguments, Task};
 use crate::report::report;
-use crate::seeded::{Seeded, kinds};
+use crate::seeded::Seeded;
 use crate::totals::Totals;
 
 /// Failures that are made small; it takes many runs each.
@@ -85,7 +85,7 @@ fn run_all(seeded: Seeded, seeds: RangeInclusive<u64>) -> bool {
             }
         }
     }
-    let kinds = kinds(seeded.world);
+    let kinds = Faults::of(seeded.world);
     println!("{}", totals.line(kinds, begin.elapsed()));
     let idle = totals.idle(kinds);
     let is_limited = totals.seeds < ALL_FIRE_SEEDS || seeded.limits != Limits::default();

@@ -1,6 +1,6 @@
 use std::alloc::System;
 
-use sim::seeds::{Failure, Fault, Faults, Kind, Limits, Outcome};
+use sim::seeds::{Failure, Faults, Kind, Limits, Outcome};
 use sim::swarm::{Plan, run};
 use sim::system::{SystemPlan, run_system};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -52,13 +52,5 @@ impl Seeded {
                 (plan.faults, plan.clients)
             }
         }
-    }
-}
-
-/// The kinds of faults that there are in a world.
-pub(crate) const fn kinds(world: Kind) -> &'static [Fault] {
-    match world {
-        Kind::Transport => Fault::TRANSPORT,
-        Kind::System => Fault::SYSTEM,
     }
 }

@@ -2,7 +2,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use sim::seeds::{Failure, Fault, Outcome};
+use sim::seeds::{Failure, Faults, Outcome};
 
 /// Sums over all seeds.
 #[derive(Default)]
@@ -39,7 +39,7 @@ impl Totals {
     }
 
     /// Kinds of faults that have had no effect.
-    pub(crate) fn idle(&self, kinds: &[Fault]) -> Vec<&'static str> {
+    pub(crate) fn idle(&self, kinds: Faults) -> Vec<&'static str> {
         let names = kinds.iter().map(|kind| kind.name());
         let idle = names.filter(|name| self.fired.get(name).is_none_or(|count| *count == 0));
         idle.collect()
@@ -47,7 +47,7 @@ impl Totals {
 
     /// One line of JSON. `fired` is how often each kind of fault had an effect, `counted` what else the
     /// worlds count.
-    pub(crate) fn line(&self, kinds: &[Fault], took: Duration) -> String {
+    pub(crate) fn line(&self, kinds: Faults, took: Duration) -> String {
         let is_fault = |name: &str| kinds.iter().any(|kind| kind.name() == name);
         let (fired, counted): (BTreeMap<&str, u64>, BTreeMap<&str, u64>) = (self.fired.iter())
             .map(|(&name, &count)| (name, count))
