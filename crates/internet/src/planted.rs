@@ -47,6 +47,7 @@ bugs! {
     AcksAcknowledged = "acks-acknowledged",
     LossTimerLost = "loss-timer-lost",
     ProbeTimerNotRearmed = "probe-timer-not-rearmed",
+    ProbeDelayNotDoubled = "probe-delay-not-doubled",
     BlackHoleUnseen = "black-hole-unseen",
     SpuriousLossCountedTwice = "spurious-loss-counted-twice",
     PacingRateZero = "pacing-rate-zero",
@@ -83,6 +84,7 @@ bugs! {
     StoredBeforeDurable = "stored-before-durable",
     PresenceNeverLeft = "presence-never-left",
     SecondDeviceRefused = "second-device-refused",
+    NoticeNotKept = "notice-not-kept",
 }
 
 impl Bug {

@@ -16,6 +16,8 @@ struct Parrot {
     answers: usize,
     every: Option<Duration>,
     due: Option<Instant>,
+    /// To whom it says something whenever it is time.
+    calls: Option<SocketAddr>,
 }
 
 impl Machine for Parrot {
@@ -28,6 +30,8 @@ impl Machine for Parrot {
 
     fn handle_timeout(&mut self, now: Instant) {
         self.due = self.every.map(|every| now + every);
+        self.say
+            .extend(self.calls.map(|remote| (remote, vec![1; 10])));
     }
 
     fn poll_transmit(&mut self, _: Instant, _: usize, buffer: &mut Vec<u8>) -> Option<Transmit> {
@@ -316,6 +320,27 @@ fn a_timer_that_is_due_again_and_again_for_nothing_is_noticed() {
             assert!(matches!(violation.kind, ViolationKind::Spinning(_)));
         } else {
             assert!((20_000..20_010).contains(&world.woken(a)));
+        }
+    }
+}
+
+#[test]
+fn whoever_goes_on_calling_where_nobody_answers_is_noticed() {
+    for (every, answers, fine) in [(50, 0, false), (50, 1, true), (150, 0, true)] {
+        let (mut world, a, b) = two(1);
+        world.with(b, |parrot, _| parrot.answers = answers).unwrap();
+        world
+            .with(a, |parrot, now| {
+                parrot.calls = Some(address(2));
+                parrot.every = Some(Duration::from_millis(every));
+                parrot.due = Some(now);
+            })
+            .unwrap();
+        let went = run(&mut world, 20);
+        assert_eq!(went.is_ok(), fine, "every {every} ms, {answers} answers");
+        if let Err(violation) = went {
+            assert!(violation.at >= Instant::ZERO + Duration::from_secs(5));
+            assert!(matches!(violation.kind, ViolationKind::Insistent { .. }));
         }
     }
 }

@@ -187,6 +187,9 @@ impl Server {
         if let (Some(handle), Some(0..TOLD_MAX)) = (handle, waiting) {
             return self.tell_delivered(now, handle, receipt.message_id, by.clone());
         }
+        if planted!(NoticeNotKept) {
+            return;
+        }
         let (name, device) = (&receipt.sender, receipt.sending_device);
         self.keep_notice(name, device, receipt.message_id, by);
     }

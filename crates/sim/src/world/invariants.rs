@@ -36,6 +36,16 @@ pub enum ViolationKind {
         /// Bytes that came from there.
         received: u64,
     },
+    /// A node that is not answered goes on as if it were.
+    #[error("{from} spoke {times} times within seconds to {to}, which had long not answered")]
+    Insistent {
+        /// Who sent.
+        from: SocketAddr,
+        /// The address that does not answer.
+        to: SocketAddr,
+        /// How often.
+        times: u64,
+    },
     /// A datagram holds what must not be readable.
     #[error("a datagram from {from} to {to} holds a canary")]
     Leaked {

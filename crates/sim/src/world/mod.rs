@@ -1,5 +1,6 @@
 #[cfg(any(test, feature = "danger"))]
 mod forgery;
+mod insistence;
 mod invariants;
 mod link;
 mod run;
@@ -14,6 +15,7 @@ use transport::{Instant, Machine};
 
 use crate::Rng;
 
+use insistence::Insistence;
 use invariants::Amplification;
 use link::Path;
 use schedule::{Schedule, What};
@@ -119,11 +121,14 @@ pub struct World<M> {
     /// When what waits in shared queues has been sent.
     bottlenecks: BTreeMap<u32, Instant>,
     amplification: Amplification,
+    insistence: Insistence,
     canaries: Vec<Vec<u8>>,
     capture: Option<Vec<Captured>>,
     stats: DatagramStats,
     trace: Trace,
     events_now: u64,
+    /// What is sent now is sent because it is time, and for no other reason.
+    by_timer: bool,
     violation: Option<ViolationKind>,
     buffer: Vec<u8>,
 }
@@ -141,11 +146,13 @@ impl<M: Machine> World<M> {
             paths: BTreeMap::new(),
             bottlenecks: BTreeMap::new(),
             amplification: Amplification::default(),
+            insistence: Insistence::default(),
             canaries: Vec::new(),
             capture: None,
             stats: DatagramStats::default(),
             trace: Trace::default(),
             events_now: 0,
+            by_timer: false,
             violation: None,
             buffer: Vec::new(),
         }
@@ -293,6 +300,7 @@ impl<M: Machine> World<M> {
         if let Some(there) = self.nodes.get_mut(node.0) {
             self.addresses.remove(&there.address);
             self.amplification.moved(there.address, address);
+            self.insistence.moved(node);
             there.address = address;
             there.addresses.push(address);
             self.addresses.insert(address, node);

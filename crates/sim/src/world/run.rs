@@ -48,7 +48,9 @@ impl<M: Machine> World<M> {
         }
         let (is_timer, sent) = (matches!(what, What::Timer(_)), self.stats.sent);
         if let Some(touched) = self.happen(what) {
+            self.by_timer = is_timer;
             self.transmit(touched);
+            self.by_timer = false;
             if let Some(node) = self.nodes.get_mut(touched.0) {
                 app(touched, &mut node.machine, self.now);
             }
@@ -138,6 +140,7 @@ impl<M: Machine> World<M> {
                 let node = self.nodes.get_mut(id.0)?;
                 let factor = node.amplification_max;
                 (self.amplification).received(to, from, bytes.len(), &proven, factor);
+                self.insistence.received(id, from);
                 let meta = Meta { remote: from, ecn };
                 node.machine.handle_datagram(self.now, meta, &mut bytes);
                 Some(id)
@@ -193,6 +196,11 @@ impl<M: Machine> World<M> {
             .datagram(Kind::Sent, self.now, from, to, bytes.len());
         let chosen = self.nodes.get(id.0).and_then(|node| node.chosen);
         self.check(from, to, bytes, chosen);
+        if self.by_timer
+            && let Some(times) = self.insistence.sent(self.now, id, to)
+        {
+            self.violation = Some(ViolationKind::Insistent { from, to, times });
+        }
         let addresses = self.nodes.get(id.0).map(|node| &*node.addresses);
         let proven = self.amplification.proven(addresses.unwrap_or_default(), to);
         if let Some(capture) = &mut self.capture {

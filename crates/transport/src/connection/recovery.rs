@@ -224,7 +224,10 @@ impl Connection {
         } else {
             PTO_MAX
         };
-        let factor = 1u32 << self.pto_count.min(10);
+        let factor = match planted!(ProbeDelayNotDoubled) {
+            true => 1,
+            false => 1u32 << self.pto_count.min(10),
+        };
         // A path that is slower than the cap is probed at its own pace.
         let delay = (base * factor).min(cap.max(base));
         let first = epoch == Epoch::Data && self.pto_count == 0;
