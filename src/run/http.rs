@@ -124,8 +124,8 @@ fn read_head(client: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
         let read = client.read(room)?;
         len += read;
         let so_far = head.get(..len).unwrap_or_default();
-        if so_far.windows(4).any(|end| end == b"\r\n\r\n") {
-            head.truncate(len);
+        if let Some(end) = so_far.windows(4).position(|end| end == b"\r\n\r\n") {
+            head.truncate(end);
             return Ok(Some(head));
         }
         if read == 0 {
@@ -133,4 +133,31 @@ fn read_head(client: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_the_empty_line_is_no_request() {
+        let answer = |request: &str| {
+            let page = || Page {
+                content_type: "text/plain",
+                text: Some("the page".to_owned()),
+            };
+            respond(&mut request.as_bytes(), "/metrics", &page).unwrap()
+        };
+        let found = answer("GET /metrics HTTP/1.1\r\n\r\n").unwrap();
+        assert!(found.starts_with("HTTP/1.1 200 OK\r\n"), "{found}");
+        for hidden in [
+            " \r\n\r\nGET /metrics",
+            "GET\r\n\r\n/metrics HTTP/1.1\r\n\r\n",
+        ] {
+            let found = answer(hidden).unwrap();
+            assert!(found.starts_with("HTTP/1.1 404 Not Found\r\n"), "{found}");
+        }
+        assert_eq!(answer("GET /metrics HTTP/1.1\r\n"), None);
+    }
 }
