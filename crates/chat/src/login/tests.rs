@@ -143,6 +143,15 @@ fn h49_unknown_names_answer_like_known_ones() {
         assert_ne!(responses[0].ke2[32..64], responses[1].ke2[32..64]);
         assert_ne!(responses[0].ke2[64..192], responses[1].ke2[64..192]);
     }
+    // Whoever asks for the same element again, in another exchange, gets the same answer to it.
+    for (start, record) in [(&alice, Some(&record)), (&nobody, None)] {
+        let mut again = start.clone();
+        again.ke1[32..64].fill(9);
+        again.ke1.copy_within(..32, 64);
+        let (_, first) = answer(&secrets, start, record);
+        let (_, second) = answer(&secrets, &again, record);
+        assert_eq!(first.ke2[..32], second.ke2[..32]);
+    }
     // Nor does another name give the same element.
     let (_, known) = answer(&secrets, &alice, Some(&record));
     let renamed = LoginStart {
@@ -336,21 +345,37 @@ fn h48_what_is_signed_for_one_purpose_is_signed_for_no_other() {
         ..proof.clone()
     };
     assert!(verify(&proof).is_ok() && verify(&crossed).is_err());
-    finish.signature = proof.signature;
+    finish.signature = proof.signature.clone();
     assert!(verify_registration(&CHANNEL, &alice, &finish).is_err());
-    // Nor with the same fields: the purpose is under the signature.
-    let fields = |purpose| Transcript::new(purpose).field(&CHANNEL).bytes();
-    let signed = key.sign(&fields("registration"));
-    assert!(
-        key.verifying_key()
-            .verify(&fields("registration"), &signed)
-            .is_ok()
-    );
-    assert!(
-        key.verifying_key()
-            .verify(&fields("client-proof"), &signed)
-            .is_err()
-    );
+    // Nor with the same fields: the purpose is under the signature (docs/PROTOCOL.md §6.5, §6.6).
+    let proved = |purpose| {
+        (Transcript::new(purpose)
+            .field(&CHANNEL)
+            .field(context.nonce))
+        .field(alice.key().as_bytes())
+        .field(here.as_bytes())
+        .field(key.verifying_key().fingerprint().as_bytes())
+        .field(&proof.device)
+        .field(&proof.device_key)
+        .bytes()
+    };
+    let is_signed = |purpose| (key.verifying_key()).verify(&proved(purpose), &proof.signature);
+    assert!(is_signed("client-proof").is_ok() && is_signed("registration").is_err());
+    finish.signature = registration().signature;
+    let registered = |purpose| {
+        (Transcript::new(purpose).field(&CHANNEL))
+            .field(alice.display().as_bytes())
+            .field(&finish.record)
+            .field(&sha256(&finish.key_bag))
+            .u64(finish.key_bag_version)
+            .field(&finish.sig_key)
+            .field(&finish.enc_key)
+            .field(&finish.enc_certificate)
+            .field(finish.invite.as_deref().unwrap_or_default())
+            .bytes()
+    };
+    let is_signed = |purpose| (key.verifying_key()).verify(&registered(purpose), &finish.signature);
+    assert!(is_signed("registration").is_ok() && is_signed("client-proof").is_err());
 }
 
 fn registration() -> RegisterFinish {
