@@ -1,5 +1,6 @@
 //! A store's files, written over or cut off: a changed byte is noticed or changes nothing, and whatever the files
 //! hold, the store says the same twice or says why it does not open.
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -59,14 +60,19 @@ fn try_changes<K: Kind>(image: &Image<K::Outcome>, in_log: bool, changes: &[u8])
     };
     let file = if in_log { &mut log } else { &mut database };
     let honest = file.clone();
+    let mut touched = BTreeSet::new();
     for &[high, middle, low, add] in changes.as_chunks().0.iter().take(CHANGES_MAX) {
         let offset = u32::from_be_bytes([0, high, middle, low]) as usize % file.len().max(1);
         match file.get_mut(offset) {
-            Some(byte) if add != 0 => *byte = byte.wrapping_add(add),
+            Some(byte) if add != 0 => {
+                *byte = byte.wrapping_add(add);
+                touched.insert(offset);
+            }
             _ => file.truncate(offset),
         }
     }
-    let changed = honest.iter().zip(&*file).filter(|(a, b)| a != b).count();
+    let differs = |&&offset: &&usize| file.get(offset).is_some_and(|byte| *byte != honest[offset]);
+    let changed = touched.iter().filter(differs).count();
     let cut = file.len() < honest.len();
 
     let folder = tempfile::tempdir().unwrap();

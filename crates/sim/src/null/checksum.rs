@@ -6,11 +6,11 @@ pub(super) fn checksum(key: [u64; 2], tweak: u64, bytes: &[u8]) -> [u8; 16] {
         key[0] ^ tweak ^ 0x6c79_6765_6e65_7261,
         key[1] ^ 0x7465_6462_7974_6573,
     ];
-    let mut chunks = bytes.chunks_exact(8);
-    for chunk in &mut chunks {
-        absorb(&mut v, word(chunk));
+    let (words, last) = bytes.as_chunks::<8>();
+    for &absorbed in words {
+        absorb(&mut v, u64::from_le_bytes(absorbed));
     }
-    let last = word(chunks.remainder()) | (bytes.len() as u64) << 56;
+    let last = word(last) | (bytes.len() as u64) << 56;
     absorb(&mut v, last);
     v[2] ^= 0xee;
     let first = squeeze(&mut v);
