@@ -25,6 +25,10 @@ const QUIET_DATAGRAMS_MAX: u64 = 40;
 /// How often somebody's time comes meanwhile, for each connection.
 const QUIET_TIMEOUTS_MAX: u64 = 60;
 
+/// How many times as much those may say who are deceived: what was refused, for whatever reason, is tried
+/// again, less and less often, and who is turned away comes back.
+const DECEIVED_FACTOR: u64 = 4;
+
 /// How long the answer to a question takes at most, where nothing is lost.
 const ANSWERING: Duration = Duration::from_secs(5);
 
@@ -74,6 +78,7 @@ impl System<'_> {
             for found in &mut self.installations() {
                 audit::pins_are_true(&mut self.book, found);
             }
+            self.quiet(DECEIVED_FACTOR)?;
             return self.part();
         }
         for (unsettled, limit) in SETTLED {
@@ -99,8 +104,9 @@ impl System<'_> {
         absent.map(|index| format!("{index} is not logged in"))
     }
 
-    /// Nobody has anything to say for a while: little is sent, and nobody's time comes often.
-    fn quiet(&mut self) -> Result<(), String> {
+    /// Nobody has anything to say for a while: little is sent, and nobody's time comes often. So many times
+    /// as much is for those who are deceived.
+    fn quiet(&mut self, factor: u64) -> Result<(), String> {
         let pulses = |system: &Self| -> Vec<Pulse> {
             let nodes = system.world.nodes();
             let nodes = nodes.filter_map(|node| system.world.machine(node));
@@ -115,7 +121,7 @@ impl System<'_> {
                 self.clients.len() as u64
             } else {
                 1
-            };
+            } * factor;
             let datagrams = after.datagrams - before.datagrams;
             let timeouts = after.timeouts - before.timeouts;
             if datagrams > QUIET_DATAGRAMS_MAX * connections
@@ -167,7 +173,7 @@ impl System<'_> {
     /// Everybody leaves, the last one later, and is forgotten.
     fn part(&mut self) -> Result<(), String> {
         if self.book.is_honest() {
-            self.quiet()?;
+            self.quiet(1)?;
             self.list(self.clients.len())?;
             self.leave_but(1);
             let until = self.world.now() + FORGETTING;
