@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use chat::message::MessageId;
 use common::{Home, PATIENCE, Server, ended, output};
 use people::{Person, now};
 use tracer::{Tracer, skip, survives};
@@ -119,54 +120,103 @@ fn h80_on_a_full_disk_the_real_server_refuses_reads_on_and_recovers() {
     assert_eq!(server.interrupt().code(), Some(0));
 }
 
+/// What Bob says to Carla over the lives of a server.
+struct Letters {
+    home: Home,
+    port: u16,
+    bob: Person,
+    said: Vec<MessageId>,
+    logins: usize,
+}
+
+impl Letters {
+    fn new(login: fn(&str, u16) -> Person) -> Self {
+        let home = furnished();
+        let server = Server::start(&home);
+        let port = server.port;
+        let bob = login("Bob", port);
+        server.kill();
+        let logins = bob.heard().logins;
+        Self {
+            home,
+            port,
+            bob,
+            said: Vec::new(),
+            logins,
+        }
+    }
+
+    /// A server's next life, with Bob logged in.
+    fn live(&mut self) -> Server {
+        let server = Server::start_on(&self.home, self.port);
+        let logins = self.logins;
+        self.bob.until("the login", |heard| heard.logins > logins);
+        self.logins = self.bob.heard().logins;
+        server
+    }
+
+    fn say(&mut self) {
+        let text = self.said.len().to_string();
+        self.said.push(self.bob.send("Carla", &text));
+    }
+
+    /// Whether Bob knows that the last one is stored.
+    fn is_stored(&self) -> bool {
+        self.bob.heard().is_stored(*self.said.last().unwrap())
+    }
+
+    /// What a server that is gone has kept: at least what Bob was told, and nothing else.
+    fn compare(&self, life: &str) {
+        let is_told = |&&id: &&MessageId| self.bob.heard().is_stored(id);
+        let told = self.said.iter().filter(is_told).count();
+        let kept = fixtures::mailbox(&self.home, "carla");
+        assert!(kept.len() >= told, "{life}: {} of {told}", kept.len());
+        assert_eq!(kept, self.said[..kept.len()], "{life}");
+    }
+
+    /// In the last life everything arrives, once and in order.
+    fn arrive(self) {
+        let _server = Server::start_on(&self.home, self.port);
+        self.bob.until_stored(*self.said.last().unwrap());
+        let carla = Person::login("Carla", self.port);
+        let count = self.said.len();
+        carla.until("everything", |heard| heard.messages.len() >= count);
+        let texts: Vec<_> = (0..count).map(|number| number.to_string()).collect();
+        assert_eq!(carla.heard().texts("Bob"), texts);
+    }
+}
+
 #[test]
 fn h77_killed_at_its_nth_storage_call_the_real_server_keeps_what_it_acknowledged() {
-    let home = furnished();
-    let server = Server::start(&home);
-    let port = server.port;
-    let bob = Person::login("Bob", port);
-    server.kill();
     let all = std::env::var_os("UNDERTONE_FAULTS").is_some();
     let calls = if all {
         (1..=CALLS_MAX).collect()
     } else {
         CALLS.to_vec()
     };
-    let (mut said, mut deaths, mut logins) = (Vec::new(), 0, bob.heard().logins);
+    let mut letters = Letters::new(Person::login);
+    let mut deaths = 0;
     for &call in &calls {
-        let server = Server::start_on(&home, port);
-        bob.until("the login", |heard| heard.logins > logins);
-        logins = bob.heard().logins;
+        let server = letters.live();
         let fault = format!("signal=KILL:when={call}");
-        let Some(mut tracer) = Tracer::attach(&home, server.id(), WRITING, &fault) else {
+        let Some(mut tracer) = Tracer::attach(&letters.home, server.id(), WRITING, &fault) else {
             return;
         };
         for _ in 0..3 {
-            said.push(bob.send("Carla", &said.len().to_string()));
+            letters.say();
         }
-        let last = *said.last().unwrap();
         // The server dies at this call, or has stored all of it with fewer.
-        let stored = || bob.heard().is_stored(last);
-        while !stored() && !tracer.is_over() {
+        while !letters.is_stored() && !tracer.is_over() {
             std::thread::sleep(Duration::from_millis(5));
         }
-        let lived = stored();
-        deaths += usize::from(!lived);
+        deaths += usize::from(!letters.is_stored());
         drop(tracer);
         server.kill();
-        let told = said.iter().filter(|&&id| bob.heard().is_stored(id)).count();
-        let kept = fixtures::mailbox(&home, "carla");
-        assert!(kept.len() >= told, "call {call}: {} of {told}", kept.len());
-        assert_eq!(kept, said[..kept.len()], "call {call}");
+        letters.compare(&format!("call {call}"));
     }
     println!("{deaths} deaths at {} calls", calls.len());
     assert!(deaths >= CALLS.len() / 2, "{deaths}");
-    let _server = Server::start_on(&home, port);
-    bob.until_stored(*said.last().unwrap());
-    let carla = Person::login("Carla", port);
-    carla.until("everything", |heard| heard.messages.len() >= said.len());
-    let texts: Vec<_> = (0..said.len()).map(|number| number.to_string()).collect();
-    assert_eq!(carla.heard().texts("Bob"), texts);
+    letters.arrive();
 }
 
 /// A life of the server in which so many-th of these calls fails so.
@@ -201,38 +251,30 @@ fn lives() -> Vec<Life> {
 /// Nothing acknowledged is lost; the server refuses and goes on, or ends and says why.
 #[test]
 fn h79_h80_errors_at_the_nth_storage_call_cost_the_real_server_nothing_acknowledged() {
-    let home = furnished();
-    let server = Server::start(&home);
-    let port = server.port;
-    let bob = Person::login_impatient("Bob", port);
-    server.kill();
-    let (mut said, mut logins) = (Vec::new(), bob.heard().logins);
+    let mut letters = Letters::new(Person::login_impatient);
     let (mut refused, mut ended, mut unhurt) = (0, 0, 0);
     for Life { calls, error, at } in lives() {
-        let server = Server::start_on(&home, port);
-        bob.until("the login", |heard| heard.logins > logins);
-        logins = bob.heard().logins;
+        let server = letters.live();
         let fault = format!("error={error}:when={at}");
-        let Some(mut tracer) = Tracer::attach(&home, server.id(), calls, &fault) else {
+        let Some(mut tracer) = Tracer::attach(&letters.home, server.id(), calls, &fault) else {
             return;
         };
         for _ in 0..3 {
-            said.push(bob.send("Carla", &said.len().to_string()));
+            letters.say();
         }
-        let last = *said.last().unwrap();
-        let (stored, begin) = (|| bob.heard().is_stored(last), now());
-        while !stored() && !tracer.is_over() {
+        let begin = now();
+        while !letters.is_stored() && !tracer.is_over() {
             assert!(begin.elapsed() < PATIENCE, "{calls} {fault}: neither");
             std::thread::sleep(Duration::from_millis(5));
         }
         let failed = tracer.injected() > 0;
-        if stored() {
+        if letters.is_stored() {
             // A disk that failed once is not trusted again; one that was full has room again.
             assert!(!failed || error == "ENOSPC", "{calls} {fault}");
             (refused, unhurt) = (refused + u32::from(failed), unhurt + u32::from(!failed));
             drop(tracer);
             // On its way when the server goes; without it Bob would not notice for a while.
-            said.push(bob.send("Carla", &said.len().to_string()));
+            letters.say();
             server.kill();
         } else {
             let (status, words) = server.ended();
@@ -243,23 +285,11 @@ fn h79_h80_errors_at_the_nth_storage_call_cost_the_real_server_nothing_acknowled
             );
             ended += 1;
         }
-        let told = said.iter().filter(|&&id| bob.heard().is_stored(id)).count();
-        let kept = fixtures::mailbox(&home, "carla");
-        assert!(
-            kept.len() >= told,
-            "{calls} {fault}: {} of {told}",
-            kept.len()
-        );
-        assert_eq!(kept, said[..kept.len()], "{calls} {fault}");
+        letters.compare(&format!("{calls} {fault}"));
     }
     println!("{refused} times refused, {ended} times ended, {unhurt} times there was no such call");
     assert!(refused >= 3 && ended >= 3);
-    let _server = Server::start_on(&home, port);
-    bob.until_stored(*said.last().unwrap());
-    let carla = Person::login("Carla", port);
-    carla.until("everything", |heard| heard.messages.len() >= said.len());
-    let texts: Vec<_> = (0..said.len()).map(|number| number.to_string()).collect();
-    assert_eq!(carla.heard().texts("Bob"), texts);
+    letters.arrive();
 }
 
 #[test]

@@ -17,8 +17,8 @@ pub struct Tracer {
 
 impl Tracer {
     /// Attaches to `process` and traces `calls`, with what is to happen to each as `strace` spells it
-    /// behind `inject=calls:`. `None`, and a word on standard error, where there is no `strace` or it
-    /// may not trace.
+    /// behind `inject=calls:`; a process may be over by that before this returns. `None`, and a word on
+    /// standard error, where there is no `strace` or it may not trace.
     pub fn attach(home: &Home, process: u32, calls: &str, fault: &str) -> Option<Self> {
         let log = home.path().join("strace.log");
         let spawned = Command::new("strace")
@@ -47,7 +47,11 @@ impl Tracer {
         }
         let _ = child.kill();
         let _ = child.wait();
-        let words = child.stderr.take().map(BufReader::new);
+        let mut tracer = Self { child, log };
+        if !tracer.calls().is_empty() {
+            return Some(tracer);
+        }
+        let words = tracer.child.stderr.take().map(BufReader::new);
         let words: Vec<_> = words
             .into_iter()
             .flat_map(BufReader::lines)
