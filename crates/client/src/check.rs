@@ -1,6 +1,7 @@
 use crate::Client;
 use crate::compose::DRAFTS_MAX;
 use crate::session::LISTS_MAX;
+use crate::work::REQUESTS_MAX;
 
 impl Client {
     /// Whether what always has to hold does, in its endpoint and in its own books. For simulations.
@@ -19,6 +20,7 @@ impl Client {
             ),
             ("drafts", self.compose.drafts(), DRAFTS_MAX),
             ("lists", self.lists, LISTS_MAX),
+            ("requests", self.desk.requests(), REQUESTS_MAX + OWN_MAX),
         ];
         for (what, there, most) in within {
             if there > most {
@@ -33,3 +35,6 @@ impl Client {
 
 /// The one in use, and those before it that are closing.
 const CONNECTIONS_MAX: usize = 4;
+
+/// Requests that the user's own commands may add: no more than drafts may be under way.
+const OWN_MAX: usize = DRAFTS_MAX;

@@ -80,7 +80,8 @@ impl Channel {
 /// **Life.** [`Client::start`] reads the installation, connects, makes the account if it is to be
 /// made, and logs in. If that fails the first time, [`Event::Failed`] is the last event, with the
 /// reason as a type; there is no endless retry. Once there was a session, a lost connection is made
-/// again by itself, after 0.5 s doubling to 30 s, with a full login each time; then
+/// again by itself, after 0.5 s doubling to 30 s until a session has lasted for as long, with a full
+/// login each time; then
 /// [`Event::Failed`] comes only for what waiting does not cure: the password is wrong now, the
 /// server's key changed, the directory went back, the disk failed. [`Client::shutdown`] ends it with
 /// [`Event::Bye`].
@@ -95,7 +96,7 @@ impl Channel {
 /// **Limits.** Drafts: 1,024 and 16 MiB. Messages in flight: 32 and 4 MiB. Lists: 16. Names searched
 /// for: 64. Messages read from the inbox at once: 8, and 32 that wait for their senders' keys.
 /// Deliveries ahead of their acknowledgement: those of the protocol. When 256 events were not
-/// taken, nothing more is opened.
+/// taken, nothing more is opened; while 256 requests are not completed, the server is not heard.
 ///
 /// **Secrets.** The password is kept until the client is dropped, the user's keys as well. Store
 /// transactions hold sealed messages, pins and the device's key, never a text and never a password.
@@ -125,10 +126,12 @@ pub struct Client {
     pub(crate) leaving: Option<Leaving>,
     /// There was a session in this run.
     pub(crate) was_online: bool,
+    /// When the present one began.
+    pub(crate) online_since: Option<Instant>,
     /// The user believes that there is a connection.
     pub(crate) connection_told: bool,
     pub(crate) pin_told: bool,
-    /// Attempts since the last session.
+    /// Attempts since the last session that lasted.
     pub(crate) attempts: u32,
     /// Handshakes since then that failed, though not over the server's key.
     pub(crate) spoiled: u32,
@@ -171,6 +174,7 @@ impl Client {
             lists: 0,
             leaving: None,
             was_online: false,
+            online_since: None,
             connection_told: false,
             pin_told: false,
             attempts: 0,
@@ -319,7 +323,7 @@ impl Client {
                 self.tombstones_enqueued(&conversation);
                 Ok(())
             }
-            Pending::Arrive(arrived) => self.arrived(arrived, outcomes),
+            Pending::Arrive(handle, arrived) => self.arrived(handle, arrived, outcomes),
             Pending::Inbox => {
                 self.inbox_listed(outcomes);
                 Ok(())
@@ -348,7 +352,7 @@ impl Client {
             }
             Pending::Status(status) => self.state_changed(status, None),
             Pending::Pinned(name) => self.search_failed(&name, &reason),
-            Pending::Arrive(_) => {
+            Pending::Arrive(..) => {
                 self.inbox.refused();
                 self.inbox_is_full(now, reason);
             }
@@ -389,6 +393,7 @@ impl Client {
             return changed;
         }
         self.link_timeout(now);
+        self.hear_on(now);
         self.advance_compose();
         self.advance_outbox(now);
         self.advance_inbox();

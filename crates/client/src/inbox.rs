@@ -14,14 +14,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chat::Username;
-use chat::limits::{DELIVERIES_AHEAD_MAX, NOTIFY_MAX};
-use chat::message::{Acknowledge, Deliver, List, MessageId, NotifyId};
+use chat::limits::{DELIVERIES_AHEAD_MAX, DELIVERY_BYTES_AHEAD_MAX, NOTIFY_MAX};
+use chat::message::{Acknowledge, Deliver, List, MessageId, NotifyId, SessionClientMessage};
 use crypto::Fingerprint;
 use e2e::SealedMessage;
 use e2e::conversation::{Origin, ReceiveState};
 use e2e::sealed::Kind;
 use e2e::trust::PinState;
 use store::device::{Inbound, InboundState, Op, Outcome as Stored, meta};
+use transport::ConnectionHandle;
 
 use crate::Client;
 use crate::event::{Event, Message};
@@ -45,8 +46,11 @@ const EVENTS_MAX: usize = 256;
 pub(crate) struct Inbox {
     /// Delivered, and not given to the disk yet.
     arriving: Vec<Deliver>,
-    /// Delivered, and not acknowledged.
+    /// Delivered, and not acknowledged: so many, of so many sealed bytes.
     unacknowledged: u64,
+    unacknowledged_bytes: usize,
+    /// On disk, and not yet said to be.
+    acknowledging: Option<Acknowledging>,
     storing: bool,
     /// The last position that was read from disk.
     read_to: u64,
@@ -63,8 +67,18 @@ pub(crate) struct Inbox {
 pub(crate) struct Arrived {
     position: u64,
     id: MessageId,
+    sealed_bytes: usize,
     /// Name and key of the sender by the clear header, unless it is oneself or unreadable.
     sender: Option<(String, Fingerprint)>,
+}
+
+/// What is to be acknowledged.
+#[derive(Default)]
+struct Acknowledging {
+    position: u64,
+    notify: Vec<NotifyId>,
+    count: u64,
+    bytes: usize,
 }
 
 /// Messages on their way to a worker.
@@ -77,7 +91,26 @@ impl Inbox {
     /// What is under way in memory is on disk too, and comes from there or from the server again.
     pub(crate) fn disconnected(&mut self) {
         self.arriving.clear();
-        self.unacknowledged = 0;
+        (self.unacknowledged, self.unacknowledged_bytes) = (0, 0);
+        self.acknowledging = None;
+    }
+
+    /// What to say of what is on disk.
+    pub(crate) fn acknowledgement(&self) -> Option<Vec<u8>> {
+        let Acknowledging {
+            position, notify, ..
+        } = self.acknowledging.as_ref()?;
+        let (position, notify) = (*position, List::new(notify.clone()).ok()?);
+        let message = SessionClientMessage::from(Acknowledge { position, notify });
+        Some(message.encode())
+    }
+
+    /// That was said.
+    pub(crate) fn acknowledged(&mut self) {
+        if let Some(said) = self.acknowledging.take() {
+            self.unacknowledged = self.unacknowledged.saturating_sub(said.count);
+            self.unacknowledged_bytes = self.unacknowledged_bytes.saturating_sub(said.bytes);
+        }
     }
 
     /// The disk took nothing of what arrived; it comes again.
@@ -112,11 +145,16 @@ impl Client {
     /// # Errors
     /// The server sends further ahead than it may.
     pub(crate) fn delivered(&mut self, deliver: Deliver) -> Result<(), &'static str> {
-        self.inbox.unacknowledged += 1;
-        if self.inbox.unacknowledged > DELIVERIES_AHEAD_MAX {
+        let inbox = &mut self.inbox;
+        inbox.unacknowledged += 1;
+        inbox.unacknowledged_bytes += deliver.sealed.len();
+        // One alone may be of any length.
+        let is_long = inbox.unacknowledged_bytes > DELIVERY_BYTES_AHEAD_MAX;
+        let is_too_long = is_long && inbox.unacknowledged > 1;
+        if is_too_long || inbox.unacknowledged > DELIVERIES_AHEAD_MAX {
             return Err("more deliveries than were asked for");
         }
-        self.inbox.arriving.push(deliver);
+        inbox.arriving.push(deliver);
         Ok(())
     }
 
@@ -147,6 +185,9 @@ impl Client {
         if self.inbox.storing || self.inbox.arriving.is_empty() || self.device.is_none() {
             return;
         }
+        let Some(handle) = self.link.session_mut().map(|session| session.handle) else {
+            return;
+        };
         self.inbox.storing = true;
         let mut ops = Vec::new();
         let mut arrived = Vec::new();
@@ -155,6 +196,7 @@ impl Client {
             arrived.push(Arrived {
                 position: deliver.position,
                 id: deliver.message_id,
+                sealed_bytes: deliver.sealed.len(),
                 sender,
             });
             ops.push(Op::StoreInbound(Box::new(Inbound {
@@ -181,7 +223,7 @@ impl Client {
             key: meta::MAILBOX_CURSOR.to_owned(),
             value: newest.unwrap_or(0).to_be_bytes().to_vec(),
         });
-        self.desk.store(ops, Pending::Arrive(arrived));
+        self.desk.store(ops, Pending::Arrive(handle, arrived));
     }
 
     /// Who a message says has sent it. Nobody waits to hear of a tombstone; nor is anybody told who
@@ -196,9 +238,10 @@ impl Client {
         told.then(|| (header.sender.clone(), header.sender_key))
     }
 
-    /// Messages are on disk: acknowledges them.
+    /// Messages are on disk: acknowledges them, to the session that brought them.
     pub(crate) fn arrived(
         &mut self,
+        handle: ConnectionHandle,
         arrived: Vec<Arrived>,
         outcomes: Vec<Stored>,
     ) -> Result<(), String> {
@@ -217,16 +260,20 @@ impl Client {
                 self.contacts.loaded(name, contact.as_deref())?;
             }
         }
-        let Some(position) = arrived.iter().map(|arrived| arrived.position).max() else {
+        let session = self.link.session_mut();
+        if session.is_none_or(|session| session.handle != handle) {
+            // The next session brings them again.
             return Ok(());
-        };
+        }
         let accepted = arrived.iter().filter(|arrived| self.is_accepted(arrived));
-        let mut notify: Vec<NotifyId> = accepted.map(|arrived| NotifyId(arrived.id)).collect();
-        notify.truncate(NOTIFY_MAX);
-        if let (Some(session), Ok(notify)) = (self.link.session_mut(), List::new(notify)) {
-            session.control(Acknowledge { position, notify });
-            let count = arrived.len() as u64;
-            self.inbox.unacknowledged = self.inbox.unacknowledged.saturating_sub(count);
+        let accepted: Vec<NotifyId> = accepted.map(|arrived| NotifyId(arrived.id)).collect();
+        let waiting = self.inbox.acknowledging.get_or_insert_default();
+        waiting.notify.extend(accepted);
+        waiting.notify.truncate(NOTIFY_MAX);
+        for arrived in &arrived {
+            waiting.position = waiting.position.max(arrived.position);
+            waiting.count += 1;
+            waiting.bytes += arrived.sealed_bytes;
         }
         Ok(())
     }

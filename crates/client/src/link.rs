@@ -18,6 +18,9 @@ const RETRY_MIN: Duration = Duration::from_millis(500);
 /// Longest wait before another attempt.
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// A session that ends sooner counts as an attempt that failed: each costs a login.
+const LASTING: Duration = RETRY_MAX;
+
 /// So many failed handshakes since the last session are no accident any more, and the user is told.
 const SPOILED_TOLD: u32 = 3;
 
@@ -283,6 +286,10 @@ impl Client {
         if !self.was_online {
             let reason = reason.to_owned();
             return self.fail(now, Failure::Unreachable { reason });
+        }
+        let since = self.online_since.take();
+        if since.is_some_and(|since| now.since(since) >= LASTING) {
+            self.attempts = 0;
         }
         self.contacts.disconnected();
         self.outbox.disconnected();

@@ -401,8 +401,8 @@ impl Client {
             Pending::Note,
         );
         self.was_online = true;
+        self.online_since = Some(now);
         self.connection_told = true;
-        self.attempts = 0;
         self.spoiled = 0;
         self.inbox.more_on_disk();
         let user = self.directory.display(&self.config.username);

@@ -11,6 +11,7 @@ use transport::{ConnectionHandle, Instant, StreamError, StreamId};
 use crate::Client;
 use crate::directory::Taken;
 use crate::event::{Event, Failure};
+use crate::work::REQUESTS_MAX;
 
 /// Unanswered [`Client::list`]s; one more is refused.
 pub const LISTS_MAX: usize = 16;
@@ -20,6 +21,14 @@ pub const LISTS_MAX: usize = 16;
 #[error("too many requests are waiting for an answer")]
 pub struct TooManyRequests;
 
+/// What goes next.
+enum Next {
+    Control,
+    Acknowledge,
+    /// The message of the outbox with this number.
+    Send(u64),
+}
+
 pub(crate) struct Session {
     pub(crate) handle: ConnectionHandle,
     pub(crate) stream: StreamId,
@@ -27,6 +36,8 @@ pub(crate) struct Session {
     /// asked.
     control: VecDeque<Vec<u8>>,
     blocked: bool,
+    /// The server may have said something, and is not heard.
+    unheard: bool,
     next_request: u64,
     asked: BTreeMap<u64, Asked>,
     /// What the server said before it closes.
@@ -48,6 +59,7 @@ impl Session {
             stream,
             control: VecDeque::new(),
             blocked: false,
+            unheard: false,
             next_request: 1,
             asked: BTreeMap::new(),
             closing: None,
@@ -144,39 +156,43 @@ impl Client {
                 return;
             }
             let (handle, stream) = (session.handle, session.stream);
-            let control = session.control.pop_front();
-            let (place, bytes) = match control {
-                Some(bytes) => (None, bytes),
-                None => match self.next_to_send() {
-                    Some((place, bytes)) => (Some(place), bytes),
-                    None => return,
-                },
+            let control = session.control.front().cloned();
+            let control = control.map(|bytes| (Next::Control, bytes));
+            let acknowledge = || self.inbox.acknowledgement();
+            let acknowledge = || acknowledge().map(|bytes| (Next::Acknowledge, bytes));
+            let send = || self.next_to_send();
+            let send = || send().map(|(place, bytes)| (Next::Send(place), bytes));
+            let Some((next, bytes)) = control.or_else(acknowledge).or_else(send) else {
+                return;
             };
             let Some(connection) = self.endpoint.connection(handle) else {
                 return;
             };
             match connection.send(stream, &bytes) {
-                Ok(()) => {
-                    if let Some(place) = place {
-                        self.sent(place);
+                Ok(()) => self.said(next),
+                Err(StreamError::Blocked) => {
+                    if let Some(session) = self.link.session_mut() {
+                        session.blocked = true;
                     }
+                    return;
                 }
-                Err(error) => return self.not_sent(now, place, bytes, error),
+                Err(error) => {
+                    return self.violation(now, &format!("the session's stream failed: {error}"));
+                }
             }
         }
     }
 
-    fn not_sent(&mut self, now: Instant, place: Option<u64>, bytes: Vec<u8>, error: StreamError) {
-        let Some(session) = self.link.session_mut() else {
-            return;
-        };
-        if place.is_none() {
-            session.control.push_front(bytes);
-        }
-        if error == StreamError::Blocked {
-            session.blocked = true;
-        } else {
-            self.violation(now, &format!("the session's stream failed: {error}"));
+    /// The stream has taken it.
+    fn said(&mut self, what: Next) {
+        match what {
+            Next::Control => {
+                if let Some(session) = self.link.session_mut() {
+                    session.control.pop_front();
+                }
+            }
+            Next::Acknowledge => self.inbox.acknowledged(),
+            Next::Send(place) => self.sent(place),
         }
     }
 
@@ -198,6 +214,11 @@ impl Client {
             if session.stream != stream {
                 return;
             }
+            // The stream's window holds it back meanwhile.
+            session.unheard = self.desk.requests() >= REQUESTS_MAX;
+            if session.unheard {
+                return;
+            }
             let Some(connection) = self.endpoint.connection(handle) else {
                 return;
             };
@@ -216,6 +237,16 @@ impl Client {
             if let Err(reason) = outcome {
                 return self.violation(now, reason);
             }
+        }
+    }
+
+    /// Takes in what the server said while it was not heard.
+    pub(crate) fn hear_on(&mut self, now: Instant) {
+        if let Some(session) = self.link.session_mut()
+            && session.unheard
+        {
+            let stream = session.stream;
+            self.session_readable(now, stream);
         }
     }
 

@@ -14,6 +14,10 @@ use crate::event::{Delivery, Event};
 use crate::inbox::{Arrived, Batch};
 use crate::jobs::{Done, Job};
 
+/// Requests that are not completed, beyond which nothing more that the server says is heard: what it says
+/// may ask for work, and it may say it faster than disks are.
+pub(crate) const REQUESTS_MAX: usize = 256;
+
 /// Names a request; its completion carries the same. Never used twice by one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestId(u64);
@@ -87,8 +91,8 @@ pub(crate) enum Pending {
     Buried(ConversationId),
     /// A message's new state is on disk.
     Status(Status),
-    /// Messages from the mailbox are on disk.
-    Arrive(Vec<Arrived>),
+    /// Messages that came out of the mailbox over this connection are on disk.
+    Arrive(ConnectionHandle, Vec<Arrived>),
     /// The next part of the inbox.
     Inbox,
     /// What has been seen of the senders of these.
@@ -160,6 +164,11 @@ impl Desk {
     /// What waits for a completion; nothing waits for one that is stale.
     pub(crate) fn take(&mut self, id: RequestId) -> Option<Pending> {
         self.pending.remove(&id)
+    }
+
+    /// Requests that are not completed.
+    pub(crate) fn requests(&self) -> usize {
+        self.pending.len()
     }
 
     /// Events that the user has not taken.

@@ -76,6 +76,46 @@ fn h91_a_session_in_which_the_server_babbles_ends_and_another_begins() {
 }
 
 #[test]
+fn h91_a_server_that_breaks_every_session_is_asked_less_and_less_often() {
+    let (mut house, alice, _) = House::with_alice_and_bob(97);
+    let logged_in = |event: &Event| matches!(event, Event::LoggedIn { .. });
+    house.change_relay(|relay, now| {
+        relay.mischief.babbles = Some(vec![0xff; 40]);
+        relay.mischief.babbles_on = true;
+        relay.stop(now);
+    });
+    house.pass(600);
+    let logins = house.user(alice).count(logged_in);
+    assert!((10..60).contains(&logins), "{logins} logins in ten minutes");
+    // Once it keeps one, the next that is lost is made again at once.
+    house.change_relay(|relay, _| relay.mischief.babbles = None);
+    house.pass(100);
+    let logins = house.user(alice).count(logged_in);
+    house.change_relay(|relay, now| relay.stop(now));
+    assert!(house.until(2, |house| house.user(alice).count(logged_in) > logins));
+}
+
+#[test]
+fn h91_what_a_server_reports_is_heard_no_faster_than_the_disk_takes_it() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(98);
+    let slow = core::time::Duration::from_millis(50);
+    house.change_user(alice, |user| user.work_time = slow);
+    house.change_relay(|relay, _| relay.mischief.reports = 20_000);
+    house.act(alice, |client, now| client.list(now).unwrap());
+    let is_answered = |house: &House| {
+        let requests = house.user(alice).under_way();
+        assert!(requests <= 256, "{requests}");
+        house
+            .user(alice)
+            .count(|event| matches!(event, Event::Online { .. }))
+            == 1
+    };
+    assert!(house.until(60, is_answered));
+    house.send(alice, "Bob", "hello");
+    assert!(house.until(20, |house| house.user(bob).texts() == ["hello"]));
+}
+
+#[test]
 fn a_session_that_was_replaced_or_revoked_is_not_begun_again() {
     for (code, last) in [
         (ClosingCode::Replaced, true),
@@ -111,6 +151,60 @@ fn deliveries_that_wait_for_no_acknowledgement_end_the_session() {
     assert!(house.until(30, |house| house.user(bob).count(lost) == 1));
     house.change_relay(|relay, _| relay.mischief.rushes = false);
     assert!(house.until(60, |house| house.user(bob).messages().len() == 100));
+}
+
+#[test]
+fn deliveries_of_too_many_bytes_end_the_session_too() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(99);
+    let disk = house.kill(bob);
+    let big = "x".repeat(1_000_000);
+    for _ in 0..8 {
+        house.send(alice, "Bob", &big);
+    }
+    assert!(house.until(60, |house| house.relay().taken == 8));
+    house.change_relay(|relay, _| relay.mischief.rushes = true);
+    let bob = house.begin(House::config("Bob", "Bob"), disk);
+    let slow = core::time::Duration::from_secs(5);
+    house.change_user(bob, |user| user.work_time = slow);
+    let lost = |event: &Event| matches!(event, Event::Disconnected { .. });
+    assert!(house.until(60, |house| house.user(bob).count(lost) == 1));
+    house.change_relay(|relay, _| relay.mischief.rushes = false);
+    assert!(house.until(300, |house| house.user(bob).messages().len() == 8));
+    assert_eq!(house.user(bob).count(lost), 1);
+}
+
+/// What cannot be said counts as not acknowledged, and does not queue up.
+#[test]
+fn deliveries_of_a_server_that_does_not_listen_end_the_session() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(100);
+    let disk = house.kill(bob);
+    let mut config = House::config("Bob", "Bob");
+    config.transport.send_buffer_bytes = 500_000;
+    config.transport.send_buffer_bytes_max = 500_000;
+    let bob = house.begin(config, disk);
+    house.send(bob, "Alice", "hello");
+    assert!(house.until(20, |house| house.user(alice).texts() == ["hello"]));
+    house.change_relay(|relay, _| {
+        relay.mischief.rushes = true;
+        relay.mischief.ignores = Some("bob".to_owned());
+    });
+    // More than the session's stream takes.
+    let big = "x".repeat(200_000);
+    for _ in 0..20 {
+        house.send(bob, "Alice", &big);
+    }
+    house.pass(2);
+    for index in 0..100 {
+        house.send(alice, "Bob", &index.to_string());
+    }
+    let lost = |event: &Event| matches!(event, Event::Disconnected { .. });
+    assert!(house.until(20, |house| house.user(bob).count(lost) == 1));
+    house.change_relay(|relay, _| {
+        relay.mischief.rushes = false;
+        relay.mischief.ignores = None;
+    });
+    assert!(house.until(60, |house| house.user(bob).messages().len() == 100));
+    assert!(house.until(60, |house| house.user(alice).messages().len() == 21));
 }
 
 #[test]

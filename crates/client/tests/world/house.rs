@@ -117,6 +117,11 @@ impl User {
         self.store.commit(ops)
     }
 
+    /// Requests whose outcomes are on their way back.
+    pub fn under_way(&self) -> usize {
+        self.done.len()
+    }
+
     pub fn messages(&self) -> Vec<Message> {
         let messages = self.events.iter().filter_map(|event| match event {
             Event::Message(message) => Some(message.clone()),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chat::Username;
-use chat::limits::{LOGIN_PORT, SESSION_PORT};
+use chat::limits::{DELIVERY_BYTES_AHEAD_MAX, LOGIN_PORT, SESSION_PORT};
 use chat::login::{
     KsfId, PasswordRecord, ProofContext, ServerLogin, ServerSecrets, verify_login_work,
     verify_proof,
@@ -79,8 +79,15 @@ pub struct Mischief {
     pub asks_for_work: bool,
     /// Said once to whoever logs in, or asks for something in a session.
     pub babbles: Option<Vec<u8>>,
+    /// Not once, but each time.
+    pub babbles_on: bool,
+    /// So many deliveries, of messages that nobody has sent, are reported to whoever asks for something in a
+    /// session.
+    pub reports: u32,
     /// Deliveries do not wait for acknowledgements.
     pub rushes: bool,
+    /// A name whose session is not read.
+    pub ignores: Option<String>,
     /// A name whose keys are not told.
     pub keeps_secret: Option<String>,
     /// Nothing on the login port is answered.
@@ -250,6 +257,11 @@ impl Relay {
     }
 
     fn read(&mut self, now: Instant, handle: ConnectionHandle, stream: StreamId) {
+        let user = self.peers[&handle].user.as_ref();
+        let user = user.map(|(name, _)| name.key());
+        if user.is_some() && user == self.mischief.ignores.as_deref() {
+            return;
+        }
         while let Ok(Some(bytes)) = self.connection(handle).receive(stream) {
             if self.peers[&handle].login == Some(stream) {
                 let message = LoginClientMessage::decode(&bytes).unwrap();
@@ -388,10 +400,20 @@ impl Relay {
 
     fn session(&mut self, now: Instant, handle: ConnectionHandle, message: SessionClientMessage) {
         let stream = self.peers[&handle].session.unwrap();
-        if let Some(babble) = self.mischief.babbles.take() {
+        let babble = self.mischief.babbles.take();
+        if self.mischief.babbles_on {
+            self.mischief.babbles.clone_from(&babble);
+        }
+        if let Some(babble) = babble {
             self.connection(handle).send(stream, &babble).unwrap();
         }
         let (user, device) = self.peers[&handle].user.clone().unwrap();
+        for number in 0..core::mem::take(&mut self.mischief.reports) {
+            let mut message_id = [7; 16];
+            message_id[..4].copy_from_slice(&number.to_be_bytes());
+            let by = user.clone();
+            assert!(self.tell(handle, Delivered { message_id, by }));
+        }
         match message {
             SessionClientMessage::ListOnline(ask) => {
                 let users = self.peers.values().filter_map(|peer| peer.user.as_ref());
@@ -563,18 +585,18 @@ impl Relay {
             .copied()
             .unwrap_or(0);
         let letters = self.disk.mailboxes.get(&key).cloned().unwrap_or_default();
-        let ahead = letters
-            .iter()
-            .filter(|letter| letter.position > acknowledged && letter.position <= sent_to)
-            .count();
+        let is_ahead =
+            |letter: &&Letter| letter.position > acknowledged && letter.position <= sent_to;
+        let ahead = letters.iter().filter(is_ahead);
+        let mut ahead: Vec<usize> = ahead.map(|letter| letter.sealed.len()).collect();
         let rushes = self.mischief.rushes;
-        let room = if rushes {
-            1000
-        } else {
-            64usize.saturating_sub(ahead)
-        };
         let due = letters.iter().filter(|letter| letter.position > sent_to);
-        for letter in due.take(room).cloned().collect::<Vec<_>>() {
+        for letter in due.cloned().collect::<Vec<_>>() {
+            ahead.push(letter.sealed.len());
+            let is_far = ahead.iter().sum::<usize>() > DELIVERY_BYTES_AHEAD_MAX;
+            if !rushes && (ahead.len() > 64 || is_far && ahead.len() > 1) {
+                break;
+            }
             let delivered = self.tell(
                 handle,
                 Deliver {
