@@ -30,6 +30,7 @@ macro_rules! bugs {
 bugs! {
     // Packets.
     ReplayWindowOffByOne = "replay-window-off-by-one",
+    NewestNumberTwice = "newest-number-twice",
     SeenBeforeAuthentic = "seen-before-authentic",
     AmplificationUnlimited = "amplification-unlimited",
     NonceReusedByProbe = "nonce-reused-by-probe",

@@ -43,13 +43,13 @@ impl ReplayWindow {
     /// Whether `packet_number` is known not to have been inserted.
     pub fn is_new(&self, packet_number: u64) -> bool {
         let Some(index) = (packet_number / 64).checked_sub(self.base) else {
-            return false;
+            return planted!(ReplayWindowOffByOne) && packet_number / 64 + 1 == self.base;
         };
         usize::try_from(index)
             .ok()
             .and_then(|index| self.words.get(index))
             .is_none_or(|word| word & bit(packet_number) == 0)
-            || planted!(ReplayWindowOffByOne) && self.largest == Some(packet_number)
+            || planted!(NewestNumberTwice) && self.largest == Some(packet_number)
     }
 
     /// Marks `packet_number` as seen; `false` if it was, or was too old to tell. Only for packets
@@ -59,6 +59,9 @@ impl ReplayWindow {
             return false;
         }
         let word = packet_number / 64;
+        if planted!(ReplayWindowOffByOne) && word < self.base {
+            return true;
+        }
         self.slide_to(word);
         let index = (word - self.base) as usize;
         while self.words.len() <= index {

@@ -49,6 +49,12 @@ impl Rng {
         u64::try_from(product >> 64).unwrap_or(0)
     }
 
+    /// One of these.
+    pub fn one_of<T: Copy + Default>(&mut self, from: &[T]) -> T {
+        let place = usize::try_from(self.below(from.len() as u64)).unwrap_or(0);
+        from.get(place).copied().unwrap_or_default()
+    }
+
     /// True with this probability.
     pub fn chance(&mut self, probability: f64) -> bool {
         // 53 bits are what a double holds exactly, so this is the same on every machine.

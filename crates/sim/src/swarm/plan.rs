@@ -41,11 +41,11 @@ impl Plan {
         let mut rng = Rng::stream(seed, "plan", 0);
         let mut faults = Faults::default();
         // A few kinds at a time find more than all of them at once.
-        let share = [0.1, 0.25, 0.5].get(pick(&mut rng, 3)).copied();
+        let share = rng.one_of(&[0.1, 0.25, 0.5]);
         for fault in Faults::of(Kind::Transport).iter() {
             // Each draws from a stream of its own, so that a new kind leaves the others as they were.
             let mut rng = Rng::stream(seed, fault.name(), 0);
-            if rng.chance(share.unwrap_or(0.25)) && limits.faults.has(fault) {
+            if rng.chance(share) && limits.faults.has(fault) {
                 faults = faults.with(fault);
             }
         }
@@ -61,28 +61,12 @@ impl Plan {
             link: link_of(seed, faults),
             configs,
             streams: 1 + rng.below(6),
-            message_bytes: [40, 300, 3_000, 60_000]
-                .get(pick(&mut rng, 4))
-                .copied()
-                .unwrap_or(300),
-            mortal: choose(&mut rng, [0.0, 0.0, 0.1, 0.5]),
-            last: choose(&mut rng, [0.0, 0.02, 0.2]),
-            pause: Duration::from_millis(
-                [20, 400, 5_000]
-                    .get(pick(&mut rng, 3))
-                    .copied()
-                    .unwrap_or(400),
-            ),
+            message_bytes: rng.one_of(&[40, 300, 3_000, 60_000]),
+            mortal: rng.one_of(&[0.0, 0.0, 0.1, 0.5]),
+            last: rng.one_of(&[0.0, 0.02, 0.2]),
+            pause: Duration::from_millis(rng.one_of(&[20, 400, 5_000])),
         }
     }
-}
-
-fn choose<const N: usize>(rng: &mut Rng, from: [f64; N]) -> f64 {
-    from.get(pick(rng, N as u64)).copied().unwrap_or_default()
-}
-
-fn pick(rng: &mut Rng, count: u64) -> usize {
-    usize::try_from(rng.below(count)).unwrap_or(0)
 }
 
 /// Windows and datagrams of all sizes.
@@ -92,12 +76,9 @@ fn config(rng: &mut Rng) -> Config {
     config.ports.insert(super::lies::LIARS_PORT);
     config.stream_window_bytes = 4_096 << rng.below(9);
     config.connection_window_bytes = config.stream_window_bytes << rng.below(4);
-    config.send_buffer_bytes = 4_096 << pick(rng, 9);
+    config.send_buffer_bytes = 4_096 << rng.below(9);
     config.streams_max = 6 << rng.below(6);
-    config.key_update_packets = [20, 500, 1 << 20, 1 << 20]
-        .get(pick(rng, 4))
-        .copied()
-        .unwrap_or(1 << 20);
+    config.key_update_packets = rng.one_of(&[20, 500, 1 << 20, 1 << 20]);
     if rng.chance(0.2) {
         config.congestion = CongestionControl::Cubic;
     }

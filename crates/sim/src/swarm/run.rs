@@ -14,6 +14,7 @@ use super::liar::Liar;
 use super::party::Party;
 use crate::null::NullSessions;
 use crate::seeds::{Failure, Fault, Faults, Fired, Kind, Outcome, unless_it_panics};
+use crate::world::Overheard;
 use crate::{Captured, Link, NodeId, Rng, Watch, WatchedSessions, World};
 
 /// How long phase 2 may take.
@@ -24,9 +25,6 @@ const FORGETTING: Duration = Duration::from_secs(120);
 
 /// The longest datagram that paths take in the end, where they have shrunk.
 pub(super) const NARROW: usize = 1_250;
-
-/// Datagrams that whoever is on the path keeps.
-const CAPTURED_MAX: usize = 64;
 
 /// Runs a plan in both phases.
 ///
@@ -69,7 +67,7 @@ pub(super) struct Swarm<'a> {
     pub(super) workload: Rng,
     /// What each kind of fault draws from.
     pub(super) faults: BTreeMap<Fault, Rng>,
-    pub(super) captured: Vec<Captured>,
+    pub(super) captured: Overheard,
     pub(super) fired: Fired,
     /// Clients that hear nothing, and until when.
     pub(super) cut: Option<(NodeId, Instant)>,
@@ -130,7 +128,7 @@ impl<'a> Swarm<'a> {
             sealing,
             workload: Rng::stream(plan.seed, "workload", 0),
             faults: BTreeMap::new(),
-            captured: Vec::new(),
+            captured: Overheard::new(plan.seed),
             fired: Fired::default(),
             cut: None,
             restarts: 0,
@@ -186,9 +184,7 @@ impl<'a> Swarm<'a> {
         self.overheard = self.world.take_capture();
         self.world.start_capture();
         self.judge()?;
-        self.captured.append(&mut self.overheard);
-        let old = self.captured.len().saturating_sub(CAPTURED_MAX);
-        self.captured.drain(..old);
+        self.captured.keep(self.overheard.drain(..));
         if let Some((node, _)) = self.cut.filter(|(_, until)| *until <= self.world.now()) {
             self.cut = None;
             self.world.change_links(node, |link| link.up = true);

@@ -66,17 +66,13 @@ impl SystemPlan {
     pub fn new(seed: u64, limits: Limits) -> Self {
         let mut rng = Rng::stream(seed, "system plan", 0);
         let mut faults = Faults::default();
-        let share = [0.1, 0.25, 0.5].get(pick(&mut rng, 3)).copied();
+        let share = rng.one_of(&[0.1, 0.25, 0.5]);
         for fault in Faults::of(Kind::System).iter() {
             // Each draws from a stream of its own, so that a new kind leaves the others as they were.
             let mut rng = Rng::stream(seed, fault.name(), 2);
             // One that changes what can be promised is for some worlds only.
-            let share = if fault == Fault::Malice {
-                Some(0.1)
-            } else {
-                share
-            };
-            if rng.chance(share.unwrap_or(0.25)) && limits.faults.has(fault) {
+            let share = if fault == Fault::Malice { 0.1 } else { share };
+            if rng.chance(share) && limits.faults.has(fault) {
                 faults = faults.with(fault);
             }
         }
@@ -92,24 +88,12 @@ impl SystemPlan {
             real_tls: rng.chance(0.1),
             settled: rng.chance(0.8),
             link: link_of(seed, faults),
-            message_bytes: [60, 400, 4_000, 40_000]
-                .get(pick(&mut rng, 4))
-                .copied()
-                .unwrap_or(400),
-            pause: Duration::from_millis(
-                [100, 1_000, 10_000]
-                    .get(pick(&mut rng, 3))
-                    .copied()
-                    .unwrap_or(1_000),
-            ),
-            actions: [40, 80, 160].get(pick(&mut rng, 3)).copied().unwrap_or(80),
+            message_bytes: rng.one_of(&[60, 400, 4_000, 40_000]),
+            pause: Duration::from_millis(rng.one_of(&[100, 1_000, 10_000])),
+            actions: rng.one_of(&[40, 80, 160]),
             talk: 0.45,
             bug: None,
             probe: None,
         }
     }
-}
-
-fn pick(rng: &mut Rng, count: u64) -> usize {
-    usize::try_from(rng.below(count)).unwrap_or(0)
 }

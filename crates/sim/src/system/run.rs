@@ -13,7 +13,8 @@ use super::plan::SystemPlan;
 use super::process::AGAIN;
 use super::{harm, keys};
 use crate::seeds::{Failure, Fault, Faults, Fired, Kind, Outcome, unless_it_panics};
-use crate::{Captured, NodeId, Rng, Watch, World};
+use crate::world::Overheard;
+use crate::{NodeId, Rng, Watch, World};
 
 /// Is told what everybody is told: when, who (the server is 0, clients follow), what.
 pub type Watcher<'a> = &'a mut dyn FnMut(Instant, usize, &dyn core::fmt::Debug);
@@ -63,7 +64,7 @@ pub(super) struct System<'a> {
     pub(super) faults: BTreeMap<Fault, Rng>,
     pub(super) crashes: Rng,
     pub(super) strikes: Vec<Strike>,
-    pub(super) captured: Vec<Captured>,
+    pub(super) captured: Overheard,
     pub(super) fired: Fired,
     /// A client that hears nothing, and until when.
     pub(super) cut: Option<(NodeId, Instant)>,
@@ -124,7 +125,7 @@ impl<'a> System<'a> {
             faults: BTreeMap::new(),
             crashes: stream("crashes"),
             strikes: Vec::new(),
-            captured: Vec::new(),
+            captured: Overheard::new(plan.seed),
             fired: Fired::default(),
             cut: None,
             moves: 0,
@@ -187,7 +188,8 @@ impl<'a> System<'a> {
             }
         }
         if self.plan.is_overheard() {
-            self.keep_captured();
+            self.captured.keep(self.world.take_capture());
+            self.world.start_capture();
         }
         if let Some((node, _)) = self.cut.filter(|(_, until)| *until <= self.world.now()) {
             self.cut = None;
@@ -195,14 +197,6 @@ impl<'a> System<'a> {
         }
         self.tend();
         self.check()
-    }
-
-    fn keep_captured(&mut self) {
-        const CAPTURED_MAX: usize = 64;
-        self.captured.extend(self.world.take_capture());
-        let old = self.captured.len().saturating_sub(CAPTURED_MAX);
-        self.captured.drain(..old);
-        self.world.start_capture();
     }
 
     /// Lets the world go on, and everybody hear what happens. It ends when something is wrong, and

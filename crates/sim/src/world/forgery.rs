@@ -10,7 +10,7 @@ use internet::{
 };
 use transport::Machine;
 
-use super::{Captured, World};
+use super::{Captured, Overheard, World};
 use crate::Rng;
 
 /// What an Initial of a client fills, at least (docs/PROTOCOL.md §2.4).
@@ -40,9 +40,9 @@ impl<M: Machine> World<M> {
     /// Of the captured datagrams two are joined, and come from where the first did: its head with the
     /// other's tail, its first packet with the other behind it, or both whole. Tells whether there
     /// were any.
-    pub(crate) fn splice_two_of(&mut self, captured: &[Captured], draw: &mut Rng) -> bool {
+    pub(crate) fn splice_two_of(&mut self, captured: &Overheard, draw: &mut Rng) -> bool {
         let (Some(mut first), Some(second)) =
-            (any(captured, draw).cloned(), any(captured, draw).cloned())
+            (captured.any(draw).cloned(), captured.any(draw).cloned())
         else {
             return false;
         };
@@ -77,8 +77,8 @@ impl<M: Machine> World<M> {
 
     /// Somebody forges what can be forged without anybody's keys: a header, an answer, an Initial; about
     /// a connection that was overheard, and in its ends' names, or about none.
-    pub(crate) fn forge(&mut self, captured: &[Captured], draw: &mut Rng) -> bool {
-        let overheard = any(captured, draw).filter(|_| draw.chance(0.7));
+    pub(crate) fn forge(&mut self, captured: &Overheard, draw: &mut Rng) -> bool {
+        let overheard = captured.any(draw).filter(|_| draw.chance(0.7));
         let ids = overheard.and_then(|captured| ids_of(&captured.bytes));
         let about = ids.unwrap_or_else(|| [0, 1].map(|_| ConnectionId::new(random_array(draw))));
         let backwards = draw.chance(0.5);
@@ -100,10 +100,6 @@ impl<M: Machine> World<M> {
         let index = usize::try_from(draw.below(self.nodes.len() as u64)).ok()?;
         self.nodes.get(index).map(|node| node.address)
     }
-}
-
-fn any<'a>(captured: &'a [Captured], draw: &mut Rng) -> Option<&'a Captured> {
-    captured.get(usize::try_from(draw.below(captured.len() as u64)).ok()?)
 }
 
 fn noise(draw: &mut Rng) -> Vec<u8> {
@@ -260,7 +256,9 @@ mod tests {
         builder.finish(&mut initial, &initial_keys(a).0);
         let packet = initial.clone();
         initial.extend([0x55; 100]);
-        let all = [captured(0, initial.clone()), captured(1, vec![0x44; 300])];
+        let mut all = Overheard::new(1);
+        assert!(!World::<Listener>::new(1).splice_two_of(&all, &mut Rng::new(1)));
+        all.keep([captured(0, initial.clone()), captured(1, vec![0x44; 300])]);
         let heard = heard(|world, draw| assert!(world.splice_two_of(&all, draw)));
         let has = |bytes: &[u8]| heard.iter().any(|(_, heard)| heard == bytes);
         assert!(
@@ -273,19 +271,17 @@ mod tests {
             heard.len() == 300 && first == initial[0] && last == 0x44
         };
         assert!(heard.iter().any(is_cut), "head and tail");
-        assert!(!World::<Listener>::new(1).splice_two_of(&[], &mut Rng::new(1)));
     }
 
     #[test]
     fn forged_initials_open_in_both_directions() {
-        let first = {
-            let mut bytes = Vec::new();
-            let [to, from] = [1, 2].map(|id| ConnectionId::new([id; 8]));
-            let builder = PacketBuilder::initial(&mut bytes, to, from, &[], 0, None);
-            builder.pad_to(&mut bytes, INITIAL_LEN);
-            builder.finish(&mut bytes, &initial_keys(to).0);
-            [captured(0, bytes)]
-        };
+        let mut bytes = Vec::new();
+        let [to, from] = [1, 2].map(|id| ConnectionId::new([id; 8]));
+        let builder = PacketBuilder::initial(&mut bytes, to, from, &[], 0, None);
+        builder.pad_to(&mut bytes, INITIAL_LEN);
+        builder.finish(&mut bytes, &initial_keys(to).0);
+        let mut first = Overheard::new(1);
+        first.keep([captured(0, bytes)]);
         let heard = heard(|world, draw| assert!(world.forge(&first, draw)));
         let (client, server) = initial_keys(ConnectionId::new([1; 8]));
         let opens = |from: SocketAddr, keys: &_| {

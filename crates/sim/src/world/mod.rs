@@ -3,6 +3,8 @@ mod forgery;
 mod insistence;
 mod invariants;
 mod link;
+#[cfg(any(test, feature = "danger"))]
+mod overheard;
 mod run;
 mod schedule;
 mod trace;
@@ -25,6 +27,8 @@ use trace::Trace;
 pub(crate) use invariants::holds;
 pub use invariants::{Violation, ViolationKind};
 pub use link::Link;
+#[cfg(any(test, feature = "danger"))]
+pub(crate) use overheard::Overheard;
 
 /// A machine of a [`World`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -359,9 +363,8 @@ impl<M: Machine> World<M> {
     /// One of the captured datagrams comes again, in one of four ways: as it was, with a bit flipped,
     /// from elsewhere, or back to its sender. Tells whether there was one.
     #[cfg(any(test, feature = "danger"))]
-    pub(crate) fn replay_one_of(&mut self, captured: &[Captured], draw: &mut Rng) -> bool {
-        let index = usize::try_from(draw.below(captured.len() as u64)).unwrap_or(0);
-        let Some(mut captured) = captured.get(index).cloned() else {
+    pub(crate) fn replay_one_of(&mut self, captured: &Overheard, draw: &mut Rng) -> bool {
+        let Some(mut captured) = captured.any(draw).cloned() else {
             return false;
         };
         let (from, to) = (captured.from, captured.to);
