@@ -1,10 +1,13 @@
 //! A server that deceives, a mailbox that is full, a disk that is.
 
+use std::collections::BTreeSet;
+
 use chat::message::{Account, Refusal, SessionServerMessage};
 use client::{Delivery, Event};
 use crypto::Secret;
 use crypto::fixtures::{rsa3072_decryption, rsa3072_signing};
 use e2e::Identity;
+use sim::Rng;
 use store::StoreError;
 
 use crate::house::{FULL, House, name};
@@ -40,6 +43,49 @@ fn h54_messages_that_come_twice_are_shown_once() {
         "{:?}",
         house.user(again).events
     );
+}
+
+#[test]
+fn h54_whatever_a_server_says_nothing_is_shown_twice_or_made_up() {
+    for seed in 300..308 {
+        let (mut house, alice, bob) = House::with_alice_and_bob(seed);
+        let mut draw = Rng::new(seed);
+        for round in 0..40 {
+            for node in [alice, bob] {
+                assert_eq!(house.user(node).failure(), None, "seed {seed}");
+            }
+            house.send(alice, "Bob", &format!("to Bob {round}"));
+            house.send(bob, "Alice", &format!("to Alice {round}"));
+            for _ in 0..draw.below(4) {
+                house.change_relay(|relay, _| relay.say_anything(&mut draw));
+                house.pass(draw.below(3));
+            }
+        }
+        house.pass(200);
+        for (node, to) in [(alice, "to Alice "), (bob, "to Bob ")] {
+            let user = house.user(node);
+            assert_eq!(user.failure(), None, "seed {seed}");
+            assert!(user.is_logged_in() && user.under_way() == 0);
+            let shown = user.texts();
+            let once: BTreeSet<&String> = shown.iter().collect();
+            assert_eq!(once.len(), shown.len(), "seed {seed}: {shown:?}");
+            let is_meant = |text: &String| text.starts_with(to);
+            assert!(shown.iter().all(is_meant), "seed {seed}: {shown:?}");
+        }
+        // And once it says what is so, it is understood.
+        let last = house.send(alice, "Bob", "to Bob: the last");
+        let is_delivered = |house: &House| {
+            house
+                .user(alice)
+                .states(last)
+                .contains(&Delivery::Delivered)
+        };
+        assert!(
+            house.until(200, is_delivered),
+            "seed {seed}: {:?}",
+            house.user(alice).states(last)
+        );
+    }
 }
 
 #[test]

@@ -400,20 +400,8 @@ impl Relay {
 
     fn session(&mut self, now: Instant, handle: ConnectionHandle, message: SessionClientMessage) {
         let stream = self.peers[&handle].session.unwrap();
-        let babble = self.mischief.babbles.take();
-        if self.mischief.babbles_on {
-            self.mischief.babbles.clone_from(&babble);
-        }
-        if let Some(babble) = babble {
-            self.connection(handle).send(stream, &babble).unwrap();
-        }
+        self.chatter(handle, stream);
         let (user, device) = self.peers[&handle].user.clone().unwrap();
-        for number in 0..core::mem::take(&mut self.mischief.reports) {
-            let mut message_id = [7; 16];
-            message_id[..4].copy_from_slice(&number.to_be_bytes());
-            let by = user.clone();
-            assert!(self.tell(handle, Delivered { message_id, by }));
-        }
         match message {
             SessionClientMessage::ListOnline(ask) => {
                 let users = self.peers.values().filter_map(|peer| peer.user.as_ref());
@@ -499,6 +487,94 @@ impl Relay {
             }
         }
         let _ = now;
+    }
+
+    /// What it says that nobody has asked for.
+    fn chatter(&mut self, handle: ConnectionHandle, stream: StreamId) {
+        let babble = self.mischief.babbles.take();
+        if self.mischief.babbles_on {
+            self.mischief.babbles.clone_from(&babble);
+        }
+        if let Some(babble) = babble {
+            self.connection(handle).send(stream, &babble).unwrap();
+        }
+        let (user, _) = self.peers[&handle].user.clone().unwrap();
+        for number in 0..core::mem::take(&mut self.mischief.reports) {
+            let mut message_id = [7; 16];
+            message_id[..4].copy_from_slice(&number.to_be_bytes());
+            let by = user.clone();
+            assert!(self.tell(handle, Delivered { message_id, by }));
+        }
+    }
+
+    /// Says something to somebody, at the wrong time, about the wrong things.
+    pub fn say_anything(&mut self, draw: &mut Rng) {
+        let below = |draw: &mut Rng, count: usize| draw.below(count as u64) as usize;
+        let peers = self.peers.iter();
+        let online: Vec<_> = peers.filter(|(_, peer)| peer.session.is_some()).collect();
+        let Some(&(&handle, peer)) = online.get(below(draw, online.len())) else {
+            return;
+        };
+        let (by, _) = peer.user.clone().unwrap();
+        let letters: Vec<Letter> = self.disk.mailboxes.values().flatten().cloned().collect();
+        let letter = letters.get(below(draw, letters.len())).cloned();
+        let known = letter.as_ref().map_or([7; 16], |letter| letter.id);
+        let message_id = if draw.chance(0.9) { known } else { [9; 16] };
+        let request = draw.below(20);
+        let message: SessionServerMessage = match draw.below(12) {
+            0 | 1 => Delivered { message_id, by }.into(),
+            2 | 3 => Stored { message_id }.into(),
+            4 | 5 => {
+                let expected = draw.below(5);
+                let refusals = [
+                    Refusal::NoSuchUser,
+                    Refusal::TooLong,
+                    Refusal::MailboxFull,
+                    Refusal::RateLimited,
+                    Refusal::Gap { expected },
+                ];
+                let refusal = refusals[below(draw, refusals.len())];
+                Refused {
+                    message_id,
+                    refusal,
+                }
+                .into()
+            }
+            6 => {
+                let users = vec![by].try_into().unwrap();
+                let more = draw.chance(0.5);
+                Online {
+                    request,
+                    users,
+                    more,
+                }
+                .into()
+            }
+            7 => NoSuchUser { request }.into(),
+            8 => ManifestUnchanged { request }.into(),
+            9 => {
+                let manifest = self.manifest();
+                self.tell(handle, manifest.head().clone());
+                for part in manifest.parts() {
+                    self.tell(handle, part);
+                }
+                return;
+            }
+            _ => {
+                let Some(letter) = letter else {
+                    return;
+                };
+                Deliver {
+                    position: draw.below(500),
+                    from: letter.from,
+                    message_id: letter.id,
+                    sealed: letter.sealed.try_into().unwrap(),
+                    time_ms: letter.time_ms,
+                }
+                .into()
+            }
+        };
+        self.tell(handle, message);
     }
 
     fn take(

@@ -1,7 +1,8 @@
 //! A server that deceives: what it hands out is not what was put in, and not all of that is kept.
 //!
-//! It lies about everything but the directory, which it signs: whoever is given another directory than
-//! others learns of it from them (`DirectoryFork`), and from nobody else.
+//! Its store lies, about everything that is in it; the server itself keeps to the protocol, and does not lie about the
+//! directory, which it signs: whoever is given another than others learns of it from them (`DirectoryFork`), and from
+//! nobody else. One that says anything at any time is in the client's own tests.
 
 use std::collections::VecDeque;
 
