@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use store::Store;
 use store::relay::{Account, Append, MemoryStore, Notice, Op, Quota, SqliteStore};
 
-use crate::build::{account, credentials, id, message, read_after};
+use crate::build::{account, append, credentials, id, message, read_after};
 
 fn name() -> impl Strategy<Value = String> {
     prop::sample::select(vec!["alice", "bob", "eve"]).prop_map(str::to_owned)
@@ -16,7 +16,7 @@ fn number() -> impl Strategy<Value = u64> {
     prop_oneof![8 => 0..12_u64, 1 => Just(u64::MAX), 1 => Just(i64::MAX.unsigned_abs() + 1)]
 }
 
-fn append() -> impl Strategy<Value = Op> {
+fn any_append() -> impl Strategy<Value = Op> {
     let place = (name(), name(), 0..2_u8, 0..2_u8);
     let sequence = prop_oneof![9 => 1..5_u64, 1 => number()];
     let content = (sequence, 0..6_u8, 0..40_usize, number(), any::<bool>());
@@ -116,10 +116,11 @@ fn on_the_rest() -> impl Strategy<Value = Op> {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    prop_oneof![5 => append(), 3 => on_accounts(), 5 => on_devices(), 2 => on_the_rest()]
+    prop_oneof![5 => any_append(), 3 => on_accounts(), 5 => on_devices(), 2 => on_the_rest()]
 }
 
-/// Accounts and devices to begin with: most operations need some.
+/// Accounts and devices to begin with: most operations need some. Messages too, more than quotas
+/// admit, so that one acknowledgement passes many.
 fn preparation() -> Vec<Op> {
     let mut ops = Vec::new();
     for name in ["alice", "bob"] {
@@ -129,6 +130,12 @@ fn preparation() -> Vec<Op> {
             device: id(device),
             device_key: [device; 32],
             now_ms: 0,
+        }));
+    }
+    for sequence in 1..=12 {
+        ops.push(append(Append {
+            conversation: id(9),
+            ..message("alice", sequence)
         }));
     }
     ops

@@ -8,6 +8,7 @@
 
 mod agreement;
 mod build;
+mod figures;
 mod suite;
 
 /// Runs the suite against an engine, which `$open` makes in a fresh folder.
@@ -57,6 +58,7 @@ all_engines! {
     reading_goes_on_after_the_cursor,
     reading_is_bounded_by_bytes,
     each_device_has_its_cursor,
+    an_acknowledgement_passes_many_entries_at_once,
     an_acknowledgement_never_goes_back_nor_ahead,
     entries_wait_for_the_first_device,
     a_new_device_gets_what_is_kept,

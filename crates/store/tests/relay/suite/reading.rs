@@ -1,4 +1,6 @@
-use store::relay::{Append, Op, Outcome, Quota};
+use std::ops::RangeInclusive;
+
+use store::relay::{Append, Op, Outcome, Quota, Refusal};
 
 use crate::build::{ROOMY, Relay, append, id, message, read_after};
 
@@ -89,6 +91,59 @@ pub(crate) fn each_device_has_its_cursor(store: &mut impl Relay) {
         position: 3,
     };
     assert_eq!(store.one(stranger), Outcome::NoSuchDevice);
+}
+
+pub(crate) fn an_acknowledgement_passes_many_entries_at_once(store: &mut impl Relay) {
+    store.add_account("bob");
+    for device in 1..=3 {
+        store.touch("bob", device, 5);
+    }
+    for sequence in 1..=60 {
+        store.send("bob", sequence);
+    }
+    let receipts = |positions: RangeInclusive<u64>, first| -> Vec<_> {
+        positions.map(|position| (position, first)).collect()
+    };
+    let positions = |range: RangeInclusive<u64>| -> Vec<u64> { range.collect() };
+    assert_eq!(
+        store.acknowledge("bob", 1, u64::MAX),
+        receipts(1..=60, true)
+    );
+    assert_eq!(store.acknowledge("bob", 2, 20), receipts(1..=20, false));
+    assert_eq!(store.positions("bob", 3), positions(1..=60));
+    assert_eq!(store.acknowledge("bob", 3, 40), receipts(1..=40, false));
+    // The slowest of the three is at 20: a new one gets what it waits for.
+    let new = |cursor| Outcome::Touched { new: true, cursor };
+    assert_eq!(store.touch("bob", 4, 6), new(20));
+    assert_eq!(store.acknowledge("bob", 4, 60), receipts(21..=60, false));
+    assert_eq!(store.acknowledge("bob", 2, 60), receipts(21..=60, false));
+    assert_eq!(store.touch("bob", 5, 7), new(40));
+    assert_eq!(store.positions("bob", 5), positions(41..=60));
+    // What has gone counts no more, and what is kept still does.
+    let send = |messages, bytes| {
+        append(Append {
+            quota: Quota { messages, bytes },
+            remember_full: false,
+            ..message("bob", 61)
+        })
+    };
+    let full = Outcome::Refused {
+        reason: Refusal::MailboxFull,
+        remembered: false,
+    };
+    assert_eq!(store.one(send(20, 21 * 80)), full);
+    assert_eq!(store.one(send(21, 21 * 80 - 1)), full);
+    assert_eq!(
+        store.one(send(21, 21 * 80)),
+        Outcome::Stored { position: 61 }
+    );
+    for device in [3, 5] {
+        let device = id(device);
+        let account = "bob".into();
+        store.one(Op::RemoveDevice { account, device });
+    }
+    assert_eq!(store.touch("bob", 6, 8), new(60));
+    assert_eq!(store.positions("bob", 6), [61]);
 }
 
 pub(crate) fn an_acknowledgement_never_goes_back_nor_ahead(store: &mut impl Relay) {
