@@ -27,7 +27,7 @@ pub(crate) const SEARCHES_MAX: usize = 64;
 const CACHE_MAX: usize = 4096;
 
 /// How often the directory is asked again for a name that it does not list as it was looked up,
-/// after 1, 2, 4 and 8 s: heads are at most one per 10 s.
+/// after 1, 2, 4 and 8 s: a server may know of new keys before it has signed them.
 const REFRESHES_MAX: u32 = 4;
 
 #[derive(Default)]

@@ -157,6 +157,10 @@ impl Directory {
     }
 
     /// Work to be done, if a directory is wanted and none is on its way.
+    ///
+    /// One at a time, for all who wait, is pace enough: a pause would keep somebody who has just
+    /// registered from logging in, and the copy of the entries here is no more than what each of
+    /// those who wait is sent afterwards.
     pub(crate) fn poll_job(&mut self, now_ms: u64) -> Option<Job> {
         let is_due = self.loaded && matches!(self.step, Step::Idle);
         if !is_due || self.waiting_next.is_empty() {

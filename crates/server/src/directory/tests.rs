@@ -184,6 +184,27 @@ fn one_signature_serves_all_who_wait() {
 }
 
 #[test]
+fn registrations_and_logins_during_a_signature_cost_one_more() {
+    let mut fixture = Fixture::new(MemoryStore::default());
+    assert!(fixture.directory.ask(fixture.who, NOW_MS).is_none());
+    let job = fixture.directory.poll_job(NOW_MS).unwrap();
+    for number in 0..100 {
+        let name = format!("User{number}");
+        fixture.directory.insert(&summary(&name)).unwrap();
+        assert!(fixture.directory.ask(fixture.who, NOW_MS).is_none());
+        assert!(fixture.directory.poll_job(NOW_MS).is_none());
+    }
+    let Done(manifest) = job.run();
+    let served = fixture.directory.signed(manifest, &mut fixture.ledger);
+    assert_eq!(served.unwrap().len() + fixture.settle(), 1);
+    assert_eq!(fixture.sign(NOW_MS), 100, "all of them, with the next one");
+    let newest = fixture.directory.newest().unwrap().upgrade().unwrap();
+    assert_eq!(newest.entries().len(), 100);
+    assert!(fixture.directory.ask(fixture.who, NOW_MS).is_some());
+    assert!(fixture.directory.poll_job(NOW_MS).is_none());
+}
+
+#[test]
 fn nobody_sees_a_version_that_is_not_remembered() {
     let mut fixture = Fixture::new(MemoryStore::default());
     fixture.directory.ask(fixture.who, NOW_MS);
