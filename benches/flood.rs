@@ -11,8 +11,8 @@
 //! A row takes about seven seconds: three hundred requests and as many messages, quiet and flooded, so that the
 //! 99th percentile is not just the longest, and twelve logins. README.md beside it has figures, and how they were
 //! made. `UNDERTONE_FLOOD_S` (default 0.8) is the length of each turn in seconds, without its logins, and
-//! `UNDERTONE_FLOOD_PACKETS` (default 100,000) how many first packets are sent as fast as they go, to see what
-//! one costs the server.
+//! `UNDERTONE_FLOOD_PACKETS` (default 100,000) how many first packets, and how many wrong solutions, are sent as
+//! fast as they go, to see what one costs the server.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -91,7 +91,7 @@ struct Options {
     turns: usize,
     /// Logins in each.
     logins: usize,
-    /// First packets that are sent as fast as they go.
+    /// Packets of strangers that are sent as fast as they go.
     packets: usize,
 }
 
@@ -308,19 +308,31 @@ fn compare(scene: &mut Scene, options: &Options, mut flood: impl FnMut() -> usiz
     println!("  login    {before} -> {after} on average of {count}");
 }
 
-/// First packets as fast as they go, and what one of them costs the server.
+/// Packets of strangers as fast as they go, and what one of them costs the server.
 fn cost_of_strangers(scene: &mut Scene, options: &Options) {
+    let packets = options.packets;
     let mut crowd = Crowd::new(250, scene.server.port);
-    let (user, system) = scene.cpu_us();
+    cost(scene, &mut crowd, "first packets", |crowd| {
+        crowd.first_packets_unpaced(packets);
+    });
+    assert!(crowd.ask(), "a stranger got no challenge");
+    cost(scene, &mut crowd, "wrong solutions", |crowd| {
+        crowd.wrong_solutions_unpaced(packets);
+    });
+}
+
+/// Each that reaches the server is answered with a challenge.
+fn cost(scene: &Scene, crowd: &mut Crowd, what: &str, send: impl FnOnce(&mut Crowd)) {
+    let (sent, (user, system)) = (crowd.sent, scene.cpu_us());
     let answered = scene.counted("undertone_challenges_total");
-    crowd.first_packets_unpaced(options.packets);
+    send(crowd);
     std::thread::sleep(Duration::from_millis(300));
     let answered = scene.counted("undertone_challenges_total") - answered;
     let (user, system) = (scene.cpu_us().0 - user, scene.cpu_us().1 - system);
     println!(
-        "{} first packets sent, {answered} reached the server and were answered: {:.2} us of user \
+        "{} {what} sent, {answered} reached the server and were answered: {:.2} us of user \
          and {:.2} us of system time each",
-        crowd.sent,
+        crowd.sent - sent,
         user / answered,
         system / answered
     );
@@ -331,14 +343,20 @@ fn first_packets(scene: &mut Scene, options: &Options) {
     compare(scene, options, || {
         let before = crowd.sent;
         crowd.first_packets();
-        crowd.clear();
+        crowd.challenges();
         crowd.sent - before
     });
 }
 
 fn wrong_solutions(scene: &mut Scene, options: &Options) {
     let mut crowd = Crowd::new(250, scene.server.port);
-    compare(scene, options, || crowd.wrong_solutions(1));
+    assert!(crowd.ask(), "a stranger got no challenge");
+    compare(scene, options, || {
+        let before = crowd.sent;
+        crowd.wrong_solutions();
+        crowd.challenges();
+        crowd.sent - before
+    });
 }
 
 fn half_open_handshakes(scene: &mut Scene, options: &Options) {

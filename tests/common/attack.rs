@@ -6,9 +6,9 @@
 )]
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use chat::puzzle::CHALLENGE_LEN;
+use chat::puzzle::{CHALLENGE_KIND, CHALLENGE_LEN, TOKEN_LEN};
 use codec::Writer;
 use internet::VERSION;
 use sim::Rng;
@@ -16,8 +16,15 @@ use sim::Rng;
 /// Bytes of a Challenge before its body: first byte, version, two ids with their lengths.
 const CHALLENGE_HEADER_LEN: usize = 23;
 
+/// Bytes behind it.
+const CHALLENGE_TAG_LEN: usize = 16;
+
 /// Datagrams that are sent before others get their turn.
 const BURST: usize = 32;
+
+/// How often a stranger asks for its challenge, and how long it waits for it each time.
+const ASK_ATTEMPTS_MAX: usize = 100;
+const ASK_PATIENCE: Duration = Duration::from_millis(50);
 
 /// An address of this machine, another one for each `index`.
 pub fn address(index: usize) -> Ipv4Addr {
@@ -42,9 +49,55 @@ pub fn first_packet(rng: &mut Rng, ids: [u64; 2], token: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// Sockets at many addresses.
+/// A socket with an address and ids of its own, and what it was asked last.
+struct Stranger {
+    socket: UdpSocket,
+    ids: [u64; 2],
+    challenge: Option<[u8; CHALLENGE_LEN]>,
+}
+
+impl Stranger {
+    /// An answer to what was asked, of work that was not done.
+    fn wrong_solution(&self, rng: &mut Rng) -> Option<Vec<u8>> {
+        // The challenge, the hello's hash, and four solutions that are none.
+        let mut token = [0; TOKEN_LEN];
+        let (challenge, rest) = token.split_at_mut(CHALLENGE_LEN);
+        challenge.copy_from_slice(&self.challenge?);
+        crypto::Random::fill(rng, rest);
+        Some(first_packet(rng, self.ids, &token))
+    }
+
+    /// Reads what came back, and keeps the last challenge that is for its ids. How many there were.
+    fn challenges(&mut self) -> usize {
+        let scid = self.ids[1].to_be_bytes();
+        let mut buffer = [0; 2_048];
+        let mut count = 0;
+        while let Ok(len) = self.socket.recv(&mut buffer) {
+            let Some(body) = challenge(&buffer[..len]) else {
+                continue;
+            };
+            count += 1;
+            // The destination id, behind first byte, version and its length.
+            if buffer[6..14] == scid {
+                self.challenge = Some(body);
+            }
+        }
+        count
+    }
+}
+
+/// The body, if this is a Challenge of a chat server.
+fn challenge(datagram: &[u8]) -> Option<[u8; CHALLENGE_LEN]> {
+    let (body, tag) = datagram
+        .get(CHALLENGE_HEADER_LEN..)?
+        .split_first_chunk::<CHALLENGE_LEN>()?;
+    let is_one = tag.len() == CHALLENGE_TAG_LEN && body[0] == CHALLENGE_KIND;
+    is_one.then_some(*body)
+}
+
+/// Strangers at many addresses, each in a network of its own: a limit for each source is none for all of them.
 pub struct Crowd {
-    sockets: Vec<UdpSocket>,
+    strangers: Vec<Stranger>,
     server: SocketAddr,
     rng: Rng,
     /// Datagrams sent.
@@ -53,15 +106,20 @@ pub struct Crowd {
 
 impl Crowd {
     pub fn new(count: usize, port: u16) -> Self {
-        let bind = |index| {
-            let socket = UdpSocket::bind((address(index), 0)).unwrap();
+        let mut rng = Rng::new(40);
+        let stranger = |index| {
+            let socket = UdpSocket::bind((address(index << 8), 0)).unwrap();
             socket.set_nonblocking(true).unwrap();
-            socket
+            Stranger {
+                socket,
+                ids: [rng.next_u64(), rng.next_u64()],
+                challenge: None,
+            }
         };
         Self {
-            sockets: (0..count).map(bind).collect(),
+            strangers: (0..count).map(stranger).collect(),
             server: (Ipv4Addr::LOCALHOST, port).into(),
-            rng: Rng::new(40),
+            rng,
             sent: 0,
         }
     }
@@ -70,9 +128,8 @@ impl Crowd {
     pub fn burst(&mut self, mut make: impl FnMut(&mut Rng) -> Vec<u8>) {
         for _ in 0..BURST {
             let datagram = make(&mut self.rng);
-            let index = self.rng.below(self.sockets.len() as u64) as usize;
-            // A full buffer is as good as a loss.
-            self.sent += usize::from(self.sockets[index].send_to(&datagram, self.server).is_ok());
+            let index = self.rng.below(self.strangers.len() as u64) as usize;
+            self.send(index, &datagram);
         }
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -90,56 +147,54 @@ impl Crowd {
         for index in 0..count {
             // The destination id, behind first byte, version and its length.
             packet[6..14].copy_from_slice(&self.rng.next_u64().to_be_bytes());
-            let socket = &self.sockets[index % self.sockets.len()];
-            self.sent += usize::from(socket.send_to(&packet, self.server).is_ok());
+            self.send(index % self.strangers.len(), &packet);
         }
     }
 
-    /// Asks for challenges from every address and answers each with work that was not done.
-    pub fn wrong_solutions(&mut self, each: usize) -> usize {
-        let mut answered = 0;
-        for socket in &self.sockets {
-            let ids = [self.rng.next_u64(), self.rng.next_u64()];
-            let first = first_packet(&mut self.rng, ids, b"");
-            if socket.send_to(&first, self.server).is_err() {
-                continue;
+    /// Asks for a challenge from every address. Whether all of them got one in time.
+    pub fn ask(&mut self) -> bool {
+        for _ in 0..ASK_ATTEMPTS_MAX {
+            for index in 0..self.strangers.len() {
+                let Stranger { ids, challenge, .. } = self.strangers[index];
+                if challenge.is_none() {
+                    let packet = first_packet(&mut self.rng, ids, b"");
+                    self.send(index, &packet);
+                }
             }
-            let Some(challenge) = receive(socket, Duration::from_millis(500)) else {
-                continue;
-            };
-            let body = &challenge[CHALLENGE_HEADER_LEN..CHALLENGE_HEADER_LEN + CHALLENGE_LEN];
-            for _ in 0..each {
-                let mut token = body.to_vec();
-                // The hello's hash, and four solutions that are none.
-                token.resize(CHALLENGE_LEN + 64, 0);
-                crypto::Random::fill(&mut self.rng, &mut token[CHALLENGE_LEN..]);
-                let wrong = first_packet(&mut self.rng, ids, &token);
-                let _ = socket.send_to(&wrong, self.server);
-                // A right one would be answered otherwise than by another challenge.
-                answered += usize::from(receive(socket, Duration::from_millis(500)).is_some());
+            std::thread::sleep(ASK_PATIENCE);
+            self.challenges();
+            if self.strangers.iter().all(|one| one.challenge.is_some()) {
+                return true;
             }
         }
-        answered
+        false
     }
 
-    /// Forgets what came back.
-    pub fn clear(&self) {
-        let mut buffer = [0; 2_048];
-        for socket in &self.sockets {
-            while socket.recv(&mut buffer).is_ok() {}
+    /// So many answers to challenges, of work that was not done, and no wait for what comes back.
+    pub fn wrong_solutions_unpaced(&mut self, count: usize) {
+        for _ in 0..count {
+            let index = self.rng.below(self.strangers.len() as u64) as usize;
+            // Whoever has not been asked has nothing to answer.
+            if let Some(packet) = self.strangers[index].wrong_solution(&mut self.rng) {
+                self.send(index, &packet);
+            }
         }
     }
-}
 
-fn receive(socket: &UdpSocket, patience: Duration) -> Option<Vec<u8>> {
-    let mut buffer = vec![0; 2_048];
-    let begin = Instant::now();
-    while begin.elapsed() < patience {
-        if let Ok(len) = socket.recv(&mut buffer) {
-            buffer.truncate(len);
-            return Some(buffer);
-        }
-        std::thread::sleep(Duration::from_micros(200));
+    /// The same in a burst, after which the server may breathe.
+    pub fn wrong_solutions(&mut self) {
+        self.wrong_solutions_unpaced(BURST);
+        std::thread::sleep(Duration::from_millis(1));
     }
-    None
+
+    /// Reads what came back. How many challenges there were; who got one answers that from now on.
+    pub fn challenges(&mut self) -> usize {
+        self.strangers.iter_mut().map(Stranger::challenges).sum()
+    }
+
+    fn send(&mut self, index: usize, datagram: &[u8]) {
+        let socket = &self.strangers[index].socket;
+        // A full buffer is as good as a loss.
+        self.sent += usize::from(socket.send_to(datagram, self.server).is_ok());
+    }
 }
