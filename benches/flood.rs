@@ -252,13 +252,34 @@ impl Scene {
     }
 }
 
+/// Processor time of the server, and how long that was.
+#[derive(Clone, Copy, Default)]
+struct Busy {
+    server_us: f64,
+    seconds: f64,
+}
+
+impl Busy {
+    fn add(&mut self, scene: &mut Scene, turn: impl FnOnce(&mut Scene)) {
+        let cpu_us = |scene: &Scene| {
+            let (user, system) = scene.cpu_us();
+            user + system
+        };
+        let (begin, before) = (now(), cpu_us(scene));
+        turn(scene);
+        self.server_us += cpu_us(scene) - before;
+        self.seconds += begin.elapsed().as_secs_f64();
+    }
+}
+
 /// Quiet and flooded turns of one kind of flood, and what they say.
 fn compare(scene: &mut Scene, options: &Options, mut flood: impl FnMut() -> usize + Send) {
     let (mut quiet, mut flooded) = (Waits::default(), Waits::default());
     let (mut attacks, mut seconds) = (0, 0.0);
+    let mut busy = [Busy::default(); 2];
     let resident = scene.resident_kib();
     for _ in 0..options.turns {
-        scene.live(options, &mut quiet);
+        busy[0].add(scene, |scene| scene.live(options, &mut quiet));
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let flooding = scope.spawn(|| {
@@ -270,7 +291,7 @@ fn compare(scene: &mut Scene, options: &Options, mut flood: impl FnMut() -> usiz
             });
             // A turn is longer than told by what its last login takes.
             let begin = now();
-            scene.live(options, &mut flooded);
+            busy[1].add(scene, |scene| scene.live(options, &mut flooded));
             over.store(true, Ordering::Relaxed);
             attacks += flooding.join().unwrap();
             seconds += begin.elapsed().as_secs_f64();
@@ -289,6 +310,8 @@ fn compare(scene: &mut Scene, options: &Options, mut flood: impl FnMut() -> usiz
         )
     };
     println!("{rate:.0} a second, the server grew by {grown} KiB");
+    let [before, after] = busy.map(|busy| 1e-4 * busy.server_us / busy.seconds);
+    println!("  server   {before:.0} -> {after:.0} % of a processor");
     println!("  list     {}", line(&mut quiet.lists, &mut flooded.lists));
     println!(
         "  message  {}",
