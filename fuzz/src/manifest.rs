@@ -1,6 +1,7 @@
 //! Any parts under any head: never more entries than the head counts, never out of order, and only
-//! what the root covers. The input is a count, then parts behind lengths of two bytes.
-use chat::manifest::{Assembly, root};
+//! what the root covers. The input is a count, then parts behind lengths of two bytes. A byte that is left over
+//! says which bit of the root is another one.
+use chat::manifest::{Assembly, BadManifest, Manifest, root};
 use chat::message::{LoginServerMessage, ManifestHead, Signature};
 
 /// Checks one input.
@@ -29,13 +30,24 @@ pub fn check(bytes: &[u8]) {
         .flat_map(|part| part.entries.iter().cloned())
         .collect();
     head.root = root(&all);
-    let mut assembly = Assembly::new(head);
-    if parts.into_iter().all(|part| assembly.push(part).is_ok()) {
-        let Ok(manifest) = assembly.finish() else {
-            return assert_ne!(all.len(), usize::from(count));
-        };
-        assert_eq!(manifest.entries(), all);
-        assert!(all.is_sorted_by(|a, b| a.user < b.user));
-        assert_eq!(all.len(), usize::from(count));
+    if let [bit] = rest {
+        head.root[usize::from(bit / 8)] ^= 1 << (bit % 8);
     }
+    let mut assembly = Assembly::new(head);
+    if !parts.into_iter().all(|part| assembly.push(part).is_ok()) {
+        return;
+    }
+    let expected = if all.len() != usize::from(count) {
+        Err(BadManifest::Count)
+    } else if !rest.is_empty() {
+        Err(BadManifest::Root)
+    } else {
+        Ok(&all[..])
+    };
+    let manifest = assembly.finish();
+    assert_eq!(
+        manifest.as_ref().map(Manifest::entries).map_err(|&bad| bad),
+        expected
+    );
+    assert!(manifest.is_err() || all.is_sorted_by(|a, b| a.user < b.user));
 }
