@@ -10,7 +10,8 @@
 //!
 //! A row takes about seven seconds: three hundred requests and as many messages, quiet and flooded, so that the
 //! 99th percentile is not just the longest, and twelve logins. README.md beside it has figures, and how they were
-//! made. `UNDERTONE_FLOOD_S` (default 0.8) is the length of each turn in seconds, without its logins, and
+//! made. `UNDERTONE_FLOOD_S` (default 0.8) is the length of each turn in seconds, without its logins,
+//! `UNDERTONE_FLOOD_TICK_MS` (default 8) the time from one message to the next, and
 //! `UNDERTONE_FLOOD_PACKETS` (default 100,000) how many first packets, and how many wrong solutions, are sent as
 //! fast as they go, to see what one costs the server.
 #![allow(
@@ -46,9 +47,9 @@ use store::relay::DEVICES_PER_ACCOUNT_MAX;
 /// How often each of the two turns comes at most.
 const TURNS: usize = 3;
 
-/// Between two messages of a person, none of whom writes as fast. A server takes 256 a second from each
-/// connection in the long run.
-const TICK: Duration = Duration::from_millis(8);
+/// Between two messages of a person, none of whom writes as fast, in milliseconds. A server takes 256 a second
+/// from each connection in the long run.
+const TICK_MS: f64 = 8.0;
 
 /// Logins in each turn.
 const LOGINS: usize = 4;
@@ -91,6 +92,8 @@ struct Options {
     turns: usize,
     /// Logins in each.
     logins: usize,
+    /// Between two messages.
+    tick: Duration,
     /// Packets of strangers that are sent as fast as they go.
     packets: usize,
 }
@@ -103,6 +106,7 @@ impl Options {
             arguments.partition(|argument| argument.starts_with('-'));
         let has = |name| options.iter().any(|option| option == name);
         let variable = |name| std::env::var(name).ok().map(|text| text.parse().unwrap());
+        let tick_ms = variable("UNDERTONE_FLOOD_TICK_MS").unwrap_or(TICK_MS);
         let (seconds, packets, turns, logins) = if has("--test") || !has("--bench") {
             (0.06, 1000.0, 1, 1)
         } else {
@@ -116,6 +120,7 @@ impl Options {
             time: Duration::from_secs_f64(seconds),
             turns,
             logins,
+            tick: Duration::from_secs_f64(tick_ms / 1e3),
             packets: packets as usize,
         }
     }
@@ -184,7 +189,7 @@ impl Scene {
     /// Alice asks and says something for so long, and meanwhile others log in.
     fn live(&mut self, options: &Options, waits: &mut Waits) {
         for _ in 0..options.logins {
-            self.talk(options.time / options.logins as u32, waits);
+            self.talk(options.time / options.logins as u32, options.tick, waits);
             let begin = now();
             let somebody = newcomer(self.came / DEVICES_PER_ACCOUNT_MAX);
             let somebody = Person::login(&somebody, self.server.port);
@@ -196,7 +201,7 @@ impl Scene {
 
     /// For so long Alice asks something at every tick, and says something, whether what she said before has
     /// come or not.
-    fn talk(&mut self, time: Duration, waits: &mut Waits) {
+    fn talk(&mut self, time: Duration, tick: Duration, waits: &mut Waits) {
         let (begin, first) = (now(), self.said);
         let mut sent = Vec::new();
         while begin.elapsed() < time {
@@ -208,7 +213,7 @@ impl Scene {
             sent.push(now());
             self.alice.send("Bob", &self.said.to_string());
             self.said += 1;
-            std::thread::sleep(TICK.saturating_sub(asked.elapsed()));
+            std::thread::sleep(tick.saturating_sub(asked.elapsed()));
         }
         let said = self.said;
         let bob = &self.bob;
