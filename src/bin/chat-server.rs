@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use undertone::cli::exit::Exit;
 use undertone::cli::folders::{Program, data_folder};
 use undertone::cli::server::{RegistrationPolicy, ServerAction, ServerOptions, server_options};
-use undertone::run::demo::{self, Demo};
+use undertone::run::demo::{self, Demo, Endings};
 use undertone::run::front::is_terminal;
 use undertone::run::log::Log;
 use undertone::run::problem::Problem;
@@ -119,8 +119,11 @@ fn demonstrate(base: &Path, with_client: bool) -> Result<(), Problem> {
         println!("Here you are Bob. Try: send Alice hello there");
         demo.open_client("Bob")
     } else {
+        // Whoever reads the line may send a signal at once.
+        let endings = Endings::listen()?;
         println!("Ctrl-C ends it.");
-        demo::wait_for_signal()
+        endings.wait();
+        Ok(())
     };
     demo.stop()?;
     ended

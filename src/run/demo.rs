@@ -12,6 +12,7 @@ use chat::Username;
 use crypto::{Fingerprint, SecretBytes};
 use net::Waker;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use tls::Trust;
 
 use super::client::{Command, Front, Settings};
@@ -224,14 +225,22 @@ fn is_on_path(program: &Path) -> bool {
     })
 }
 
-/// Waits for SIGINT, SIGTERM or SIGHUP.
-///
-/// # Errors
-/// The machine does not let us listen for them.
-pub fn wait_for_signal() -> Result<(), Problem> {
-    let signals = [SIGINT, SIGTERM, SIGHUP];
-    let mut signals = signal_hook::iterator::Signals::new(signals)
-        .map_err(|error| Problem::other(format!("cannot listen for signals: {error}")))?;
-    signals.forever().next();
-    Ok(())
+/// SIGINT, SIGTERM and SIGHUP: from [`Endings::listen`] on they no longer end the process by themselves.
+pub struct Endings(Signals);
+
+impl Endings {
+    /// Listens for them.
+    ///
+    /// # Errors
+    /// The machine does not let us.
+    pub fn listen() -> Result<Self, Problem> {
+        Signals::new([SIGINT, SIGTERM, SIGHUP])
+            .map(Self)
+            .map_err(|error| Problem::other(format!("cannot listen for signals: {error}")))
+    }
+
+    /// Waits for the first that comes, or has come since.
+    pub fn wait(mut self) {
+        self.0.forever().next();
+    }
 }
