@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use internet::{Header, PartialPacket};
 use transport::{AddressGate, Endpoint, Event, Gate, Instant, Meta, Mode, OpenGate, Side};
 
 use crate::common::{PORT, address, client, config, server, sessions};
@@ -68,4 +69,49 @@ fn h38_a_client_sends_to_the_address_that_it_was_given_and_to_no_other() {
         assert!(sent > 3, "the client said nothing");
         assert!(connected || moves_after == 0, "there was no connection");
     }
+}
+
+/// Somebody says that he is at `Victim`'s address, sees the server's answer pass and pours datagrams into
+/// the handshake from an address of his own.
+#[test]
+fn h40_what_comes_from_elsewhere_lets_no_more_go_to_an_address_without_proof() {
+    const VICTIM: u8 = 9;
+    let mut server = server(40, config(), Box::new(OpenGate));
+    let mut client = client(40, config());
+    let mut now = Instant::from_nanos(1_000_000_000);
+    client
+        .connect(now, address(1), &mut sessions(40, Side::Client))
+        .unwrap();
+    let meta = |from| Meta {
+        remote: address(from),
+        ecn: None,
+    };
+    let (mut said, mut out) = (0, Vec::new());
+    while let Some(transmit) = client.poll_transmit(now, 1, &mut out) {
+        said += transmit.len;
+        server.handle_datagram(now, meta(VICTIM), &mut out);
+        out.clear();
+    }
+    let (mut sent, mut id) = (0, None);
+    for _ in 0..100 {
+        out.clear();
+        while let Some(transmit) = server.poll_transmit(now, 1, &mut out) {
+            assert_eq!(transmit.remote, address(VICTIM));
+            sent += transmit.len;
+            if let Ok(packet) = PartialPacket::parse(&out)
+                && let Header::Initial { scid, .. } = packet.header
+            {
+                id = Some(scid);
+            }
+            out.clear();
+        }
+        let mut noise = vec![0; 1_200];
+        noise[0] = 0x40;
+        noise[1..9].copy_from_slice(id.unwrap().as_bytes());
+        server.handle_datagram(now, meta(66), &mut noise);
+        now += Duration::from_millis(100);
+        server.handle_timeout(now);
+    }
+    assert!(sent > said, "the handshake was not gone on with");
+    assert!(sent <= 3 * said, "{sent} bytes for {said}");
 }

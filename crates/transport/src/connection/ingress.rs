@@ -46,7 +46,8 @@ impl Connection {
         self.ecn.on_datagram(meta.ecn);
         self.log.at(now);
         self.notes.on_datagram_received(datagram.len());
-        if !self.validated {
+        // RFC 9000 §8.1: what comes from elsewhere shows nothing of the address that is answered.
+        if !self.validated && meta.remote == self.remote {
             self.unvalidated_received += datagram.len() as u64;
         }
         self.unpack(now, meta.remote, datagram, drops);
