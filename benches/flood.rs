@@ -5,7 +5,8 @@
 //! with which everything runs once and for a moment, to see that it does.
 //!
 //! Quiet and flooded seconds take turns, so that the ratio between them means something on a machine
-//! that has other work. Accounts are those of the tests: their passwords cost nothing to stretch, which
+//! that has other work. Floods come from threads that get what others leave of the processors: in earnest they
+//! would come from other machines. Accounts are those of the tests: their passwords cost nothing to stretch, which
 //! is work of clients alone, so a login's time is that of the server, the puzzle and the way.
 //!
 //! A row takes about seven seconds: three hundred requests and as many messages, quiet and flooded, so that the
@@ -35,6 +36,7 @@ mod guest;
 mod people;
 
 use std::net::Ipv4Addr;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -277,6 +279,17 @@ impl Busy {
     }
 }
 
+/// This thread, and those that it starts from now on, get what others leave of the processors.
+fn give_way() {
+    let own = std::fs::read_link("/proc/thread-self").unwrap();
+    let status = Command::new("chrt")
+        .args(["--idle", "--pid", "0"])
+        .arg(own.file_name().unwrap())
+        .stdout(Stdio::null())
+        .status();
+    assert!(status.is_ok_and(|status| status.success()), "chrt failed");
+}
+
 /// Quiet and flooded turns of one kind of flood, and what they say.
 fn compare(scene: &mut Scene, options: &Options, mut flood: impl FnMut() -> usize + Send) {
     let (mut quiet, mut flooded) = (Waits::default(), Waits::default());
@@ -288,6 +301,7 @@ fn compare(scene: &mut Scene, options: &Options, mut flood: impl FnMut() -> usiz
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let flooding = scope.spawn(|| {
+                give_way();
                 let mut count = 0;
                 while !over.load(Ordering::Relaxed) {
                     count += flood();
