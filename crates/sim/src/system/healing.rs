@@ -29,6 +29,9 @@ const QUIET_TIMEOUTS_MAX: u64 = 60;
 /// again, less and less often, and who is turned away comes back.
 const DECEIVED_FACTOR: u64 = 4;
 
+/// And how many minutes they have until one is quiet: who comes back says first what he could not say before.
+const DECEIVED_MINUTES: u64 = 5;
+
 /// How long the answer to a question takes at most, where nothing is lost.
 const ANSWERING: Duration = Duration::from_secs(5);
 
@@ -78,7 +81,7 @@ impl System<'_> {
             for found in &mut self.installations() {
                 audit::pins_are_true(&mut self.book, found);
             }
-            self.quiet(DECEIVED_FACTOR)?;
+            self.quiet(DECEIVED_FACTOR, DECEIVED_MINUTES)?;
             return self.part();
         }
         for (unsettled, limit) in SETTLED {
@@ -104,9 +107,21 @@ impl System<'_> {
         absent.map(|index| format!("{index} is not logged in"))
     }
 
-    /// Nobody has anything to say for a while: little is sent, and nobody's time comes often. So many times
-    /// as much is for those who are deceived.
-    fn quiet(&mut self, factor: u64) -> Result<(), String> {
+    /// Nobody has anything to say any more: one of so many minutes has to be quiet.
+    fn quiet(&mut self, factor: u64, minutes: u64) -> Result<(), String> {
+        let mut noise = None;
+        for _ in 0..minutes {
+            noise = self.noise(factor)?;
+            if noise.is_none() {
+                break;
+            }
+        }
+        noise.map_or(Ok(()), Err)
+    }
+
+    /// Who sends more within a minute, or whose time comes more often, than anybody who has nothing to say.
+    /// So many times as much is for those who are deceived.
+    fn noise(&mut self, factor: u64) -> Result<Option<String>, String> {
         let pulses = |system: &Self| -> Vec<Pulse> {
             let nodes = system.world.nodes();
             let nodes = nodes.filter_map(|node| system.world.machine(node));
@@ -115,7 +130,8 @@ impl System<'_> {
         let before = pulses(self);
         let until = self.world.now() + QUIET;
         self.pass(until)?;
-        for (index, (before, after)) in before.iter().zip(pulses(self)).enumerate() {
+        let after = pulses(self);
+        let noisy = (before.iter().zip(after).enumerate()).find_map(|(index, (before, after))| {
             // The server has a connection with each.
             let connections = if index == 0 {
                 self.clients.len() as u64
@@ -124,15 +140,15 @@ impl System<'_> {
             } * factor;
             let datagrams = after.datagrams - before.datagrams;
             let timeouts = after.timeouts - before.timeouts;
-            if datagrams > QUIET_DATAGRAMS_MAX * connections
-                || timeouts > QUIET_TIMEOUTS_MAX * connections
-            {
-                return Err(format!(
+            let is_noisy = datagrams > QUIET_DATAGRAMS_MAX * connections
+                || timeouts > QUIET_TIMEOUTS_MAX * connections;
+            is_noisy.then(|| {
+                format!(
                     "{index} sent {datagrams} datagrams and woke {timeouts} times with nothing to say"
-                ));
-            }
-        }
-        Ok(())
+                )
+            })
+        });
+        Ok(noisy)
     }
 
     /// The first few ask who is there, and are told that it is they.
@@ -173,7 +189,7 @@ impl System<'_> {
     /// Everybody leaves, the last one later, and is forgotten.
     fn part(&mut self) -> Result<(), String> {
         if self.book.is_honest() {
-            self.quiet(1)?;
+            self.quiet(1, 1)?;
             self.list(self.clients.len())?;
             self.leave_but(1);
             let until = self.world.now() + FORGETTING;
