@@ -152,22 +152,22 @@ impl Admission {
         if !ct_eq(&expected, &challenge.tag) {
             return None;
         }
-        let source = SourcePrefix::of(stranger.ip);
-        let burst = self.config.source_burst.max(1);
-        if !self.sources.add_below(now_ns, &[source.as_bytes()], burst) {
-            return Some(Judgement::Drop);
-        }
         if !token.is_solved() {
             return None;
         }
-        let spent_max = self.config.spent_max;
-        let spent = &mut self.epoch_mut(challenge.epoch)?.spent;
+        let spent = &self.epoch(challenge.epoch)?.spent;
         if spent.contains(&challenge.nonce) {
             return None;
         }
-        if spent.len() >= spent_max {
+        // Only work that is done counts: what costs nothing must not keep a neighbour out.
+        let source = SourcePrefix::of(stranger.ip);
+        let burst = self.config.source_burst.max(1);
+        if spent.len() >= self.config.spent_max
+            || !(self.sources).add_below(now_ns, &[source.as_bytes()], burst)
+        {
             return Some(Judgement::Drop);
         }
+        let spent = &mut self.epoch_mut(challenge.epoch)?.spent;
         spent.insert(challenge.nonce);
         Some(Judgement::Admit {
             hello: token.hello,

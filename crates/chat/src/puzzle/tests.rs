@@ -266,6 +266,28 @@ fn h44_one_source_is_limited_and_others_are_not() {
     )));
 }
 
+/// Neither does it count for its source what is sent again, nor what is no solution.
+#[test]
+fn h44_what_costs_nothing_keeps_no_neighbour_out() {
+    let mut admission = admission(|config| {
+        config.difficulty = 12;
+        config.source_burst = 2;
+        config.source_per_s = 1;
+    });
+    let solved = token(&mut admission, 0);
+    assert!(is_admitted(judge(&mut admission, 0, &stranger(&solved))));
+    let mut unsolved = Token::decode(&token(&mut admission, 0)).unwrap();
+    unsolved.solution = [0; 32];
+    for _ in 0..100 {
+        for worthless in [&solved, &unsolved.encode()] {
+            let judgement = judge(&mut admission, 0, &stranger(worthless));
+            assert_eq!(judgement, Judgement::Challenge);
+        }
+    }
+    let honest = token(&mut admission, 0);
+    assert!(is_admitted(judge(&mut admission, 0, &stranger(&honest))));
+}
+
 #[test]
 fn h40_memory_for_spent_nonces_is_bounded() {
     let mut admission = admission(|config| {

@@ -18,6 +18,10 @@ const SETTLING: Duration = Duration::from_secs(300);
 /// How long nobody says anything in the end.
 const QUIET: Duration = Duration::from_secs(60);
 
+/// How many minutes there are until one is quiet: in the first a server may still call those who crashed and
+/// have come back.
+const QUIET_MINUTES: u64 = 2;
+
 /// What is sent in that time on a connection: pings, their answers, what looks for a longer path, and
 /// the server's directory.
 const QUIET_DATAGRAMS_MAX: u64 = 40;
@@ -189,7 +193,7 @@ impl System<'_> {
     /// Everybody leaves, the last one later, and is forgotten.
     fn part(&mut self) -> Result<(), String> {
         if self.book.is_honest() {
-            self.quiet(1, 1)?;
+            self.quiet(1, QUIET_MINUTES)?;
             self.list(self.clients.len())?;
             self.leave_but(1);
             let until = self.world.now() + FORGETTING;

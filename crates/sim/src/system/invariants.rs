@@ -11,8 +11,9 @@ const CONNECTIONS_MAX: usize = 12;
 /// Bytes that a server holds for nobody in particular: for its throttles, its directory.
 const HELD_MAX: i64 = 6 << 20;
 
-/// Bytes that it holds for a connection: no window, buffer or page is ever full in these worlds.
-const PEER_HELD_MAX: i64 = 512 << 10;
+/// Bytes that it holds for a connection: a quarter of what may be on its way to a client that acknowledges nothing, since no window is ever
+/// full in these worlds.
+const PEER_HELD_MAX: i64 = 1 << 20;
 
 impl Node {
     /// Looks at a machine in a world with so many clients.
