@@ -206,7 +206,9 @@ fn h77_killed_at_its_nth_storage_call_the_real_server_keeps_what_it_acknowledged
             letters.say();
         }
         // The server dies at this call, or has stored all of it with fewer.
+        let begin = now();
         while !letters.is_stored() && !tracer.is_over() {
+            assert!(begin.elapsed() < PATIENCE, "{fault}: neither");
             std::thread::sleep(Duration::from_millis(5));
         }
         deaths += usize::from(!letters.is_stored());
@@ -288,7 +290,8 @@ fn h79_h80_errors_at_the_nth_storage_call_cost_the_real_server_nothing_acknowled
         letters.compare(&format!("{calls} {fault}"));
     }
     println!("{refused} times refused, {ended} times ended, {unhurt} times there was no such call");
-    assert!(refused >= 3 && ended >= 3);
+    // Where three messages come at once there may be no second call.
+    assert!(refused >= 3 && ended >= 2);
     letters.arrive();
 }
 
@@ -390,6 +393,18 @@ fn h73_a_server_without_memory_ends_and_keeps_what_it_acknowledged() {
     assert_eq!(carla.heard().messages.len(), said.len());
 }
 
+/// How much time of processors a process has had: ticks of 1/100 s, as on every Linux of today.
+fn cpu_time(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let behind_name = stat.rsplit(')').next().unwrap();
+    let fields: Vec<&str> = behind_name.split_whitespace().collect();
+    let ticks: u64 = [fields[11], fields[12]]
+        .map(|ticks| ticks.parse::<u64>().unwrap())
+        .iter()
+        .sum();
+    Duration::from_millis(10 * ticks)
+}
+
 #[test]
 fn h74_a_server_without_file_descriptors_goes_on_and_tells_its_metrics_later() {
     let home = furnished();
@@ -400,17 +415,27 @@ fn h74_a_server_without_file_descriptors_goes_on_and_tells_its_metrics_later() {
     if !limit(server.id(), "--nofile=4:1024") {
         return;
     }
-    // Whoever asks now gets nothing; messages are taken as ever, and logins too.
-    let unanswered = std::thread::spawn({
+    // Two ask now. The first may find a descriptor that was there for it, the other gets nothing; messages are
+    // taken as ever, and logins too.
+    let (begin, before) = (now(), cpu_time(server.id()));
+    let asking = [(); 2].map(|()| {
         let authority = authority.clone();
-        move || common::http_get(&authority, "/metrics")
+        std::thread::spawn(move || common::http_get(&authority, "/metrics"))
     });
     let alice = Person::login("Alice", server.port);
     bob.send("Alice", "still here");
     alice.until("the message", |heard| heard.messages.len() == 1);
+    // Whoever tries again and again does nothing else.
+    std::thread::sleep(Duration::from_secs(2).saturating_sub(begin.elapsed()));
+    let (busy, passed) = (cpu_time(server.id()) - before, begin.elapsed());
+    assert!(busy < passed / 2, "{busy:?} of {passed:?}");
+    let answered = asking.iter().filter(|who| who.is_finished()).count();
+    assert!(answered < asking.len(), "the limit kept nobody out");
     assert!(limit(server.id(), "--nofile=1024:1024"));
     assert!(common::http_get(&authority, "/metrics").starts_with("HTTP/1.1 200 "));
-    drop(unanswered.join().unwrap());
+    for who in asking {
+        who.join().unwrap();
+    }
     assert_eq!(server.interrupt().code(), Some(0));
 }
 

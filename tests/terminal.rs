@@ -88,9 +88,7 @@ fn the_end_of_input_leaves() {
     let home = Home::new();
     home.seed();
     let server = Server::start(&home);
-    let port = server.port.to_string();
-    let mut bob = open(&home, &["-u", "Bob", "-p", "Bob", "-sp", &port]);
-    bob.exp_string("logged in").unwrap();
+    let mut bob = at_the_prompt(&home, server.port);
     bob.send_control('d').unwrap();
     bob.exp_eof().unwrap();
     ends_well(&bob);
@@ -272,6 +270,9 @@ fn h89_a_client_that_is_stopped_leaves_the_terminal_as_it_was_and_takes_it_again
     assert!(takes_lines(&bob));
 }
 
+/// Whether the process of the next test panics as soon as it has its line, or at its next prompt.
+const AT_ONCE: &str = "UNDERTONE_TEST_AT_ONCE";
+
 /// The process of the next test: a prompt, and then a panic.
 #[test]
 #[ignore = "run by another test as a process of its own"]
@@ -281,28 +282,39 @@ fn panics_at_its_prompt() {
     console.output.event(&Event::LoggedIn { user }).unwrap();
     // The other test types this when it has seen the prompt.
     assert!(matches!(console.input.recv(), Ok(Input::Line(_))));
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    let at_once = std::env::var_os(AT_ONCE).is_some();
+    let is_at_prompt = || {
+        let modes = tcgetattr(std::io::stdin()).unwrap().local_modes;
+        !modes.contains(LocalModes::ICANON)
+    };
+    while !at_once && !is_at_prompt() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
     panic!("on purpose");
 }
 
 #[test]
 fn h89_a_panic_leaves_the_terminal_as_it_was() {
     let home = Home::new();
-    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-    command.args([
-        "--exact",
-        "panics_at_its_prompt",
-        "--ignored",
-        "--nocapture",
-    ]);
-    command.env("TERM", "xterm").env("HOME", home.path());
-    let options = Options::new().timeout_ms(Some(PATIENCE.as_millis() as u64));
-    let mut session = spawn_with_options(command, options).unwrap();
-    until_lines(&session, false);
-    session.send_line("go").unwrap();
-    session.exp_string("on purpose").unwrap();
-    session.exp_eof().unwrap();
-    assert!(takes_lines(&session));
+    for at_once in [false, true] {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args([
+            "--exact",
+            "panics_at_its_prompt",
+            "--ignored",
+            "--nocapture",
+        ]);
+        command.env("TERM", "xterm").env("HOME", home.path());
+        if at_once {
+            command.env(AT_ONCE, "");
+        }
+        let mut session = spawn_with_options(command, options()).unwrap();
+        until_lines(&session, false);
+        session.send_line("go").unwrap();
+        session.exp_string("on purpose").unwrap();
+        session.exp_eof().unwrap();
+        assert!(takes_lines(&session), "at once: {at_once}");
+    }
 }
 
 /// Gives the terminal another size. The kernel tells its foreground job by SIGWINCH.

@@ -99,11 +99,23 @@ impl Person {
         Self::open(Ipv4Addr::LOCALHOST, name, password, port, patience)
     }
 
-    /// Somebody who does not wait long for a server that was killed in the middle of a handshake.
+    /// Somebody who does not wait long for a server that was killed in the middle of a handshake. Who was
+    /// never there gives up after that, and comes once more.
     pub fn login_impatient(name: &str, port: u16) -> Self {
         let patience = Duration::from_secs(2);
-        let password = SecretBytes::new(name.into());
-        Self::open(Ipv4Addr::LOCALHOST, name, password, port, patience).logged_in()
+        for _ in 0..10 {
+            let password = SecretBytes::new(name.into());
+            let somebody = Self::open(Ipv4Addr::LOCALHOST, name, password, port, patience);
+            somebody.until("an end of the login", |heard| {
+                heard.logins > 0 || heard.failure.is_some()
+            });
+            let failure = somebody.heard().failure.clone();
+            match failure {
+                Some(Failure::Unreachable { .. }) => {}
+                _ => return somebody.logged_in(),
+            }
+        }
+        panic!("{name} cannot reach the server");
     }
 
     fn open(

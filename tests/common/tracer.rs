@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::common::{Home, signal, wait};
+use crate::common::{Home, PATIENCE, signal, wait};
 
 /// Makes system calls of a process fail until it is dropped.
 pub struct Tracer {
@@ -36,7 +36,8 @@ impl Tracer {
             return None;
         };
         // With its log elsewhere it says nothing but why it fails.
-        for _ in 0..1_000 {
+        let begin = std::time::Instant::now();
+        while begin.elapsed() < PATIENCE {
             if is_traced(process) {
                 return Some(Self { child, log });
             }

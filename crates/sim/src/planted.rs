@@ -18,19 +18,22 @@ pub struct Found {
 }
 
 /// Runs seeds from 0 with a bug switched on, until it is found; at most `seeds` of them. The
-/// transport's own assertions count as well.
+/// transport's own assertions count as well. A seed that fails without the bug has not found it.
 pub fn find(bug: Bug, seeds: u64) -> Option<Found> {
-    plant(Some(bug));
-    let found = (0..seeds).find_map(|seed| {
+    let run_with = |seed, planted| {
+        plant(planted);
         let limits = Limits::default();
         let outcome = match bug.is_of_system() {
             #[cfg(feature = "system")]
-            true => run_system(&SystemPlan::new(seed, limits)),
-            _ => run(&Plan::new(seed, limits)),
+            true => run_system(&SystemPlan::new(seed, limits)).map(drop),
+            _ => run(&Plan::new(seed, limits)).map(drop),
         };
-        let what = outcome.err()?.to_string();
-        Some(Found { seed, what })
-    });
-    plant(None);
-    found
+        plant(None);
+        outcome
+    };
+    (0..seeds).find_map(|seed| {
+        let what = run_with(seed, Some(bug)).err()?.to_string();
+        let found = Found { seed, what };
+        run_with(seed, None).is_ok().then_some(found)
+    })
 }

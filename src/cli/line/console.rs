@@ -100,7 +100,7 @@ impl Drop for Console {
         let Some(terminal) = &self.terminal else {
             return;
         };
-        if terminal.is_changed() {
+        if terminal.end() {
             self.output.settle();
             thread::park_timeout(REPAINT_TIME);
             terminal.restore();
@@ -152,7 +152,10 @@ impl ConditionalEventHandler for Suspend {
 
 fn read_prompt(editor: &mut Prompt, terminal: &Terminal, delivery: &Delivery<impl Fn()>) {
     loop {
-        let input = match terminal.ask(|| editor.readline(PROMPT)) {
+        let Some(answer) = terminal.ask(|| editor.readline(PROMPT)) else {
+            return;
+        };
+        let input = match answer {
             Ok(line) if line.len() > LINE_LEN_MAX => Input::TooLong,
             Ok(line) => {
                 if line.len() <= HISTORY_LINE_LEN_MAX && !line.trim().is_empty() {

@@ -48,6 +48,8 @@ struct Shared {
     settings: Termios,
     /// The prompt is shown, or about to be.
     is_asking: AtomicBool,
+    /// No prompt comes any more.
+    is_over: AtomicBool,
     /// Held by whoever changes the settings other than by asking.
     turn: Mutex<()>,
 }
@@ -58,6 +60,7 @@ impl Terminal {
         let shared = Shared {
             settings: tcgetattr(io::stdin()).ok()?,
             is_asking: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
             turn: Mutex::new(()),
         };
         Some(Self(Arc::new(shared)))
@@ -83,7 +86,7 @@ impl Terminal {
     }
 
     /// Whether a prompt is shown now.
-    pub(super) fn is_changed(&self) -> bool {
+    fn is_changed(&self) -> bool {
         tcgetattr(io::stdin()).is_ok_and(|now| self.is_other(&now))
     }
 
@@ -97,9 +100,19 @@ impl Terminal {
         change(&self.0.settings, LEAVE);
     }
 
-    /// Lets a prompt change the settings meanwhile. It has to put them back.
-    pub(super) fn ask<T>(&self, prompt: impl FnOnce() -> T) -> T {
+    /// Lets no prompt change the settings any more. Tells whether one is shown, which has to be restored.
+    pub(super) fn end(&self) -> bool {
+        let _turn = self.turn();
+        self.0.is_over.store(true, Ordering::SeqCst);
+        self.settings_of_prompt().is_some()
+    }
+
+    /// Lets a prompt change the settings meanwhile. It has to put them back. None after the end.
+    pub(super) fn ask<T>(&self, prompt: impl FnOnce() -> T) -> Option<T> {
         let turn = self.turn();
+        if self.0.is_over.load(Ordering::SeqCst) {
+            return None;
+        }
         self.0.is_asking.store(true, Ordering::SeqCst);
         drop(turn);
         let answer = prompt();
@@ -109,7 +122,7 @@ impl Terminal {
         if self.is_changed() {
             self.restore();
         }
-        answer
+        Some(answer)
     }
 
     /// From now on a stop leaves the terminal as it was, provided that all other threads are

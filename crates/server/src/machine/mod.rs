@@ -19,7 +19,9 @@ use std::sync::Arc;
 
 use chat::login::{ServerSecrets, Throttle};
 use crypto::{Random, SigningKey};
-use transport::{Accept, ConnectionHandle, Endpoint, Instant, Machine, Meta, Sessions, Transmit};
+use transport::{
+    Accept, ConnectionHandle, DUE_MAX, Endpoint, Instant, Machine, Meta, Sessions, Transmit,
+};
 
 use crate::directory::Directory;
 use crate::event::{Event, Events, Fatal};
@@ -228,9 +230,13 @@ impl Server {
         changed
     }
 
-    /// Looks at the peers whose time has come.
+    /// Looks at the peers whose time has come: at a share of them, and at others in the next call, which is
+    /// due at once.
     fn expire(&mut self, now: Instant) {
-        while let Some(&(at, handle)) = self.timers.first() {
+        for _ in 0..DUE_MAX {
+            let Some(&(at, handle)) = self.timers.first() else {
+                break;
+            };
             if at > now {
                 break;
             }
