@@ -1,6 +1,7 @@
 //! What somebody sends who has no keys but those that everybody can derive.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::ops::Range;
 use core::time::Duration;
 
 use crypto::{Random, random_array};
@@ -58,15 +59,15 @@ impl<M: Machine> World<M> {
             }
             _ => (first.bytes.len(), 0),
         };
-        let packet = PartialPacket::parse(&first.bytes);
-        let whole = packet.map_or(first.bytes.len(), |packet| packet.len());
         let mut bytes = first.bytes.get(..cut).unwrap_or_default().to_vec();
         bytes.extend(second.bytes.iter().skip(skipped));
         // Only what is whole authenticates, and proves where its sender is.
-        if cut < whole && bytes != first.bytes {
+        let has_whole = packets(&first.bytes).any(|packet| packet.end <= cut);
+        let has_whole_behind = packets(&second.bytes).any(|packet| packet.start >= skipped);
+        if !has_whole && bytes != first.bytes {
             first.proven.clear();
         }
-        if (cut == 0 || cut >= whole) && second.to == first.to {
+        if has_whole_behind && second.to == first.to {
             first.proven.extend(second.proven);
         }
         first.bytes = bytes;
@@ -100,6 +101,18 @@ impl<M: Machine> World<M> {
         let index = usize::try_from(draw.below(self.nodes.len() as u64)).ok()?;
         self.nodes.get(index).map(|node| node.address)
     }
+}
+
+/// Where the packets of a datagram are, and what is none at its end.
+fn packets(datagram: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    core::iter::from_fn(move || {
+        let rest = datagram.get(start..).filter(|rest| !rest.is_empty())?;
+        let len = PartialPacket::parse(rest).map_or(rest.len(), |packet| packet.len());
+        let packet = start..start + len;
+        start = packet.end;
+        Some(packet)
+    })
 }
 
 fn noise(draw: &mut Rng) -> Vec<u8> {

@@ -8,9 +8,10 @@ use transport::Instant;
 
 use super::NodeId;
 
-/// How long somebody goes unanswered before he has to have become quiet: by then the delay between
-/// probes has doubled up to its cap (docs/PROTOCOL.md §4.5).
-const UNANSWERED: Duration = Duration::from_secs(5);
+/// How long somebody goes unanswered before he has to have become quiet. By then the delay between probes has
+/// doubled up to its cap (docs/PROTOCOL.md §4.5), also where a move was given up after six seconds and all that
+/// was on its way had to be said once more over the path before.
+const UNANSWERED: Duration = Duration::from_secs(12);
 
 /// Whoever has said nothing for so long begins anew: longer than that cap.
 const PAUSE: Duration = Duration::from_secs(3);

@@ -7,12 +7,13 @@ use super::assembler::GAPS_MAX;
 use super::collection::{Stream, Streams};
 use super::datagrams::INCOMING_BYTES_MAX;
 use super::receive::ReceiveStream;
+use super::ring::CAPACITY_MIN;
 
 /// Memory of rings for each byte of the window: a ring of which an eighth is in use stays as it is,
 /// and what was there before is given back when it comes to more than the window.
 const RING_BYTES: usize = 8 + 1;
 
-/// Memory of rings that are all but empty, on all streams together.
+/// Memory of rings that are all but empty, on all streams together, beside the least that each has.
 const SPARE_BYTES: usize = 64 << 10;
 
 impl Streams {
@@ -49,7 +50,12 @@ impl Streams {
         within("streams of the peer", opened as usize, most)?;
         let rings: usize = streams().map(|s| s.receive.assembler.capacity()).sum();
         let span = usize::try_from(window).unwrap_or(usize::MAX);
-        within("bytes of rings", rings, RING_BYTES * span + SPARE_BYTES)?;
+        let least = CAPACITY_MIN * streams().count();
+        within(
+            "bytes of rings",
+            rings,
+            RING_BYTES * span + SPARE_BYTES + least,
+        )?;
         streams().try_for_each(|stream| stream.receive.check_ahead())
     }
 }

@@ -252,6 +252,9 @@ impl Streams {
         }
         if matches!(mode, Mode::Messages | Mode::Unordered) {
             let (consumed, pulled) = stream.receive.pull(limits);
+            if consumed > 0 {
+                stream.count_receive(&mut self.held, self.window.bytes);
+            }
             self.count_message(id);
             self.on_read(consumed as u64);
             if let Err(broken) = pulled {

@@ -1,7 +1,7 @@
 use core::ops::Range;
 
 /// The least that is allocated at once.
-const CAPACITY_MIN: usize = 256;
+pub(super) const CAPACITY_MIN: usize = 256;
 
 /// A ring with fewer of its bytes in use than one of so many wastes its memory.
 const WASTE: usize = 8;

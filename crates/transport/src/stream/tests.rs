@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use codec::Writer;
 use proptest::prelude::*;
 
 use super::*;
@@ -285,7 +286,7 @@ proptest! {
     ) {
         let mut stream = preamble(Mode::Messages).to_vec();
         for message in &messages {
-            codec::Writer::new(&mut stream).prefixed(message);
+            Writer::new(&mut stream).prefixed(message);
         }
         let mut streams = server();
         let mut received = Vec::new();
@@ -382,7 +383,7 @@ fn streams_that_ended_early_can_be_replaced_when_all_are_open() {
 fn messages_that_wait_to_be_whole_never_use_up_the_connections_credit() {
     let mut streams = server();
     let mut begun = preamble(Mode::Messages).to_vec();
-    codec::Writer::new(&mut begun).varint(400).bytes(&[7; 360]);
+    Writer::new(&mut begun).varint(400).bytes(&[7; 360]);
     for id in [0, 2, 4, 6] {
         streams.on_stream(&data(id, 0, &begun, false)).unwrap();
         streams.write_frames(1000, &mut Vec::new(), &mut |_| {});
@@ -414,6 +415,35 @@ fn h32_what_was_read_is_not_held() {
     streams.release_memory();
     assert!(streams.held.total() <= 200 * 256);
     assert!(!streams.holds_memory(), "nothing has changed since");
+}
+
+/// Long messages are taken out of their streams as they come; here their beginnings come last.
+#[test]
+fn h32_what_was_taken_out_of_streams_leaves_no_buffers() {
+    const MESSAGE: usize = 4_500;
+    let mut config = config();
+    config.streams_max = 200;
+    config.stream_window_bytes = 8_000;
+    config.stream_window_bytes_max = 8_000;
+    config.connection_window_bytes = 16_000;
+    config.connection_window_bytes_max = 16_000;
+    let mut streams = Streams::new(Side::Server, &config);
+    let mut length = Vec::new();
+    Writer::new(&mut length).varint(MESSAGE as u64);
+    let message = [&preamble(Mode::Messages)[..], &length, &[7; MESSAGE]].concat();
+    for id in (0..400).step_by(2) {
+        streams
+            .on_stream(&data(id, 100, &message[100..], false))
+            .unwrap();
+        streams
+            .on_stream(&data(id, 0, &message[..100], false))
+            .unwrap();
+        let whole = streams.receive(StreamId(id)).unwrap();
+        assert_eq!(whole, Some(vec![7; MESSAGE]));
+        streams.write_frames(1000, &mut Vec::new(), &mut |_| {});
+    }
+    let held = streams.held.total();
+    assert!(held <= 3 * 16_000, "{held} bytes for nothing");
 }
 
 /// A buffer that is filled and emptied again and again, as bulk data does, keeps its memory.
