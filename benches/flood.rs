@@ -445,7 +445,7 @@ fn messages_to_the_deaf(scene: &mut Scene, options: &Options) {
     let bob = Person::login("Bob", scene.server.port);
     let text = "x".repeat(10_000);
     compare(scene, options, || {
-        std::thread::sleep(Duration::from_millis(25));
+        std::thread::sleep(Duration::from_millis(5));
         usize::from(bob.try_send("Mallory", &text).is_some())
     });
 }
@@ -459,7 +459,7 @@ fn messages_to_the_full(scene: &mut Scene, options: &Options) {
         for reader in &mut readers {
             reader.idle();
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(5));
         usize::from(bob.try_send("Mallory", &text).is_some())
     });
 }

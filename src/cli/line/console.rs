@@ -43,7 +43,8 @@ impl Console {
     /// after: where SIGTSTP meets one that is older, the process stops with the prompt's settings.
     ///
     /// At a terminal the prompt comes with the first login, when there is something to type. Until
-    /// then what is typed waits, and Ctrl-C is a signal.
+    /// then what is typed waits, and Ctrl-C is a signal. Ctrl-D has to be typed once more: of an end of
+    /// input that waits a terminal leaves a zero when its settings change.
     ///
     /// # Errors
     /// No thread can be started.
