@@ -8,10 +8,9 @@ use transport::Instant;
 
 use super::NodeId;
 
-/// How long somebody goes unanswered before he has to have become quiet. By then the delay between probes has
-/// doubled up to its cap (docs/PROTOCOL.md §4.5), also where a move was given up after six seconds and all that
-/// was on its way had to be said once more over the path before.
-const UNANSWERED: Duration = Duration::from_secs(12);
+/// How long somebody goes unanswered before he has to have become quiet: by then the delay between
+/// probes has doubled up to its cap (docs/PROTOCOL.md §4.5).
+const UNANSWERED: Duration = Duration::from_secs(5);
 
 /// Whoever has said nothing for so long begins anew: longer than that cap.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -24,6 +23,10 @@ const BREATH: Duration = Duration::from_millis(25);
 const SPELL: Duration = Duration::from_secs(4);
 const INSISTENCE_MAX: u64 = 40;
 
+/// So many such spells in a row may be loud: whoever gives up a move says all that was on its way once more, over
+/// the path before and at its pace.
+const LOUD_MAX: u64 = 2;
+
 /// Watches that.
 #[derive(Default)]
 pub(super) struct Insistence(BTreeMap<(NodeId, SocketAddr), Monologue>);
@@ -35,6 +38,8 @@ struct Monologue {
     last: Instant,
     /// When the present spell has begun, and how often something was said in it.
     spell: (Instant, u64),
+    /// How many before it were loud, without one between them that was not.
+    loud: u64,
 }
 
 impl Insistence {
@@ -44,6 +49,7 @@ impl Insistence {
             since: now,
             last: now,
             spell: (now, 0),
+            loud: 0,
         };
         let monologue = self.0.entry((node, remote)).or_insert(new);
         if now.since(monologue.last) >= PAUSE {
@@ -55,10 +61,13 @@ impl Insistence {
         }
         let (begun, times) = &mut monologue.spell;
         if now.since(*begun) >= SPELL {
+            let was_loud = *times > INSISTENCE_MAX;
+            monologue.loud = if was_loud { monologue.loud + 1 } else { 0 };
             (*begun, *times) = (now, 1);
         }
+        let is_loud = *times > INSISTENCE_MAX && monologue.loud >= LOUD_MAX;
         let is_unanswered = now.since(monologue.since) >= UNANSWERED;
-        (is_unanswered && *times > INSISTENCE_MAX).then_some(*times)
+        (is_unanswered && is_loud).then_some(*times)
     }
 
     /// `node` receives from `remote`.
