@@ -58,8 +58,10 @@ impl Swarm<'_> {
     pub(super) fn call_the_roll(&mut self) -> Result<(), String> {
         // Who has moved without knowing is found there, and who was forgotten begins again.
         self.call_each(0, None);
+        self.ping_each();
         self.wait(FOUND)
             .map_err(|wrong| format!("before the roll call: {wrong}"))?;
+        self.advance(ANSWERED)?;
         if self.has_any(&[Fault::Shrinking]) {
             self.fill_paths()?;
         }
@@ -108,6 +110,20 @@ impl Swarm<'_> {
             if life.is_some() {
                 self.call(index, Mode::Datagrams, len, None);
             }
+        }
+    }
+
+    /// Also who has no stream for messages, and may not open one, shows where he is.
+    fn ping_each(&mut self) {
+        for client in &self.clients {
+            let Some(handle) = client.handle else {
+                continue;
+            };
+            self.world.with(client.node, |endpoint, _| {
+                if let Some(connection) = endpoint.connection(handle) {
+                    connection.ping();
+                }
+            });
         }
     }
 
