@@ -101,17 +101,23 @@ impl Fixture {
 
     /// A client that has connected.
     pub(crate) fn client(&mut self) -> NodeId {
-        self.clients += 1;
-        let seed = u64::from(self.clients) + 100;
-        let address = format!("10.1.{}.1:9", self.clients).parse().unwrap();
-        let mut client = Client::new(seed);
-        client.connect(self.world.now(), self.world.address(self.server).unwrap());
-        let id = self.world.add(address, Node::Client(Box::new(client)));
+        let id = self.newcomer();
         self.until(|fixture| {
             let client = fixture.peek(id);
             client.is_connected || client.closed.is_some()
         });
         id
+    }
+
+    /// A client that is about to connect.
+    pub(crate) fn newcomer(&mut self) -> NodeId {
+        self.clients += 1;
+        let seed = u64::from(self.clients) + 100;
+        let [high, low] = self.clients.to_be_bytes();
+        let address = format!("10.1.{low}.{high}:9").parse().unwrap();
+        let mut client = Client::new(seed);
+        client.connect(self.world.now(), self.world.address(self.server).unwrap());
+        self.world.add(address, Node::Client(Box::new(client)))
     }
 
     pub(crate) fn peek(&self, id: NodeId) -> &Client {
