@@ -58,6 +58,10 @@ pub const TOLD_MAX: usize = 256;
 /// again.
 pub const TOLD_FOR: Duration = Duration::from_secs(60);
 
+/// How often it is noted that a device is there that stays connected, when it acknowledges
+/// something.
+pub const SEEN_EVERY_MS: u64 = 24 * 60 * 60 * 1000;
+
 /// A head of the directory is signed again when it is this old.
 pub const HEAD_AGE_MAX_MS: u64 = 30 * 60 * 1000;
 /// Accounts that are read at once when the server starts.

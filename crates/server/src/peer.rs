@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use chat::login::{ServerLogin, Ticket};
 use chat::message::{DeviceId, LoginStart, LoginWork, MessageId, RegisterStart};
 use chat::{SourcePrefix, Username};
-use store::relay::Account;
+use store::relay::{Account, Op};
 use transport::{Instant, StreamId};
 
 use crate::limits::{LOGIN_TIMEOUT, PEER_OP_BYTES_MAX, PEER_OPS_MAX};
@@ -91,6 +91,8 @@ pub(crate) struct PasswordStep {
 pub(crate) struct User {
     pub(crate) name: Username,
     pub(crate) device: DeviceId,
+    /// When it was last noted that the device is there.
+    pub(crate) seen_ms: u64,
     pub(crate) window: Window,
     pub(crate) pace: Pace,
     /// Operations that the store has not answered, and bytes of sealed messages in them.
@@ -203,10 +205,11 @@ impl Step {
 }
 
 impl User {
-    pub(crate) fn new(name: Username, device: DeviceId) -> Self {
+    pub(crate) fn new(name: Username, device: DeviceId, wall_ms: u64) -> Self {
         Self {
             name,
             device,
+            seen_ms: wall_ms,
             window: Window::default(),
             pace: Pace::default(),
             ops: 0,
@@ -216,6 +219,15 @@ impl User {
             told: VecDeque::new(),
             noticed: Vec::new(),
             noticed_until: Instant::ZERO,
+        }
+    }
+
+    /// Notes that the device is there.
+    pub(crate) fn seen(&self, wall_ms: u64) -> Op {
+        Op::SeeDevice {
+            account: self.name.key().to_owned(),
+            device: self.device,
+            now_ms: wall_ms,
         }
     }
 

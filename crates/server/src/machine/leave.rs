@@ -7,6 +7,7 @@ use transport::{ConnectionHandle, Instant, StreamId};
 use super::traffic::Violation;
 use super::{Server, State};
 use crate::event::{Event, Fatal};
+use crate::ledger::Then;
 use crate::limits::{LINGER, SHUTDOWN_TIMEOUT, TOLD_FOR};
 use crate::peer::{Leaving, Phase};
 
@@ -175,6 +176,7 @@ impl Server {
             Phase::Stranger(_) => self.strangers = self.strangers.saturating_sub(1),
             Phase::User(mut user) => {
                 self.presence.leave(&user.name, &user.device, handle);
+                self.ledger.push(user.seen(self.wall_ms), Then::Nothing);
                 // What it was told lately may not have arrived. One that says goodbye listens no more.
                 user.forget_told(now, TOLD_FOR);
                 for (_, message_id, by) in core::mem::take(&mut user.told) {

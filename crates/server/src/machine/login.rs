@@ -16,7 +16,7 @@ use super::{Server, code};
 use crate::accounts::{blob, record};
 use crate::event::Event;
 use crate::ledger::Then;
-use crate::limits::{LOGIN_MESSAGES_MAX, LOGIN_RESPONSES_MAX};
+use crate::limits::{LOGIN_MESSAGES_MAX, LOGIN_RESPONSES_MAX, SEEN_EVERY_MS};
 use crate::peer::{Asked, PasswordStep, Peer, Phase, Step, User};
 use crate::pipe::Port;
 
@@ -293,6 +293,10 @@ impl Server {
         if verify_proof(key.as_ref(), decoy, context, proof).is_err() {
             return self.refuse(handle, username, FailureCode::LoginFailed, 0);
         }
+        // One that is online makes no room for another.
+        for online in self.presence.devices(&account.name) {
+            self.see_device(online);
+        }
         let touch = Op::TouchDevice {
             account: account.name.clone(),
             device: proof.device,
@@ -319,7 +323,7 @@ impl Server {
         connection.listen(SESSION_PORT);
         // Before the client can open the port: its first message may be a long one.
         connection.grow_messages(MESSAGE_LEN_MAX);
-        peer.phase = Phase::User(Box::new(User::new(name.clone(), device)));
+        peer.phase = Phase::User(Box::new(User::new(name.clone(), device, self.wall_ms)));
         self.strangers = self.strangers.saturating_sub(1);
         let account = name.key().to_owned();
         let list = Op::ListDevices {
@@ -337,19 +341,34 @@ impl Server {
         self.wake(handle);
     }
 
+    /// Notes that a device is there, at most once a day.
+    pub(super) fn see_device(&mut self, handle: ConnectionHandle) {
+        let wall_ms = self.wall_ms;
+        let Some(user) = self.user(handle) else {
+            return;
+        };
+        if wall_ms.abs_diff(user.seen_ms) >= SEEN_EVERY_MS {
+            user.seen_ms = wall_ms;
+            let see = user.seen(wall_ms);
+            self.ledger.push(see, Then::Nothing);
+        }
+    }
+
     /// Devices that nobody has seen for long go: what waits for them alone fills the mailbox, until
     /// it takes nothing more.
     pub(super) fn devices_listed(&mut self, account: &str, outcome: &Outcome) {
         let Outcome::Devices(devices) = outcome else {
             return;
         };
+        let stale_ms = self.wall_ms.saturating_sub(DEVICE_STALE_MS);
         for device in devices {
-            let unseen_ms = self.wall_ms.saturating_sub(device.last_seen_ms);
             let is_online = self.presence.device(account, &device.device).is_some();
-            if unseen_ms > DEVICE_STALE_MS && !is_online {
+            if device.last_seen_ms < stale_ms && !is_online {
+                // One that is about to log in stays: the store looks again.
                 let op = Op::RemoveDevice {
                     account: account.to_owned(),
                     device: device.device,
+                    seen_before_ms: Some(stale_ms),
                 };
                 self.ledger.push(op, Then::Nothing);
             }

@@ -9,8 +9,7 @@ use chat::message::{
 use server::limits::{PEER_OPS_MAX, SEND_BURST, SENDS_PER_S};
 use server::{Event, code};
 use sim::NodeId;
-use store::Store;
-use store::relay::{MemoryStore, Op, Outcome, Quota};
+use store::relay::{MemoryStore, Quota};
 
 use crate::common::{
     Fixture, TestStore, account, ack, alice, bob, config, delivered, next_delivery, read_more,
@@ -299,45 +298,6 @@ fn h70_a_full_mailbox_refuses_and_takes_again_when_there_is_room() {
     fixture.idle(Duration::from_secs(1));
     send_all(&mut fixture, b, 4..=4, 100);
     assert_eq!(next_delivery(&mut fixture, a).position, 4);
-}
-
-#[test]
-fn h70_a_device_that_never_comes_back_does_not_fill_the_mailbox_for_ever() {
-    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-    let mut fixture = two();
-    let lost = session(&mut fixture, &alice(), PHONE);
-    fixture.client_mut(lost, |client, now| client.close(now));
-    let a = session(&mut fixture, &alice(), LAPTOP);
-    let b = session(&mut fixture, &bob(), LAPTOP);
-    send_all(&mut fixture, b, 1..=2, 100);
-    next_delivery(&mut fixture, a);
-    next_delivery(&mut fixture, a);
-    ack(&mut fixture, a, 2, &[]);
-    let waiting = |fixture: &mut Fixture, device| {
-        let read = Op::ReadAfter {
-            account: "alice".into(),
-            device,
-            after: None,
-            max_messages: 10,
-            max_bytes: 1000,
-        };
-        fixture.store.commit(&[read]).unwrap().remove(0)
-    };
-    fixture.idle(Duration::from_secs(1));
-    fixture.later_ms = 80 * DAY_MS;
-    session(&mut fixture, &alice(), [3; 16]);
-    assert!(matches!(waiting(&mut fixture, PHONE), Outcome::Entries(two) if two.len() == 2));
-    // The laptop's connection is as old; but it is there.
-    fixture.later_ms = 91 * DAY_MS;
-    session(&mut fixture, &alice(), [4; 16]);
-    fixture.idle(Duration::from_secs(1));
-    assert_eq!(waiting(&mut fixture, PHONE), Outcome::NoSuchDevice);
-    send_all(&mut fixture, b, 3..=3, 100);
-    assert_eq!(next_delivery(&mut fixture, a).position, 3);
-    ack(&mut fixture, a, 3, &[]);
-    fixture.idle(Duration::from_secs(1));
-    let nothing = Outcome::Entries(Vec::new());
-    assert_eq!(waiting(&mut fixture, LAPTOP), nothing);
 }
 
 #[test]

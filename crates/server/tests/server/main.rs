@@ -9,6 +9,7 @@
 mod common;
 mod crowd;
 mod delivery;
+mod devices;
 mod failure;
 mod login;
 mod registration;

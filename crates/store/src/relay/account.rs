@@ -1,4 +1,4 @@
-use crate::{DeviceId, Digest};
+use crate::{DeviceId, Digest, clamp63};
 
 /// An account, as its owner registered it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +70,19 @@ pub struct Device {
     pub first_seen_ms: u64,
     /// When it was last seen: milliseconds since the Unix epoch.
     pub last_seen_ms: u64,
+}
+
+impl Device {
+    /// Notes that it was seen. A clock that was set back takes no time away: it would make stale
+    /// who was just there.
+    pub(super) fn see(&mut self, now_ms: u64) {
+        self.last_seen_ms = self.last_seen_ms.max(clamp63(now_ms));
+    }
+
+    /// Whether it was seen at this time or later; at none it was not.
+    pub(super) fn was_seen_since(&self, ms: Option<u64>) -> bool {
+        ms.is_some_and(|ms| self.last_seen_ms >= ms)
+    }
 }
 
 impl Account {

@@ -59,18 +59,30 @@ pub enum Op {
         /// Now.
         now_ms: u64,
     },
+    /// Notes that a device was seen, never earlier than it was before: [`Outcome::Done`] or
+    /// [`Outcome::NoSuchDevice`].
+    SeeDevice {
+        /// Whose.
+        account: String,
+        /// Which.
+        device: DeviceId,
+        /// Now.
+        now_ms: u64,
+    },
     /// The devices of an account in the order of their ids: [`Outcome::Devices`].
     ListDevices {
         /// Whose.
         account: String,
     },
     /// Forgets a device with its notices; entries that waited for it alone go:
-    /// [`Outcome::Done`] or [`Outcome::NoSuchDevice`].
+    /// [`Outcome::Done`], [`Outcome::SeenSince`] or [`Outcome::NoSuchDevice`].
     RemoveDevice {
         /// Whose.
         account: String,
         /// Which.
         device: DeviceId,
+        /// Only if it was last seen before this time.
+        seen_before_ms: Option<u64>,
     },
 
     /// Puts a message into a mailbox: [`Outcome::Stored`], [`Outcome::Duplicate`] or
@@ -194,6 +206,8 @@ pub enum Outcome {
     TooManyDevices,
     /// The account's devices.
     Devices(Vec<Device>),
+    /// The device was seen since; nothing changed.
+    SeenSince,
     /// The message is in the mailbox.
     Stored {
         /// Where.

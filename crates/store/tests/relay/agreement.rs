@@ -71,8 +71,18 @@ fn on_devices() -> impl Strategy<Value = Op> {
             now_ms,
         }),
         1 => name().prop_map(|account| Op::ListDevices { account }),
-        1 => (name(), 0..3_u8)
-            .prop_map(|(account, device)| Op::RemoveDevice { account, device: id(device) }),
+        1 => (name(), 0..3_u8, prop::option::of(number())).prop_map(
+            |(account, device, seen_before_ms)| Op::RemoveDevice {
+                account,
+                device: id(device),
+                seen_before_ms,
+            }
+        ),
+        1 => (name(), 0..3_u8, number()).prop_map(|(account, device, now_ms)| Op::SeeDevice {
+            account,
+            device: id(device),
+            now_ms,
+        }),
         3 => (name(), 0..3_u8, prop::option::of(number()), 0..5_u32, 0..200_u64)
             .prop_map(|(name, device, after, messages, bytes)| {
                 read_after(&name, device, after, messages, bytes)

@@ -65,6 +65,7 @@ all_engines! {
     a_removed_device_holds_nothing_back,
     devices_are_limited_and_stale_ones_make_room,
     a_device_that_is_seen_again_keeps_its_cursor,
+    a_device_that_was_seen_is_not_stale,
     old_entries_expire_oldest_first,
     positions_are_never_used_twice,
     notices_wait_until_deleted,

@@ -81,7 +81,7 @@ impl MemoryStore {
         let devices = self.devices.entry(account.to_owned()).or_default();
         if let Some(known) = devices.get_mut(&device) {
             known.device_key = device_key;
-            known.last_seen_ms = known.last_seen_ms.max(now_ms);
+            known.see(now_ms);
             return Outcome::Touched {
                 new: false,
                 cursor: known.cursor,
@@ -126,7 +126,31 @@ impl MemoryStore {
         )
     }
 
-    pub(super) fn remove_device(&mut self, account: &str, device: &DeviceId) -> Outcome {
+    pub(super) fn see_device(&mut self, account: &str, device: &DeviceId, now_ms: u64) -> Outcome {
+        let Some(known) = self.device(account, device) else {
+            return Outcome::NoSuchDevice;
+        };
+        known.see(now_ms);
+        Outcome::Done
+    }
+
+    pub(super) fn remove_unseen(
+        &mut self,
+        account: &str,
+        device: &DeviceId,
+        seen_before_ms: Option<u64>,
+    ) -> Outcome {
+        match self.device(account, device) {
+            Some(known) if known.was_seen_since(seen_before_ms) => Outcome::SeenSince,
+            _ => self.remove_device(account, device),
+        }
+    }
+
+    fn device(&mut self, account: &str, device: &DeviceId) -> Option<&mut Device> {
+        self.devices.get_mut(account)?.get_mut(device)
+    }
+
+    fn remove_device(&mut self, account: &str, device: &DeviceId) -> Outcome {
         let removed = self
             .devices
             .get_mut(account)

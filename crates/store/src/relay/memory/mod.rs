@@ -52,7 +52,16 @@ impl MemoryStore {
                 now_ms,
             } => self.touch_device(account, *device, *device_key, *now_ms),
             Op::ListDevices { account } => self.list_devices(account),
-            Op::RemoveDevice { account, device } => self.remove_device(account, device),
+            Op::SeeDevice {
+                account,
+                device,
+                now_ms,
+            } => self.see_device(account, device, *now_ms),
+            Op::RemoveDevice {
+                account,
+                device,
+                seen_before_ms,
+            } => self.remove_unseen(account, device, *seen_before_ms),
             Op::Append(append) => self.append(append),
             Op::ReadAfter {
                 account,

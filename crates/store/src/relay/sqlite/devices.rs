@@ -17,17 +17,10 @@ pub(super) fn touch(
         return Ok(Outcome::NoSuchAccount);
     }
     let now_ms = clamp63(now_ms);
-    if let Some(known) = find(db, account, &device)? {
-        let last_seen_ms = known.last_seen_ms.max(now_ms);
-        put(
-            db,
-            account,
-            &Device {
-                device_key,
-                last_seen_ms,
-                ..known
-            },
-        )?;
+    if let Some(mut known) = find(db, account, &device)? {
+        known.device_key = device_key;
+        known.see(now_ms);
+        put(db, account, &known)?;
         return Ok(Outcome::Touched {
             new: false,
             cursor: known.cursor,
@@ -55,6 +48,20 @@ pub(super) fn touch(
     };
     put(db, account, &new)?;
     Ok(Outcome::Touched { new: true, cursor })
+}
+
+pub(super) fn see(
+    db: &Connection,
+    account: &str,
+    device: &DeviceId,
+    now_ms: u64,
+) -> Result<Outcome, Fault> {
+    let Some(mut known) = find(db, account, device)? else {
+        return Ok(Outcome::NoSuchDevice);
+    };
+    known.see(now_ms);
+    put(db, account, &known)?;
+    Ok(Outcome::Done)
 }
 
 pub(super) fn find(
@@ -92,7 +99,19 @@ pub(super) fn put(db: &Connection, account: &str, device: &Device) -> Result<(),
     DEVICES.put(db, &row)
 }
 
-pub(super) fn remove(db: &Connection, account: &str, device: &DeviceId) -> Result<Outcome, Fault> {
+pub(super) fn remove_unseen(
+    db: &Connection,
+    account: &str,
+    device: &DeviceId,
+    seen_before_ms: Option<u64>,
+) -> Result<Outcome, Fault> {
+    match find(db, account, device)? {
+        Some(known) if known.was_seen_since(seen_before_ms) => Ok(Outcome::SeenSince),
+        _ => remove(db, account, device),
+    }
+}
+
+fn remove(db: &Connection, account: &str, device: &DeviceId) -> Result<Outcome, Fault> {
     if DEVICES.delete(
         db,
         "WHERE account = ? AND device = ?",

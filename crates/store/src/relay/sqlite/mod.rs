@@ -73,7 +73,16 @@ fn apply(db: &Connection, op: &Op) -> Result<Outcome, Fault> {
             now_ms,
         } => devices::touch(db, account, *device, *device_key, *now_ms),
         Op::ListDevices { account } => Ok(Outcome::Devices(devices::list(db, account)?)),
-        Op::RemoveDevice { account, device } => devices::remove(db, account, device),
+        Op::SeeDevice {
+            account,
+            device,
+            now_ms,
+        } => devices::see(db, account, device, *now_ms),
+        Op::RemoveDevice {
+            account,
+            device,
+            seen_before_ms,
+        } => devices::remove_unseen(db, account, device, *seen_before_ms),
         Op::Append(append) => marks::append(db, append),
         Op::ReadAfter {
             account,

@@ -4,6 +4,22 @@ use store::relay::{
 
 use crate::build::{Relay, id};
 
+fn remove(device: u8, seen_before_ms: Option<u64>) -> Op {
+    Op::RemoveDevice {
+        account: "bob".into(),
+        device: id(device),
+        seen_before_ms,
+    }
+}
+
+fn see(device: u8, now_ms: u64) -> Op {
+    Op::SeeDevice {
+        account: "bob".into(),
+        device: id(device),
+        now_ms,
+    }
+}
+
 pub(crate) fn a_removed_device_holds_nothing_back(store: &mut impl Relay) {
     store.add_account("bob");
     store.touch("bob", 1, 5);
@@ -11,10 +27,7 @@ pub(crate) fn a_removed_device_holds_nothing_back(store: &mut impl Relay) {
     store.send("bob", 1);
     store.send("bob", 2);
     store.acknowledge("bob", 1, 1);
-    let remove = |device| Op::RemoveDevice {
-        account: "bob".into(),
-        device: id(device),
-    };
+    let remove = |device| remove(device, None);
     assert_eq!(store.one(remove(2)), Outcome::Done);
     assert_eq!(store.one(remove(2)), Outcome::NoSuchDevice);
     // Only the second message waits: a device that comes now starts there.
@@ -105,6 +118,40 @@ pub(crate) fn a_device_that_is_seen_again_keeps_its_cursor(store: &mut impl Rela
     assert_eq!((devices[0].first_seen_ms, devices[0].last_seen_ms), (5, 50));
 }
 
+pub(crate) fn a_device_that_was_seen_is_not_stale(store: &mut impl Relay) {
+    store.add_account("bob");
+    assert_eq!(store.one(see(0, 5)), Outcome::NoSuchDevice);
+    let most = u8::try_from(DEVICES_PER_ACCOUNT_MAX).unwrap();
+    for device in 0..most {
+        store.touch("bob", device, 100);
+    }
+    store.send("bob", 1);
+    store.acknowledge("bob", 0, 1);
+    let late = 101 + DEVICE_STALE_MS;
+    assert_eq!(store.one(see(0, late)), Outcome::Done);
+    // A clock that was set back does not take that away.
+    assert_eq!(store.one(see(0, 5)), Outcome::Done);
+    // The second makes room, and then is not there; the first is, with its cursor.
+    store.touch("bob", 99, late);
+    assert_eq!(store.one(see(1, late)), Outcome::NoSuchDevice);
+    assert_eq!(
+        store.touch("bob", 0, late),
+        Outcome::Touched {
+            new: false,
+            cursor: 1
+        }
+    );
+    assert_eq!(store.one(remove(0, Some(late))), Outcome::SeenSince);
+    assert_eq!(store.one(remove(2, Some(100))), Outcome::SeenSince);
+    assert_eq!(store.one(remove(1, Some(0))), Outcome::NoSuchDevice);
+    assert_eq!(store.one(remove(2, Some(101))), Outcome::Done);
+    assert_eq!(store.one(remove(0, Some(late + 1))), Outcome::Done);
+    // Times saturate.
+    store.one(see(3, u64::MAX));
+    assert_eq!(store.one(remove(3, Some(late))), Outcome::SeenSince);
+    assert_eq!(store.one(remove(3, Some(u64::MAX))), Outcome::Done);
+}
+
 fn notice(message: u8, time_ms: u64) -> Notice {
     Notice {
         message_id: id(message),
@@ -192,10 +239,7 @@ pub(crate) fn notices_wait_until_deleted(store: &mut impl Relay) {
         }
     );
     store.one(put_notice(1, notice(1, 50)));
-    store.one(Op::RemoveDevice {
-        account: "bob".into(),
-        device: id(1),
-    });
+    store.one(remove(1, None));
     store.touch("bob", 1, 5);
     assert_eq!(store.one(load_notices(1, 9)), expected(&[]));
 }

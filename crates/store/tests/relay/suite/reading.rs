@@ -140,7 +140,11 @@ pub(crate) fn an_acknowledgement_passes_many_entries_at_once(store: &mut impl Re
     for device in [3, 5] {
         let device = id(device);
         let account = "bob".into();
-        store.one(Op::RemoveDevice { account, device });
+        store.one(Op::RemoveDevice {
+            account,
+            device,
+            seen_before_ms: None,
+        });
     }
     assert_eq!(store.touch("bob", 6, 8), new(60));
     assert_eq!(store.positions("bob", 6), [61]);
