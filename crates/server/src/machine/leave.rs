@@ -17,7 +17,7 @@ pub mod code {
     pub const DONE: u64 = 0;
     /// The other end broke the protocol.
     pub const VIOLATION: u64 = 1;
-    /// A login or registration does not go on.
+    /// A login or registration does not go on, or the device of a session is not known any more.
     pub const REFUSED: u64 = 2;
     /// The server has no room.
     pub const BUSY: u64 = 3;
@@ -160,6 +160,14 @@ impl Server {
             pipe.push(LoginServerMessage::from(failure).encode());
         }
         self.leave(now, handle, code, reason);
+    }
+
+    /// The store does not know the device of a session. It knows it again when it has logged in.
+    pub(super) fn device_unknown(&mut self, now: Instant, handle: ConnectionHandle) {
+        if self.user(handle).is_some() {
+            let words = "the device is not known any more";
+            self.end_session(now, handle, ClosingCode::Shutdown, code::REFUSED, words);
+        }
     }
 
     /// A connection is gone.

@@ -96,11 +96,9 @@ impl Server {
     }
 
     /// A page was read.
-    pub(super) fn page_read(&mut self, handle: ConnectionHandle, outcome: Outcome) {
-        let entries = match outcome {
-            Outcome::Entries(entries) => entries,
-            // The device is gone, and its cursor with it.
-            _ => Vec::new(),
+    pub(super) fn page_read(&mut self, now: Instant, handle: ConnectionHandle, outcome: Outcome) {
+        let Outcome::Entries(entries) = outcome else {
+            return self.device_unknown(now, handle);
         };
         let Some(user) = self.user(handle) else {
             return;
@@ -163,7 +161,7 @@ impl Server {
     ) {
         self.store_answered(handle, 0);
         let Outcome::Acknowledged { receipts } = outcome else {
-            return;
+            return self.device_unknown(now, handle);
         };
         let Some(by) = self.directory.spelling(account) else {
             return;

@@ -58,7 +58,7 @@ impl Server {
             (Then::Send(handle, message_id, _), Op::Append(append)) => {
                 self.message_stored(handle, message_id, &append, &outcome);
             }
-            (Then::Read(handle), _) => self.page_read(handle, outcome),
+            (Then::Read(handle), _) => self.page_read(now, handle, outcome),
             (Then::Notices(handle), _) => self.notices_loaded(now, handle, outcome),
             (Then::Acknowledge(handle, notify), Op::Acknowledge { account, .. }) => {
                 self.acknowledged(now, handle, &account, notify, outcome);

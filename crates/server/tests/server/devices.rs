@@ -1,9 +1,11 @@
 //! Which devices of an account the server knows, and until when (PROTOCOL.md §9).
 
+use std::slice;
 use std::time::Duration;
 
 use chat::message::{
-    DeviceId, FailureCode, LoginServerMessage as Answer, Proof, SessionServerMessage as Session,
+    ClosingCode, DeviceId, FailureCode, LoginServerMessage as Answer, Proof,
+    SessionServerMessage as Session,
 };
 use server::code;
 use sim::NodeId;
@@ -11,7 +13,8 @@ use store::Store;
 use store::relay::{DEVICES_PER_ACCOUNT_MAX, Op, Outcome};
 
 use crate::common::{
-    Fixture, ack, alice, bob, next_delivery, open_password, proof, read_more, send, session,
+    Fixture, ack, alice, bob, logged_in, next_delivery, open_password, proof, read_more, send,
+    session,
 };
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -184,6 +187,40 @@ fn a_device_that_comes_back_in_the_moment_in_which_it_is_to_be_forgotten_stays()
     fixture.client_mut(phone, |client, _| client.open_session());
     read_more(&mut fixture, phone, 0);
     take(&mut fixture, phone, 1..=1);
+}
+
+#[test]
+fn a_session_ends_whose_device_the_store_does_not_know() {
+    let forget = Op::RemoveDevice {
+        account: "alice".into(),
+        device: PHONE,
+        seen_before_ms: None,
+    };
+    for reads in [false, true] {
+        let mut fixture = two();
+        let b = session(&mut fixture, &bob(), LAPTOP);
+        send_all(&mut fixture, b, 1..=1);
+        let phone = fixture.client();
+        logged_in(&mut fixture, phone, &alice(), PHONE);
+        fixture.client_mut(phone, |client, _| client.open_session());
+        fixture.idle(Duration::from_secs(1));
+        fixture.store.commit(slice::from_ref(&forget)).unwrap();
+        if reads {
+            read_more(&mut fixture, phone, 0);
+        } else {
+            ack(&mut fixture, phone, 1, &[]);
+            ack(&mut fixture, phone, 1, &[]);
+        }
+        let Session::Closing(closing) = fixture.answer(phone) else {
+            panic!("no Closing");
+        };
+        assert_eq!(closing.code, ClosingCode::Shutdown);
+        assert_eq!(fixture.closed(phone), Some(code::REFUSED));
+        assert!(fixture.peek(phone).session.inbox.is_empty());
+        // The next login makes the device known, and what is there waits for it.
+        let phone = session(&mut fixture, &alice(), PHONE);
+        take(&mut fixture, phone, 1..=1);
+    }
 }
 
 #[test]
