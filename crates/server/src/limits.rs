@@ -52,7 +52,8 @@ pub const MAILBOX_MESSAGES: u64 = 10_000;
 /// Bytes of sealed messages that a mailbox holds.
 pub const MAILBOX_BYTES: u64 = 256 * 1024 * 1024;
 
-/// `Delivered`s that are told to a connection while so many wait; beyond, they become notices.
+/// `Delivered`s that wait for a connection, and such as it was told within [`TOLD_FOR`]; beyond,
+/// they become notices.
 pub const TOLD_MAX: usize = 256;
 /// How long a `Delivered` counts as perhaps lost: when its connection breaks before, it is told
 /// again.

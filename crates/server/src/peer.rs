@@ -7,7 +7,7 @@ use chat::{SourcePrefix, Username};
 use store::relay::{Account, Op};
 use transport::{Instant, StreamId};
 
-use crate::limits::{LOGIN_TIMEOUT, PEER_OP_BYTES_MAX, PEER_OPS_MAX};
+use crate::limits::{LOGIN_TIMEOUT, PEER_OP_BYTES_MAX, PEER_OPS_MAX, TOLD_FOR, TOLD_MAX};
 use crate::pace::Pace;
 use crate::pipe::{Pipe, Port};
 use crate::window::Window;
@@ -229,6 +229,16 @@ impl User {
             device: self.device,
             now_ms: wall_ms,
         }
+    }
+
+    /// Remembers for a while what it is told now, if there is room.
+    pub(crate) fn remember_told(&mut self, now: Instant, id: MessageId, by: &Username) -> bool {
+        self.forget_told(now, TOLD_FOR);
+        let has_room = self.told.len() < TOLD_MAX;
+        if has_room {
+            self.told.push_back((now, id, by.clone()));
+        }
+        has_room
     }
 
     /// Forgets what was told so long ago that it has arrived or never will.

@@ -183,8 +183,10 @@ impl Server {
             .and_then(|handle| self.peers.get(&handle))
             .and_then(|peer| peer.session.as_ref())
             .map(|pipe| pipe.waiting());
-        if let (Some(handle), Some(0..TOLD_MAX)) = (handle, waiting) {
-            return self.tell_delivered(now, handle, receipt.message_id, by.clone());
+        if let (Some(handle), Some(0..TOLD_MAX)) = (handle, waiting)
+            && self.tell_delivered(now, handle, receipt.message_id, by)
+        {
+            return;
         }
         if planted!(NoticeNotKept) {
             return;
@@ -214,20 +216,20 @@ impl Server {
         self.ledger.push(put, Then::Nothing);
     }
 
+    /// Whether it is also remembered, so that it can be told again.
     fn tell_delivered(
         &mut self,
         now: Instant,
         handle: ConnectionHandle,
         message_id: MessageId,
-        by: Username,
-    ) {
-        if let Some(user) = self.user(handle) {
-            user.forget_told(now, TOLD_FOR);
-            if user.told.len() < TOLD_MAX {
-                user.told.push_back((now, message_id, by.clone()));
-            }
-        }
+        by: &Username,
+    ) -> bool {
+        let by = by.clone();
+        let remembered = self
+            .user(handle)
+            .is_some_and(|user| user.remember_told(now, message_id, &by));
         self.tell(handle, Delivered { message_id, by });
+        remembered
     }
 
     /// A device is back: what it was not told while it was away is read.

@@ -1,8 +1,10 @@
 //! What is promised when the disk fails, and when the server stops.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chat::message::{ClosingCode, FailureCode, Refusal, SessionServerMessage as Session};
+use server::limits::TOLD_MAX;
 use server::{Completion, Event, Fatal, code};
 use store::StoreError;
 
@@ -199,6 +201,34 @@ fn what_may_have_been_lost_with_a_connection_is_told_again() {
     let again = session(&mut fixture, &bob(), LAPTOP);
     let told = crate::common::delivered(&mut fixture, again);
     assert_eq!(told, deliver.message_id);
+}
+
+#[test]
+fn of_very_many_deliveries_that_were_told_in_vain_all_are_told_again() {
+    const MESSAGES: u64 = TOLD_MAX as u64 + 44;
+    let mut fixture = Fixture::knowing(&[alice(), bob()]);
+    let a = session(&mut fixture, &alice(), PHONE);
+    let b = session(&mut fixture, &bob(), LAPTOP);
+    for sequence in 1..=MESSAGES {
+        fixture.tell(b, send(&bob(), &alice(), sequence, 100));
+        assert!(matches!(fixture.answer(b), Session::Stored(_)));
+    }
+    fixture.world.change_links(b, |link| link.loss = 1.0);
+    let mut ids = BTreeSet::new();
+    for position in 1..=MESSAGES {
+        let id = next_delivery(&mut fixture, a).message_id;
+        ack(&mut fixture, a, position, &[id]);
+        ids.insert(id);
+    }
+    let user = bob().username();
+    let left = Event::ClientLeft { user };
+    assert!(!fixture.events.contains(&left), "he counts as there");
+    fixture.until(|fixture| fixture.events.contains(&left));
+    let again = session(&mut fixture, &bob(), LAPTOP);
+    let told: BTreeSet<_> = (0..MESSAGES)
+        .map(|_| crate::common::delivered(&mut fixture, again))
+        .collect();
+    assert_eq!(told, ids);
 }
 
 #[test]
