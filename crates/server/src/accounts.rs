@@ -142,9 +142,11 @@ pub(crate) fn is_open_invitation(state: Option<&[u8]>) -> bool {
     state == Some(INVITATION_OPEN)
 }
 
-/// An invitation is used up.
-pub(crate) fn invitation_used(key: String) -> Op {
-    Op::PutMeta {
+/// Puts an account into a store, as [`insert`] does, and uses an invitation up in the same
+/// transaction: whatever happens in between, one invitation makes one account.
+pub(crate) fn insert_invited(account: Box<Account>, key: String) -> Op {
+    Op::InsertAccountAndMeta {
+        account,
         key,
         value: INVITATION_USED.to_vec(),
     }

@@ -51,10 +51,8 @@ pub(crate) enum Then {
     Login(ConnectionHandle),
     /// Whether an account may be made with this invitation.
     Invite(ConnectionHandle, Box<Account>, Username, String),
-    /// An account is made, with this invitation.
+    /// An account is made, and this invitation used up.
     Insert(ConnectionHandle, Username, Option<String>),
-    /// The invitation is used up.
-    Redeem(ConnectionHandle, Username, String),
     /// An answer to a `Lookup`.
     Lookup(ConnectionHandle, u64),
     /// An answer to a `Send` of so many bytes.

@@ -76,7 +76,8 @@ fn invitations_are_kept_as_hashes() {
     assert!(is_open_invitation(Some(&value)));
     assert_eq!(key, invitation_key(b"come in"));
     assert!(!key.contains("come"));
-    let Op::PutMeta { value, .. } = invitation_used(key) else {
+    let account = draft("Alice").into_account(5, false).unwrap();
+    let Op::InsertAccountAndMeta { value, .. } = insert_invited(Box::new(account), key) else {
         panic!("so is a used one");
     };
     assert!(!is_open_invitation(Some(&value)));

@@ -8,7 +8,7 @@ use transport::{ConnectionHandle, Instant};
 
 use super::{Server, code};
 use crate::Registration;
-use crate::accounts::{AccountDraft, invitation_key, invitation_used, is_open_invitation};
+use crate::accounts::{AccountDraft, insert_invited, invitation_key, is_open_invitation};
 use crate::event::{Event, Fatal};
 use crate::ledger::Then;
 use crate::limits::REGISTER_RESPONSES_MAX;
@@ -120,8 +120,12 @@ impl Server {
         }
         self.inserting = self.inserting.saturating_add(1);
         self.set_step(handle, Step::Storing);
-        let then = Then::Insert(handle, username, invitation);
-        self.ledger.push(Op::InsertAccount(account), then);
+        let op = match &invitation {
+            Some(key) => insert_invited(account, key.clone()),
+            None => Op::InsertAccount(account),
+        };
+        self.ledger
+            .push(op, Then::Insert(handle, username, invitation));
     }
 
     /// Whether the directory has room for one more account.
@@ -165,13 +169,11 @@ impl Server {
         if self.directory.insert(&account.summary()).is_err() {
             return self.fail(now, Fatal::Worker("an account without a name".to_owned()));
         }
-        match invitation {
-            Some(key) => {
-                let op = invitation_used(key.clone());
-                self.ledger.push(op, Then::Redeem(handle, username, key));
-            }
-            None => self.registered(handle, username),
+        if let Some(key) = invitation {
+            self.invitations.remove(&key);
         }
+        self.answer(handle, Registered {}, Step::Start);
+        self.events.push(Event::Registered { user: username });
     }
 
     /// The invitation can be used again.
@@ -186,10 +188,5 @@ impl Server {
             self.invitations.remove(&key);
         }
         self.refuse(handle, username, code, 0);
-    }
-
-    pub(super) fn registered(&mut self, handle: ConnectionHandle, username: Username) {
-        self.answer(handle, Registered {}, Step::Start);
-        self.events.push(Event::Registered { user: username });
     }
 }

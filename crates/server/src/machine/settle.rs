@@ -44,12 +44,11 @@ impl Server {
             (Then::Invite(handle, account, username, key), _) => {
                 self.invitation_read(handle, account, username, key, &outcome);
             }
-            (Then::Insert(handle, username, invitation), Op::InsertAccount(account)) => {
+            (
+                Then::Insert(handle, username, invitation),
+                Op::InsertAccount(account) | Op::InsertAccountAndMeta { account, .. },
+            ) => {
                 self.account_stored(now, handle, username, invitation, &account, &outcome);
-            }
-            (Then::Redeem(handle, username, key), _) => {
-                self.invitations.remove(&key);
-                self.registered(handle, username);
             }
             (Then::Lookup(handle, request), _) => {
                 self.store_answered(handle, 0);
@@ -96,8 +95,6 @@ impl Server {
                 self.inserting = self.inserting.saturating_sub(1);
                 self.not_registered(handle, username, invitation, FailureCode::Busy);
             }
-            // The account is there. Its invitation stays used up while this process lives.
-            Then::Redeem(handle, username, _) => self.registered(handle, username),
             Then::Send(handle, message_id, bytes) => {
                 self.store_answered(handle, bytes);
                 self.refuse_message(handle, message_id, Refusal::MailboxFull);

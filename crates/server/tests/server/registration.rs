@@ -193,6 +193,43 @@ fn an_invitation_is_not_lost_on_a_name_that_is_taken() {
 }
 
 #[test]
+fn an_invitation_is_used_up_by_the_transaction_that_makes_its_account() {
+    let mut config = config();
+    config.registration = Registration::Invited;
+    let mut store = TestStore::new(MemoryStore::default());
+    store.commit(&[invitation(b"come in")]).unwrap();
+    let mut fixture = Fixture::with(config.clone(), store);
+    let ask = |fixture: &mut Fixture, person: &crate::common::Person| {
+        let id = fixture.client();
+        let mut finish = start_registration(fixture, id, person, person.name);
+        finish.invite = Some((&b"come in"[..]).try_into().unwrap());
+        fixture.hold = true;
+        register(fixture, id, person, person.name, finish);
+        // Whether the invitation is open; then the account.
+        fixture.until(|fixture| !fixture.held.is_empty());
+        fixture.release_one();
+        id
+    };
+    let id = ask(&mut fixture, &alice());
+    fixture.until(|fixture| !fixture.held.is_empty());
+    fixture.store.fail_next(StoreError::Full);
+    fixture.release();
+    assert_eq!(fixture.failure(id), FailureCode::Busy);
+
+    ask(&mut fixture, &alice());
+    fixture.until(|fixture| !fixture.held.is_empty());
+    fixture.release_one();
+    // The server dies before anything else is stored.
+    let store = TestStore::new(fixture.store.into_inner());
+    let mut fixture = Fixture::with(config, store);
+    let id = ask(&mut fixture, &bob());
+    fixture.release();
+    assert_eq!(fixture.failure(id), FailureCode::InviteRequired);
+    let id = fixture.client();
+    assert_eq!(logged_in(&mut fixture, id, &alice(), PHONE), 1);
+}
+
+#[test]
 fn h80_a_full_disk_makes_no_account_and_later_does() {
     let mut fixture = Fixture::knowing(&[]);
     let id = fixture.client();

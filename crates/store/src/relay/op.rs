@@ -12,6 +12,16 @@ use crate::{DeviceId, MessageId};
 pub enum Op {
     /// Adds an account unless the name is there: [`Outcome::Inserted`] or [`Outcome::Taken`].
     InsertAccount(Box<Account>),
+    /// Adds an account unless the name is there, and with it sets a small blob, as
+    /// [`Op::PutMeta`] does: both ([`Outcome::Inserted`]) or neither ([`Outcome::Taken`]).
+    InsertAccountAndMeta {
+        /// The account.
+        account: Box<Account>,
+        /// The blob's name.
+        key: String,
+        /// Its value.
+        value: Vec<u8>,
+    },
     /// [`Outcome::Account`].
     LoadAccount {
         /// Whose.

@@ -50,6 +50,10 @@ fn on_accounts() -> impl Strategy<Value = Op> {
         4 => (name(), any::<bool>(), number()).prop_map(|(name, demo, created_ms)| {
             Op::InsertAccount(Box::new(Account { demo, created_ms, ..account(&name) }))
         }),
+        1 => (name(), name(), vec(any::<u8>(), 0..4)).prop_map(|(name, key, value)| {
+            let account = Box::new(account(&name));
+            Op::InsertAccountAndMeta { account, key, value }
+        }),
         2 => name().prop_map(|name| Op::LoadAccount { name }),
         1 => (prop::option::of(name()), 0..4_u32)
             .prop_map(|(after, limit)| Op::ListAccounts { after, limit }),

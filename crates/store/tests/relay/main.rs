@@ -71,5 +71,6 @@ all_engines! {
     notices_wait_until_deleted,
     notices_are_bounded,
     meta_is_overwritten,
+    meta_that_comes_with_an_account_is_set_with_it,
     the_largest_numbers_survive,
 }

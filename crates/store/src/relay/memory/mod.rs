@@ -34,6 +34,17 @@ impl MemoryStore {
     fn apply(&mut self, op: &Op) -> Outcome {
         match op {
             Op::InsertAccount(account) => self.insert_account(account),
+            Op::InsertAccountAndMeta {
+                account,
+                key,
+                value,
+            } => {
+                let outcome = self.insert_account(account);
+                if outcome == Outcome::Inserted {
+                    self.meta.insert(key.clone(), value.clone());
+                }
+                outcome
+            }
             Op::LoadAccount { name } => {
                 Outcome::Account(self.accounts.get(name).cloned().map(Box::new))
             }

@@ -57,6 +57,17 @@ impl Store for SqliteStore {
 fn apply(db: &Connection, op: &Op) -> Result<Outcome, Fault> {
     match op {
         Op::InsertAccount(account) => accounts::insert(db, account),
+        Op::InsertAccountAndMeta {
+            account,
+            key,
+            value,
+        } => {
+            let outcome = accounts::insert(db, account)?;
+            if outcome == Outcome::Inserted {
+                put_meta(db, key, value)?;
+            }
+            Ok(outcome)
+        }
         Op::LoadAccount { name } => accounts::load(db, name),
         Op::ListAccounts { after, limit } => accounts::list(db, after.as_deref(), *limit),
         Op::CountDemoAccounts => accounts::count_demo(db),
@@ -115,10 +126,7 @@ fn apply(db: &Connection, op: &Op) -> Result<Outcome, Fault> {
             device,
             message_ids,
         } => notices::delete(db, account, device, message_ids),
-        Op::PutMeta { key, value } => {
-            schema::META.put(db, &[text(key), blob(value)])?;
-            Ok(Outcome::Done)
-        }
+        Op::PutMeta { key, value } => put_meta(db, key, value),
         Op::LoadMeta { key } => {
             let value = schema::META.find(db, "WHERE key = ?", params![key], |cells| {
                 cells.text()?;
@@ -127,4 +135,9 @@ fn apply(db: &Connection, op: &Op) -> Result<Outcome, Fault> {
             Ok(Outcome::Meta(value))
         }
     }
+}
+
+fn put_meta(db: &Connection, key: &str, value: &[u8]) -> Result<Outcome, Fault> {
+    schema::META.put(db, &[text(key), blob(value)])?;
+    Ok(Outcome::Done)
 }

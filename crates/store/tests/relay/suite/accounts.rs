@@ -156,6 +156,28 @@ pub(crate) fn names_are_compared_byte_by_byte(store: &mut impl Relay) {
     );
 }
 
+pub(crate) fn meta_that_comes_with_an_account_is_set_with_it(store: &mut impl Relay) {
+    let insert = |name: &str, value: &[u8]| Op::InsertAccountAndMeta {
+        account: Box::new(account(name)),
+        key: "code".into(),
+        value: value.to_vec(),
+    };
+    let load = || Op::LoadMeta { key: "code".into() };
+    let set = Outcome::Meta(Some(b"one".to_vec()));
+    assert_eq!(store.one(insert("bob", b"one")), Outcome::Inserted);
+    assert_eq!(store.one(load()), set);
+    assert_eq!(store.one(insert("bob", b"two")), Outcome::Taken);
+    assert_eq!(store.one(load()), set);
+    store.add_account("alice");
+    assert_eq!(store.one(insert("alice", b"two")), Outcome::Taken);
+    assert_eq!(store.one(load()), set);
+    let name = "bob".into();
+    assert_eq!(
+        store.one(Op::LoadAccount { name }),
+        Outcome::Account(Some(Box::new(account("bob"))))
+    );
+}
+
 pub(crate) fn meta_is_overwritten(store: &mut impl Relay) {
     let load = || Op::LoadMeta {
         key: "manifest".into(),
