@@ -79,6 +79,16 @@ fn h79_a_sync_that_fails_acknowledges_nothing_and_ends_the_real_server() {
 
 #[test]
 fn h80_on_a_full_disk_the_real_server_refuses_reads_on_and_recovers() {
+    refuses_reads_on_and_recovers("ENOSPC");
+}
+
+#[test]
+fn h80_at_its_quota_the_real_server_refuses_reads_on_and_recovers() {
+    refuses_reads_on_and_recovers("EDQUOT");
+}
+
+/// The server's disk takes nothing, for this reason.
+fn refuses_reads_on_and_recovers(error: &str) {
     let home = furnished();
     let server = Server::start(&home);
     let (alice, bob) = (
@@ -90,7 +100,8 @@ fn h80_on_a_full_disk_the_real_server_refuses_reads_on_and_recovers() {
     // It waits in the mailbox, to be read from a disk that takes nothing more.
     alice.deaf(true);
     bob.until_stored(bob.send("Alice", "waiting"));
-    let Some(tracer) = Tracer::attach(&home, server.id(), "pwrite64", "error=ENOSPC") else {
+    let fault = format!("error={error}");
+    let Some(tracer) = Tracer::attach(&home, server.id(), "pwrite64", &fault) else {
         return;
     };
     let refused = bob.send("Carla", "too much");

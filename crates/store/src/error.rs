@@ -2,8 +2,9 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The disk, or the store's own size limit, is full. The batch was refused; loads go on, and
-    /// writes work again once there is room, a few megabytes of it.
+    /// The disk, a quota on it, or the store's own size limit, is full, or a file may not grow. The
+    /// batch was refused; loads go on, and writes work again once there is room, a few megabytes of
+    /// it.
     #[error("the disk is full: nothing was written")]
     Full,
     /// A read, write or sync failed. The store stops.

@@ -68,6 +68,12 @@ fn write<S: Schema>(path: &Path) {
     for number in (last.max(1)..).take(5_000) {
         let outcomes = match store.commit(&S::batch(number)) {
             Ok(outcomes) => outcomes,
+            Err(StoreError::Full) => {
+                // Refused whole; reading goes on.
+                assert_eq!(last_batch::<S>(&mut store).unwrap(), number - 1);
+                say("refused");
+                return;
+            }
             Err(error) => {
                 check_that_it_stopped::<S>(&mut store, &error);
                 say("stopped");
@@ -314,18 +320,46 @@ fn a_killed_checkpoint_loses_nothing<S: Schema>(calls: &str) {
     panic!("{}: more calls than were tried", S::NAME);
 }
 
-/// A limit on file sizes makes a write fail at some point, as a failing disk does.
 #[test]
 fn h79_a_failed_write_stops_the_store() {
     let _turn = turn();
-    // Below the 4 MiB that the log grows to.
-    for blocks in [200, 1_000, 5_000] {
-        a_failed_write_stops_the_store::<Relay>(blocks);
-        a_failed_write_stops_the_store::<Device>(blocks);
+    for call in [3, 30, 300] {
+        a_failed_write_stops_the_store::<Relay>(call);
+        a_failed_write_stops_the_store::<Device>(call);
     }
 }
 
-fn a_failed_write_stops_the_store<S: Schema>(blocks: u32) {
+fn a_failed_write_stops_the_store<S: Schema>(call: u32) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("some.db");
+    drop(open::<S>(&path));
+    let child = ("writer", &variables::<S>(&path)[..]);
+    let fault = format!("error=EIO:when={call}");
+    let Some(ended) = Killed::by(child, ("pwrite64", &[&path, &log_of(&path)]), &fault) else {
+        return;
+    };
+    let lines = ended.lines;
+    assert!(lines.iter().any(|line| line == "stopped"), "{lines:?}");
+    let acknowledged = acknowledged(&lines);
+    let found = last_batch::<S>(&mut reopen::<S>(&path).unwrap()).unwrap();
+    assert!(
+        found == acknowledged || found == acknowledged + 1,
+        "{acknowledged} {found}"
+    );
+}
+
+/// A limit on file sizes ends writes as a quota does: SQLite only says that they failed.
+#[test]
+fn h80_files_that_may_not_grow_refuse_and_recover() {
+    let _turn = turn();
+    // Below the 4 MiB that the log grows to.
+    for blocks in [200, 1_000, 5_000] {
+        files_that_may_not_grow_refuse_and_recover::<Relay>(blocks);
+        files_that_may_not_grow_refuse_and_recover::<Device>(blocks);
+    }
+}
+
+fn files_that_may_not_grow_refuse_and_recover<S: Schema>(blocks: u32) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("some.db");
     drop(open::<S>(&path));
@@ -338,17 +372,18 @@ fn a_failed_write_stops_the_store<S: Schema>(blocks: u32) {
     let status: ExitStatus = child.wait().unwrap();
     assert!(status.success(), "limit {blocks}: {lines:?}");
     assert!(
-        lines.iter().any(|line| line == "stopped"),
+        lines.iter().any(|line| line == "refused"),
         "limit {blocks}: {lines:?}"
     );
-    let acknowledged = lines
-        .iter()
-        .filter_map(|line| line.parse().ok())
-        .next_back()
-        .unwrap_or(0);
-    let found = last_batch::<S>(&mut reopen::<S>(&path).unwrap()).unwrap();
-    assert!(
-        found == acknowledged || found == acknowledged + 1,
-        "{acknowledged} {found}"
-    );
+    let acknowledged = acknowledged(&lines);
+    let mut store = reopen::<S>(&path).unwrap();
+    assert_eq!(last_batch::<S>(&mut store).unwrap(), acknowledged);
+    store.commit(&S::batch(acknowledged + 1)).unwrap();
+    assert_eq!(last_batch::<S>(&mut store).unwrap(), acknowledged + 1);
+}
+
+/// The last number that a writer has acknowledged.
+fn acknowledged(lines: &[String]) -> u64 {
+    let mut numbers = lines.iter().filter_map(|line| line.parse().ok());
+    numbers.next_back().unwrap_or(0)
 }

@@ -27,14 +27,23 @@ impl Killed {
     /// kills it at its `call`th of one of `calls` on these files. `None`, and a word on standard error,
     /// where there is no `strace` or it may not trace.
     pub(crate) fn at(
+        child: (&str, &[(&str, OsString)]),
+        calls: (&str, &[&Path]),
+        call: u32,
+    ) -> Option<Self> {
+        Self::by(child, calls, &format!("signal=KILL:when={call}"))
+    }
+
+    /// The same with what else is to happen at these calls, as `strace` spells it behind `inject=calls:`.
+    pub(crate) fn by(
         (name, variables): (&str, &[(&str, OsString)]),
         (calls, files): (&str, &[&Path]),
-        call: u32,
+        fault: &str,
     ) -> Option<Self> {
         let mut command = Command::new("strace");
         command.args(["-f", "-q", "-o", "/dev/null", "-e"]);
         command.arg(format!("trace={calls}")).arg("-e");
-        command.arg(format!("inject={calls}:signal=KILL:when={call}"));
+        command.arg(format!("inject={calls}:{fault}"));
         for file in files {
             command.arg("-P").arg(file);
         }
