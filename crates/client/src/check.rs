@@ -12,6 +12,7 @@ impl Client {
     pub fn check(&self) -> Result<(), String> {
         self.endpoint.check()?;
         self.compose.check()?;
+        self.outbox.check()?;
         let within = [
             (
                 "connections",

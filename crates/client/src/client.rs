@@ -19,7 +19,6 @@ use crate::jobs::Done;
 use crate::leave::Leaving;
 use crate::link::Link;
 use crate::outbox::Outbox;
-use crate::repair::Repair;
 use crate::work::{Completion, Desk, Outcome, Pending, Request};
 
 /// Tells which key a handshake was refused for: the expected and the presented `fp(S)`.
@@ -112,6 +111,8 @@ pub struct Client {
     pub(crate) new_identity: Option<Arc<Identity>>,
     /// The user's keys, after the first login.
     pub(crate) identity: Option<Arc<Identity>>,
+    /// When the disk was last rid of what is old.
+    pub(crate) pruned_ms: u64,
     /// The newest key bag version ever seen.
     pub(crate) bag_version: u64,
     pub(crate) directory: Directory,
@@ -119,8 +120,6 @@ pub struct Client {
     pub(crate) compose: Compose,
     pub(crate) outbox: Outbox,
     pub(crate) inbox: Inbox,
-    /// A gap in a conversation that is being filled.
-    pub(crate) repair: Option<Repair>,
     /// Lists that were asked for and not answered.
     pub(crate) lists: usize,
     pub(crate) leaving: Option<Leaving>,
@@ -164,13 +163,13 @@ impl Client {
             device: None,
             new_identity: None,
             identity: None,
+            pruned_ms: 0,
             bag_version: 0,
             directory: Directory::default(),
             contacts: Contacts::default(),
             compose: Compose::default(),
             outbox: Outbox::default(),
             inbox: Inbox::default(),
-            repair: None,
             lists: 0,
             leaving: None,
             was_online: false,
@@ -257,11 +256,8 @@ impl Client {
             (Pending::Identity, Done::Identity(made)) => self.identity_generated(now, made),
             (Pending::Seal(lane, _), Done::Sealed(sealed)) => self.drafts_sealed(&lane, sealed),
             (Pending::Open(_), Done::Opened(opened)) => self.opened(opened),
-            (Pending::Tombstones(conversation, to), Done::Tombstones(Ok(sealed))) => {
-                self.tombstones_sealed(conversation, &to, sealed);
-            }
-            (Pending::Tombstones(conversation, _), Done::Tombstones(Err(reason))) => {
-                self.fail_conversation(&conversation, &reason);
+            (Pending::Tombstones(conversation), Done::Tombstones(sealed)) => {
+                self.tombstones_sealed(conversation, sealed);
             }
             _ => {
                 let reason = "a worker returned something else".to_owned();
@@ -298,10 +294,7 @@ impl Client {
                 Ok(())
             }
             Pending::Pin(name) => self.pin_loaded(&name, &outcomes),
-            Pending::Pinned(name) => {
-                self.pin_saved(&name);
-                Ok(())
-            }
+            Pending::Pinned(name) => self.pin_saved(&name, outcomes),
             Pending::Conversation(lane) => self.conversation_loaded(&lane, &outcomes),
             Pending::Enqueue(lane, enqueued) => {
                 self.drafts_enqueued(&lane, enqueued, Ok(outcomes));
@@ -311,16 +304,16 @@ impl Client {
                 self.outbox_loaded(outcomes);
                 Ok(())
             }
-            Pending::Status(status) => {
-                self.state_changed(status, Some(&outcomes));
+            Pending::Held(conversation) => {
+                self.held_loaded(now, conversation, outcomes);
                 Ok(())
             }
-            Pending::Repair => {
-                self.repair_listed(outcomes);
+            Pending::Status(status, _) => {
+                self.state_changed(status, &outcomes);
                 Ok(())
             }
             Pending::Buried(conversation) => {
-                self.tombstones_enqueued(&conversation);
+                self.tombstones_enqueued(now, &conversation, false);
                 Ok(())
             }
             Pending::Arrive(handle, arrived) => self.arrived(handle, arrived, outcomes),
@@ -350,8 +343,8 @@ impl Client {
             Pending::Enqueue(lane, enqueued) => {
                 self.drafts_enqueued(&lane, enqueued, Err(error));
             }
-            Pending::Status(status) => self.state_changed(status, None),
-            Pending::Pinned(name) => self.search_failed(&name, &reason),
+            Pending::Status(status, place) => self.state_not_changed(now, status, place),
+            Pending::Pinned(name) => self.pin_not_saved(now, &name, reason),
             Pending::Arrive(..) => {
                 self.inbox.refused();
                 self.inbox_is_full(now, reason);
@@ -360,14 +353,15 @@ impl Client {
                 self.inbox.forget();
                 self.inbox_is_full(now, reason);
             }
-            Pending::Note | Pending::Buried(_) => {}
+            Pending::Buried(conversation) => self.tombstones_enqueued(now, &conversation, true),
+            Pending::Note => {}
             // Without a device id nothing can begin; loads do not fail for want of room.
             _ => self.fail(now, Failure::Storage { reason }),
         }
     }
 
     /// What came and cannot be kept is not acknowledged: it comes again after a reconnection.
-    fn inbox_is_full(&mut self, now: Instant, reason: String) {
+    pub(crate) fn inbox_is_full(&mut self, now: Instant, reason: String) {
         if let Link::Online(session) = &self.link {
             let handle = session.handle;
             self.give_up(now, handle, crate::link::code::REFUSED, &reason);
@@ -400,6 +394,7 @@ impl Client {
         self.advance_contacts(now);
         self.advance_directory();
         self.flush_session(now);
+        self.advance_pruning();
         self.advance_leaving(now);
         changed
     }

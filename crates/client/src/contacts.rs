@@ -23,7 +23,7 @@ use crate::work::Pending;
 /// Names that are searched for at once; more wait.
 pub(crate) const SEARCHES_MAX: usize = 64;
 
-/// Pins in memory; beyond, all are read from disk again.
+/// Pins in memory; beyond, those that nobody is searched for are read from disk again.
 const CACHE_MAX: usize = 4096;
 
 /// How often the directory is asked again for a name that it does not list as it was looked up,
@@ -191,8 +191,11 @@ impl Client {
 
     /// Asks the server for whatever is to be asked.
     pub(crate) fn advance_contacts(&mut self, now: Instant) {
-        if self.contacts.cache.len() > CACHE_MAX {
-            self.contacts.cache.clear();
+        let contacts = &mut self.contacts;
+        if contacts.cache.len() > CACHE_MAX {
+            // What a search finds is compared with what was known when it began.
+            let searches = &contacts.searches;
+            contacts.cache.retain(|name, _| searches.contains_key(name));
         }
         for search in self.contacts.searches.values_mut() {
             if matches!(search.step, Step::Later(at) if at <= now) {
@@ -277,7 +280,12 @@ impl Client {
             return;
         };
         let display = search.name.clone();
-        let (pin, new) = match self.contacts.cache.get(name).cloned().flatten() {
+        let Some(known) = self.contacts.cache.get(name) else {
+            // Not to know a pin is not to know that there is none.
+            self.contacts.searches.remove(name);
+            return self.load_pin(&display);
+        };
+        let (pin, new) = match known.clone() {
             None => (Pin::first_seen(presented), true),
             Some(mut pin) => {
                 match pin.present(&presented) {
@@ -305,11 +313,30 @@ impl Client {
         self.desk.store(vec![put], Pending::Pinned(name.to_owned()));
     }
 
-    pub(crate) fn pin_saved(&mut self, name: &str) {
-        if let Some(search) = self.contacts.searches.remove(name)
-            && let Step::Save(pin) = search.step
-        {
-            self.contacts.cache.insert(name.to_owned(), Some(*pin));
+    /// The disk has the pin, or has another one: that one holds then.
+    pub(crate) fn pin_saved(&mut self, name: &str, outcomes: Vec<Stored>) -> Result<(), String> {
+        let Some(search) = self.contacts.searches.remove(name) else {
+            return Ok(());
+        };
+        let Step::Save(pin) = search.step else {
+            return Ok(());
+        };
+        match outcomes.into_iter().next() {
+            Some(Stored::PinnedBefore(before)) => self.contacts.loaded(name, Some(&before)),
+            Some(Stored::NoSuchContact) => self.contacts.loaded(name, None),
+            _ => {
+                self.contacts.cache.insert(name.to_owned(), Some(*pin));
+                Ok(())
+            }
+        }
+    }
+
+    /// The disk is full: whom drafts are for is not known, and what came from there waits on.
+    pub(crate) fn pin_not_saved(&mut self, now: Instant, name: &str, reason: String) {
+        self.contacts.searches.remove(name);
+        self.fail_drafts_for(name, &reason);
+        if self.inbox.put_back(name) {
+            self.inbox_is_full(now, reason);
         }
     }
 

@@ -124,6 +124,22 @@ impl Inbox {
         *self = Self::default();
     }
 
+    /// What waits for its sender is read from disk again. Tells whether there was anything.
+    pub(crate) fn put_back(&mut self, sender: &str) -> bool {
+        let entries = self.waiting.remove(sender).unwrap_or_default();
+        let first = entries.iter().map(|entry| entry.position).min();
+        if let Some(first) = first {
+            self.read_to = self.read_to.min(first.saturating_sub(1));
+            self.more = true;
+        }
+        first.is_some()
+    }
+
+    fn is_waiting(&self, position: u64) -> bool {
+        let mut waiting = self.waiting.values().flatten();
+        waiting.any(|entry| entry.position == position)
+    }
+
     /// Something may lie on disk unopened.
     pub(crate) const fn more_on_disk(&mut self) {
         self.more = true;
@@ -315,6 +331,9 @@ impl Client {
             }
             for entry in entries {
                 self.inbox.read_to = self.inbox.read_to.max(entry.position);
+                if self.inbox.is_waiting(entry.position) {
+                    continue;
+                }
                 match self.sender_to_find(&entry) {
                     None => ready.push(entry),
                     Some(key) => self.inbox.waiting.entry(key).or_default().push(entry),

@@ -17,10 +17,12 @@ const ACCOUNT: &str = "account";
 /// The newest key bag version seen, 8 bytes.
 const BAG_VERSION: &str = "key_bag_version";
 
-/// Messages that were opened or sent longer ago are removed from the disk: 30 days.
-const KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// Messages that are removed at one start.
+/// Messages that were opened, could not be, or were sent longer ago are removed from the disk.
+const KEPT_MS: u64 = 30 * DAY_MS;
+
+/// Messages that are removed at once, at each start and then each day.
 const PRUNED_MAX: u32 = 10_000;
 
 /// This installation to its account and to others.
@@ -55,7 +57,12 @@ impl Client {
     /// The installation is known, or is founded now.
     pub(crate) fn installation_loaded(&mut self, now: Instant, outcomes: Vec<Stored>) {
         match self.restore(outcomes) {
-            Ok(true) => self.prune(now),
+            Ok(true) => {
+                // On to what an earlier run left in the outbox.
+                self.prune();
+                self.outbox.more_on_disk();
+                self.connect(now);
+            }
             Ok(false) => self.found(),
             Err(reason) => self.fail(now, Failure::Storage { reason }),
         }
@@ -115,8 +122,16 @@ impl Client {
         self.desk.store(ops, Pending::Found);
     }
 
-    /// Makes room, and goes on to what an earlier run left in the outbox.
-    fn prune(&mut self, now: Instant) {
+    /// Makes room once a day.
+    pub(crate) fn advance_pruning(&mut self) {
+        let since = self.desk.wall_ms.abs_diff(self.pruned_ms);
+        if self.was_online && since >= DAY_MS {
+            self.prune();
+        }
+    }
+
+    fn prune(&mut self) {
+        self.pruned_ms = self.desk.wall_ms;
         let before_ms = self.desk.wall_ms.saturating_sub(KEPT_MS);
         let limit = PRUNED_MAX;
         let ops = vec![
@@ -124,7 +139,5 @@ impl Client {
             Op::PruneInbound { before_ms, limit },
         ];
         self.desk.store(ops, Pending::Note);
-        self.outbox.more_on_disk();
-        self.connect(now);
     }
 }

@@ -10,7 +10,7 @@
 //! | `link.rs`, `leave.rs` | the connection: made, lost, made again, closed |
 //! | `login.rs`, `register.rs`, `installation.rs` | who we are |
 //! | `directory.rs`, `contacts.rs` | who the others are |
-//! | `compose.rs`, `outbox.rs`, `repair.rs` | from a text to the server |
+//! | `compose.rs`, `outbox.rs`, `held.rs` | from a text to the server |
 //! | `inbox.rs`, `opening.rs` | from the server to the screen |
 //! | `session.rs` | the stream between the two |
 //! | `work.rs`, `jobs.rs` | slow work |
@@ -32,6 +32,7 @@ mod config;
 mod contacts;
 mod directory;
 mod event;
+mod held;
 mod inbox;
 mod installation;
 mod jobs;
@@ -41,7 +42,6 @@ mod login;
 mod opening;
 mod outbox;
 mod register;
-mod repair;
 mod session;
 mod work;
 

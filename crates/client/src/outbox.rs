@@ -3,10 +3,10 @@
 //! A window of the oldest queued messages is in memory; what is behind it stays on disk. Messages
 //! go out in the order of the outbox, several at a time, always the same bytes, again after each
 //! reconnection until the server has said *stored*: it knows a repetition by its id. One that the
-//! server does not take yet holds back those behind it in its conversation, and no others.
+//! server does not take yet holds back those behind it in its conversation (`held.rs`), and no others.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chat::Username;
 use chat::message::{Delivered, MessageId, Refusal, Refused, Sealed, Send};
@@ -18,25 +18,17 @@ use transport::Instant;
 
 use crate::Client;
 use crate::event::Delivery;
+use crate::held::{HeldConversations, PAGE, Why};
 use crate::work::{Pending, Status};
 
 /// Messages in memory below which more are read.
 const WINDOW_LOW: usize = 32;
-
-/// Messages that are read at once.
-const PAGE: u32 = 16;
 
 /// Messages sent and not answered.
 const IN_FLIGHT_MAX: usize = 32;
 
 /// Bytes sent and not answered; one message always goes.
 const IN_FLIGHT_BYTES_MAX: usize = 4 << 20;
-
-/// First wait after a refusal that is not final; doubles.
-const HOLD_MIN: Duration = Duration::from_secs(1);
-
-/// Longest wait after a refusal that is not final.
-const HOLD_MAX: Duration = Duration::from_secs(60);
 
 /// Messages whose delivery was told lately: each recipient's device makes the server say so.
 const DELIVERED_MAX: usize = 256;
@@ -48,8 +40,11 @@ pub(crate) struct Outbox {
     /// The last place that was read from disk.
     loaded_to: u64,
     more: bool,
+    /// A part is being read: the next one, or one of a conversation that was held back.
     loading: bool,
-    holds: BTreeMap<ConversationId, Hold>,
+    /// What has left the window since: that part may still call it queued.
+    settled: BTreeSet<u64>,
+    pub(crate) held: HeldConversations,
     /// Changes of state on their way to the disk.
     changing: usize,
     delivered: VecDeque<MessageId>,
@@ -63,16 +58,11 @@ struct Entry {
     quiet: bool,
 }
 
-struct Hold {
-    /// `None` once the wait is over.
-    until: Option<Instant>,
-    wait: Duration,
-}
-
 impl Outbox {
     /// Whether everything queued is stored or failed, and on disk as such.
     pub(crate) fn is_empty(&self) -> bool {
-        self.window.is_empty() && !self.more && !self.loading && self.changing == 0
+        let nothing_waits = self.window.is_empty() && self.held.is_empty();
+        nothing_waits && !self.more && !self.loading && self.changing == 0
     }
 
     /// Something is queued that is not in memory.
@@ -82,14 +72,18 @@ impl Outbox {
 
     /// What was sent is unanswered for good.
     pub(crate) fn disconnected(&mut self) {
-        for entry in self.window.values_mut() {
+        self.held.disconnected();
+        let held = &mut self.held;
+        self.window.retain(|_, entry| {
             entry.sent = false;
-        }
-        self.holds.clear();
+            let message = &entry.entry.message;
+            held.put_back(&message.conversation, message.sequence);
+            !held.contains(&message.conversation)
+        });
     }
 
     pub(crate) fn timeout(&self) -> Option<Instant> {
-        self.holds.values().filter_map(|hold| hold.until).min()
+        self.held.timeout()
     }
 
     fn place(&self, id: &MessageId) -> Option<u64> {
@@ -110,13 +104,8 @@ impl Outbox {
         if count >= IN_FLIGHT_MAX {
             return None;
         }
-        let held = |entry: &Entry| {
-            let hold = self.holds.get(&entry.entry.message.conversation);
-            hold.is_some_and(|hold| hold.until.is_some())
-        };
         let mut waiting = self.window.iter();
-        let (place, entry) =
-            waiting.find(|(_, entry)| !entry.sent && !held(entry) && self.is_first(entry))?;
+        let (place, entry) = waiting.find(|(_, entry)| !entry.sent && self.is_first(entry))?;
         let len = entry.entry.message.sealed.len();
         let fits = count == 0 || bytes.saturating_add(len) <= IN_FLIGHT_BYTES_MAX;
         fits.then_some(*place)
@@ -133,65 +122,80 @@ impl Outbox {
         })
     }
 
-    /// Conversation, sequence and recipient of the message in `place`.
-    pub(crate) fn at(&self, place: u64) -> Option<(ConversationId, u64, Username)> {
-        let entry = self.window.get(&place)?;
-        let message = &entry.entry.message;
-        Some((message.conversation, message.sequence, entry.to.clone()))
+    fn count_of(&self, conversation: &ConversationId) -> usize {
+        let of = |entry: &&Entry| entry.entry.message.conversation == *conversation;
+        self.window.values().filter(of).count()
     }
 
-    /// Whether a message of this sequence is in the window.
-    pub(crate) fn has(&self, conversation: &ConversationId, sequence: u64) -> bool {
-        self.window.values().any(|entry| {
-            let message = &entry.entry.message;
-            message.conversation == *conversation && message.sequence == sequence
-        })
+    /// The part that was being read is here. Returns what has left the window meanwhile.
+    pub(crate) fn loaded(&mut self) -> BTreeSet<u64> {
+        self.loading = false;
+        core::mem::take(&mut self.settled)
     }
 
-    /// Whether everything queued is in the window.
-    pub(crate) const fn is_loaded(&self) -> bool {
-        !self.more && !self.loading
-    }
-
-    /// Sends a message again that the server had taken.
-    pub(crate) fn send_again(&mut self, entry: OutboundEntry, to: Username) {
-        let entry = Entry {
-            entry,
-            to,
-            sent: false,
-            quiet: true,
-        };
-        self.window.insert(entry.entry.number, entry);
-    }
-
-    /// Ends the wait of a conversation.
-    pub(crate) fn release(&mut self, conversation: &ConversationId) {
-        if let Some(hold) = self.holds.get_mut(conversation) {
-            hold.until = None;
+    /// Puts what was read into the window, but for what is there or was.
+    pub(crate) fn take_in(&mut self, entries: Vec<OutboundEntry>, settled: &BTreeSet<u64>) {
+        for entry in entries {
+            // Written by this program as the display form of a name.
+            let Ok(to) = Username::parse(&entry.message.recipient) else {
+                continue;
+            };
+            if settled.contains(&entry.number) {
+                continue;
+            }
+            let message = SealedMessage::decode(&entry.message.sealed).ok();
+            let kind = message.map(|message| message.unproven_header().kind);
+            let quiet = entry.state != OutboxState::Queued || kind == Some(Kind::Tombstone);
+            self.window.entry(entry.number).or_insert(Entry {
+                entry,
+                to,
+                sent: false,
+                quiet,
+            });
         }
     }
 
-    /// Holds a conversation back from `place` on.
-    pub(crate) fn hold(&mut self, now: Instant, place: u64) -> Duration {
-        let Some(entry) = self.window.get(&place) else {
-            return HOLD_MIN;
+    /// Takes a message out that was answered for good.
+    fn remove(&mut self, place: u64) -> Option<Entry> {
+        let entry = self.window.remove(&place)?;
+        if self.loading {
+            self.settled.insert(place);
+        }
+        Some(entry)
+    }
+
+    /// Holds a conversation back from `sequence` on: the message in `place` was refused. Those that are
+    /// sent stay until they are answered too.
+    fn hold(&mut self, now: Instant, place: u64, sequence: u64, why: Why) -> Duration {
+        let Some(entry) = self.window.remove(&place) else {
+            return Duration::ZERO;
         };
         let conversation = entry.entry.message.conversation;
-        for later in self.window.range_mut(place..).map(|(_, entry)| entry) {
-            if later.entry.message.conversation == conversation {
-                later.sent = false;
-            }
+        self.hold_from(now, (conversation, sequence), &entry.to, why)
+    }
+
+    fn hold_from(
+        &mut self,
+        now: Instant,
+        (conversation, sequence): (ConversationId, u64),
+        to: &Username,
+        why: Why,
+    ) -> Duration {
+        self.window
+            .retain(|_, other| other.sent || other.entry.message.conversation != conversation);
+        self.held.hold(now, conversation, to, sequence, why)
+    }
+
+    #[cfg(feature = "danger-checking")]
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let most = WINDOW_LOW + PAGE as usize;
+        if self.window.len() > most || self.settled.len() > most {
+            let (window, settled) = (self.window.len(), self.settled.len());
+            return Err(format!(
+                "{window} messages are in the window and {settled} have left it"
+            ));
         }
-        let hold = self.holds.entry(conversation).or_insert(Hold {
-            until: None,
-            wait: HOLD_MIN / 2,
-        });
-        // Those behind it are refused as well; they do not make the wait longer.
-        if hold.until.is_none() {
-            hold.wait = hold.wait.saturating_mul(2).min(HOLD_MAX);
-            hold.until = Some(now + hold.wait);
-        }
-        hold.wait
+        Ok(())
     }
 }
 
@@ -199,12 +203,22 @@ impl Client {
     /// Reads what comes next from disk while there is room in memory.
     pub(crate) fn advance_outbox(&mut self, now: Instant) {
         let outbox = &mut self.outbox;
-        for hold in outbox.holds.values_mut() {
-            if hold.until.is_some_and(|until| until <= now) {
-                hold.until = None;
-            }
+        outbox.held.advance(now);
+        if outbox.loading || outbox.window.len() >= WINDOW_LOW {
+            return;
         }
-        if outbox.more && !outbox.loading && outbox.window.len() < WINDOW_LOW {
+        let mut held = core::mem::take(&mut outbox.held);
+        let next = held.next(|conversation| outbox.count_of(conversation));
+        outbox.held = held;
+        if let Some((conversation, from, limit)) = next {
+            outbox.loading = true;
+            let list = Op::ListConversation {
+                conversation,
+                from,
+                limit,
+            };
+            self.desk.store(vec![list], Pending::Held(conversation));
+        } else if outbox.more {
             outbox.loading = true;
             // What is queued from here on may come after the answer, or before it.
             outbox.more = false;
@@ -218,28 +232,19 @@ impl Client {
     }
 
     pub(crate) fn outbox_loaded(&mut self, outcomes: Vec<Stored>) {
-        self.outbox.loading = false;
+        let outbox = &mut self.outbox;
+        let settled = outbox.loaded();
         for outcome in outcomes {
-            let Stored::Outbox(entries) = outcome else {
+            let Stored::Outbox(mut entries) = outcome else {
                 continue;
             };
-            self.outbox.more |= entries.len() >= PAGE as usize;
-            for entry in entries {
-                self.outbox.loaded_to = self.outbox.loaded_to.max(entry.number);
-                // Written by this program as the display form of a name.
-                let Ok(to) = Username::parse(&entry.message.recipient) else {
-                    continue;
-                };
-                let message = SealedMessage::decode(&entry.message.sealed).ok();
-                let kind = message.map(|message| message.unproven_header().kind);
-                let entry = Entry {
-                    entry,
-                    to,
-                    sent: false,
-                    quiet: kind == Some(Kind::Tombstone),
-                };
-                self.outbox.window.insert(entry.entry.number, entry);
+            outbox.more |= entries.len() >= PAGE as usize;
+            if let Some(last) = entries.last() {
+                outbox.loaded_to = outbox.loaded_to.max(last.number);
             }
+            // Those of conversations that are held back are read with them.
+            entries.retain(|entry| !outbox.held.contains(&entry.message.conversation));
+            outbox.take_in(entries, &settled);
         }
     }
 
@@ -271,8 +276,11 @@ impl Client {
         let Some(place) = self.outbox.place(id) else {
             return;
         };
-        if let Some(entry) = self.outbox.window.remove(&place) {
-            self.outbox.holds.remove(&entry.entry.message.conversation);
+        if let Some(entry) = self.outbox.remove(place) {
+            let message = &entry.entry.message;
+            self.outbox
+                .held
+                .taken(&message.conversation, message.sequence);
             self.settle(entry, Delivery::Stored, None);
         }
     }
@@ -288,7 +296,7 @@ impl Client {
         }
         self.outbox.delivered.push_back(message_id);
         self.message_stored(&message_id);
-        self.change(message_id, by, Delivery::Delivered, None);
+        self.change(message_id, None, by, Delivery::Delivered, None);
     }
 
     /// The server does not take a message: for good, or not yet.
@@ -297,37 +305,53 @@ impl Client {
         let Some(place) = self.outbox.place(&id) else {
             return;
         };
+        let Some(entry) = self.outbox.window.get(&place) else {
+            return;
+        };
+        let sequence = entry.entry.message.sequence;
+        let (to, told) = (entry.to.clone(), !entry.quiet);
         let reason = match refused.refusal {
             Refusal::NoSuchUser => return self.fail_message(place, "there is no such user"),
             Refusal::TooLong => return self.fail_message(place, "too long for this server"),
             Refusal::MailboxFull => "the recipient's mailbox is full",
             Refusal::RateLimited => "too many messages in a short time",
-            Refusal::Gap { expected } => return self.gap(now, place, expected),
+            Refusal::Gap { expected } if expected > sequence => {
+                return self.fail_message(place, "the server has another message in its place");
+            }
+            Refusal::Gap { expected } => {
+                self.outbox.hold(now, place, expected, Why::Gap);
+                return;
+            }
             _ => return self.fail_message(place, "the server refuses it"),
         };
-        let waited = self.outbox.hold(now, place);
-        if let Some(entry) = self.outbox.window.get(&place).filter(|entry| !entry.quiet) {
-            let reason = format!("{reason}; sent again in {} s", waited.as_secs());
+        let wait = self.outbox.hold(now, place, sequence, Why::NotYet);
+        if told {
+            let reason = format!("{reason}; sent again in {} s", wait.as_secs());
             self.desk.status(Status {
                 id,
-                to: entry.to.clone(),
+                to,
                 state: Delivery::Queued,
                 reason: Some(reason),
             });
         }
     }
 
-    pub(crate) fn fail_message(&mut self, place: u64, reason: &str) {
-        if let Some(entry) = self.outbox.window.remove(&place) {
+    fn fail_message(&mut self, place: u64, reason: &str) {
+        if let Some(entry) = self.outbox.remove(place) {
             self.settle(entry, Delivery::Failed, Some(reason.to_owned()));
         }
     }
 
-    /// Nothing of a conversation can be sent any more.
-    pub(crate) fn fail_conversation(&mut self, conversation: &ConversationId, reason: &str) {
-        let entries = self.outbox.window.iter();
-        let of = entries.filter(|(_, entry)| entry.entry.message.conversation == *conversation);
-        let places: Vec<u64> = of.map(|(place, _)| *place).collect();
+    /// What is queued of these fails.
+    pub(crate) fn fail_queued(
+        &mut self,
+        mut entries: Vec<OutboundEntry>,
+        settled: &BTreeSet<u64>,
+        reason: &str,
+    ) {
+        entries.retain(|entry| entry.state == OutboxState::Queued);
+        let places: Vec<u64> = entries.iter().map(|entry| entry.number).collect();
+        self.outbox.take_in(entries, settled);
         for place in places {
             self.fail_message(place, reason);
         }
@@ -344,12 +368,20 @@ impl Client {
             };
             self.desk.store(vec![set], Pending::Note);
         } else {
-            self.change(message.message_id, entry.to, state, reason);
+            let place = (message.conversation, message.sequence);
+            self.change(message.message_id, Some(place), entry.to, state, reason);
         }
     }
 
     /// Moves a message forward on disk; the user is told afterwards.
-    fn change(&mut self, id: MessageId, to: Username, state: Delivery, reason: Option<String>) {
+    fn change(
+        &mut self,
+        id: MessageId,
+        place: Option<(ConversationId, u64)>,
+        to: Username,
+        state: Delivery,
+        reason: Option<String>,
+    ) {
         let set = Op::SetOutboxState {
             message_id: id,
             state: on_disk(state),
@@ -362,16 +394,37 @@ impl Client {
             reason,
         };
         self.outbox.changing += 1;
-        self.desk.store(vec![set], Pending::Status(status));
+        self.desk.store(vec![set], Pending::Status(status, place));
     }
 
-    /// A new state is on disk, or the disk is full: then the message stays queued there and is sent
-    /// again after the next start.
-    pub(crate) fn state_changed(&mut self, status: Status, outcomes: Option<&[Stored]>) {
+    /// A new state is on disk.
+    pub(crate) fn state_changed(&mut self, status: Status, outcomes: &[Stored]) {
         self.outbox.changing = self.outbox.changing.saturating_sub(1);
-        // The server may speak of a message that this installation never sent.
-        if !matches!(outcomes, Some([Stored::NoSuchMessage])) {
+        let is_new = match outcomes {
+            // The server may speak of a message that this installation never sent.
+            [Stored::NoSuchMessage] => false,
+            [Stored::OutboxState(state)] => *state == on_disk(status.state),
+            _ => true,
+        };
+        if is_new {
             self.desk.status(status);
+        }
+    }
+
+    /// The disk is full: the message stays queued there. What the server has, it has, and that is told; what it
+    /// refused for good is offered again, until the disk says so too.
+    pub(crate) fn state_not_changed(
+        &mut self,
+        now: Instant,
+        status: Status,
+        place: Option<(ConversationId, u64)>,
+    ) {
+        self.outbox.changing = self.outbox.changing.saturating_sub(1);
+        match place {
+            Some(place) if status.state == Delivery::Failed => {
+                self.outbox.hold_from(now, place, &status.to, Why::NotYet);
+            }
+            _ => self.desk.status(status),
         }
     }
 }

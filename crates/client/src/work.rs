@@ -83,14 +83,14 @@ pub(crate) enum Pending {
     Enqueue(String, Vec<Enqueued>),
     /// The next part of the outbox.
     Outbox,
-    /// The next part of what left the queue.
-    Repair,
+    /// The next part of a conversation that was held back.
+    Held(ConversationId),
     /// Tombstones of a conversation are being sealed.
-    Tombstones(ConversationId, Username),
+    Tombstones(ConversationId),
     /// Tombstones of a conversation are on disk.
     Buried(ConversationId),
-    /// A message's new state is on disk.
-    Status(Status),
+    /// A message's new state is on disk; where it is in its conversation, if it was refused or stored.
+    Status(Status, Option<(ConversationId, u64)>),
     /// Messages that came out of the mailbox over this connection are on disk.
     Arrive(ConnectionHandle, Vec<Arrived>),
     /// The next part of the inbox.

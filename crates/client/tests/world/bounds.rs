@@ -2,6 +2,8 @@
 
 use chat::message::{Closing, ClosingCode, NoSuchUser, Reason, SessionServerMessage};
 use client::{DRAFT_BYTES_MAX, DRAFTS_MAX, Delivery, Event, Failure, LISTS_MAX, SendError};
+use store::Store;
+use store::device::{InboundState, Op, Outcome};
 
 use crate::house::{House, name};
 
@@ -240,4 +242,34 @@ fn a_sender_who_is_being_looked_up_holds_up_nobody_else() {
     let disk = house.kill(bob);
     let bob = house.begin(House::config("Bob", "Bob"), disk);
     assert!(house.until(10, |house| house.user(bob).texts() == ["z1", "z2"]));
+}
+
+#[test]
+fn what_cannot_be_read_is_not_kept_for_ever() {
+    let (mut house, _, bob) = House::with_alice_and_bob(94);
+    house.change_relay(|relay, _| {
+        for id in 0..50 {
+            relay.put(&name("Bob"), &name("Alice"), [id; 16], b"no message");
+        }
+    });
+    assert!(house.until(20, |house| house.user(bob).placeholders() == 50));
+    let kept = |house: &mut House| {
+        let mut kept = 0;
+        house.change_user(bob, |user| {
+            let list = Op::ListInbound {
+                state: InboundState::Unreadable,
+                after: 0,
+                limit: 100,
+            };
+            if let Outcome::Inbox(messages) = &user.store.commit(&[list]).unwrap()[0] {
+                kept = messages.len();
+            }
+        });
+        kept
+    };
+    assert_eq!(kept(&mut house), 50);
+    // Who never leaves has room made too.
+    house.change_user(bob, |user| user.later_ms = 31 * 24 * 60 * 60 * 1000);
+    house.pass(60);
+    assert_eq!(kept(&mut house), 0);
 }

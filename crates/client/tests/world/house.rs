@@ -51,6 +51,8 @@ pub struct User {
     /// Texts that the workers' transactions must not show.
     pub canary: Option<String>,
     pub dead: bool,
+    /// How far the clock on the wall is ahead.
+    pub later_ms: u64,
     /// Workers fail at every job.
     pub panics: bool,
     strangers_keys: bool,
@@ -64,7 +66,7 @@ impl User {
         }
         loop {
             self.client
-                .set_wall_time(START_MS + now.as_nanos() / 1_000_000);
+                .set_wall_time(START_MS + self.later_ms + now.as_nanos() / 1_000_000);
             let mut idle = true;
             while let Some(request) = self.client.poll_request() {
                 idle = false;
@@ -353,6 +355,7 @@ impl House {
             work_time: Duration::from_millis(3),
             canary: None,
             dead: false,
+            later_ms: 0,
             panics: false,
             strangers_keys: self.strangers_keys,
         };

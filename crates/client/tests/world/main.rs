@@ -10,6 +10,8 @@ mod bounds;
 mod hostile;
 mod house;
 mod login;
+mod pins;
+mod queue;
 mod real;
 mod reconnect;
 mod relay;

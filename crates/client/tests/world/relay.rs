@@ -92,6 +92,8 @@ pub struct Mischief {
     pub keeps_secret: Option<String>,
     /// Nothing on the login port is answered.
     pub ignores_logins: bool,
+    /// A name whose mailbox has no room.
+    pub full_for: Option<String>,
 }
 
 struct Peer {
@@ -122,12 +124,16 @@ pub struct Relay {
     pub mischief: Mischief,
     peers: BTreeMap<ConnectionHandle, Peer>,
     pub wall_ms: u64,
+    /// Sealed messages that were offered.
+    pub offered: usize,
     /// Sealed messages that were taken.
     pub taken: usize,
     /// Acknowledged ids whose senders were to be told.
     pub notified: Vec<MessageId>,
     /// Work that was done.
     pub worked: usize,
+    /// Lookups that were not answered, for names whose keys are not told.
+    withheld: Vec<(ConnectionHandle, u64, Username)>,
 }
 
 impl Relay {
@@ -163,9 +169,11 @@ impl Relay {
             mischief,
             peers: BTreeMap::new(),
             wall_ms: 0,
+            offered: 0,
             taken: 0,
             notified: Vec::new(),
             worked: 0,
+            withheld: Vec::new(),
         }
     }
 
@@ -419,36 +427,30 @@ impl Relay {
             SessionClientMessage::Lookup(ask) => {
                 let request = ask.request;
                 if self.mischief.keeps_secret.as_deref() == Some(ask.name.key()) {
+                    self.withheld.push((handle, request, ask.name));
                     return;
                 }
-                let Some(account) = self.disk.accounts.get(ask.name.key()).cloned() else {
-                    self.tell(handle, NoSuchUser { request });
-                    return;
-                };
-                self.tell(
-                    handle,
-                    Account {
-                        request,
-                        name: account.name,
-                        sig_key: account.finish.sig_key,
-                        enc_key: account.finish.enc_key,
-                        enc_certificate: account.finish.enc_certificate,
-                    },
-                );
+                self.look_up(handle, request, &ask.name);
             }
             SessionClientMessage::Send(send) => {
-                if let Some(refusal) = self.mischief.refusals.pop_front() {
-                    let message_id = send.message_id;
-                    self.tell(
-                        handle,
-                        Refused {
-                            message_id,
-                            refusal,
-                        },
-                    );
-                    return;
-                }
-                self.take(handle, user, device, send);
+                self.offered += 1;
+                let is_full = self.mischief.full_for.as_deref() == Some(send.to.key());
+                let refusal = if is_full {
+                    Some(Refusal::MailboxFull)
+                } else {
+                    self.mischief.refusals.pop_front()
+                };
+                let Some(refusal) = refusal else {
+                    return self.take(handle, user, device, send);
+                };
+                let message_id = send.message_id;
+                self.tell(
+                    handle,
+                    Refused {
+                        message_id,
+                        refusal,
+                    },
+                );
             }
             SessionClientMessage::Acknowledge(ack) => {
                 let key = user.key().to_owned();
@@ -487,6 +489,31 @@ impl Relay {
             }
         }
         let _ = now;
+    }
+
+    /// Answers what was not answered.
+    pub fn tell_withheld(&mut self) {
+        self.mischief.keeps_secret = None;
+        for (handle, request, name) in std::mem::take(&mut self.withheld) {
+            self.look_up(handle, request, &name);
+        }
+    }
+
+    fn look_up(&mut self, handle: ConnectionHandle, request: u64, name: &Username) {
+        let Some(account) = self.disk.accounts.get(name.key()).cloned() else {
+            self.tell(handle, NoSuchUser { request });
+            return;
+        };
+        self.tell(
+            handle,
+            Account {
+                request,
+                name: account.name,
+                sig_key: account.finish.sig_key,
+                enc_key: account.finish.enc_key,
+                enc_certificate: account.finish.enc_certificate,
+            },
+        );
     }
 
     /// What it says that nobody has asked for.

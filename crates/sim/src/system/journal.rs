@@ -52,6 +52,7 @@ impl Engine for device::MemoryStore {
             op,
             Op::LoadOutbound { .. }
                 | Op::ListOutbox { .. }
+                | Op::ListConversation { .. }
                 | Op::ListInbound { .. }
                 | Op::FindInbound { .. }
                 | Op::LoadContact { .. }

@@ -46,8 +46,19 @@ pub enum Op {
         /// At most so many.
         limit: u32,
     },
+    /// A conversation in the order of its sequences, whatever became of its messages; where several
+    /// had one sequence, the newest: [`Outcome::Outbox`].
+    ListConversation {
+        /// Which.
+        conversation: ConversationId,
+        /// Only from this sequence on.
+        from: u64,
+        /// At most so many.
+        limit: u32,
+    },
     /// Removes messages that are no longer queued from before a time, in order:
-    /// [`Outcome::Pruned`].
+    /// [`Outcome::Pruned`]. One that failed stays until one with its sequence or a later one of its
+    /// conversation is stored: a server may still want another in its place.
     PruneOutbox {
         /// What was written earlier goes.
         before_ms: u64,
@@ -85,7 +96,7 @@ pub enum Op {
         /// Which id.
         message_id: MessageId,
     },
-    /// Removes opened messages from before a time, in order: [`Outcome::Pruned`].
+    /// Removes opened and unreadable messages from before a time, in order: [`Outcome::Pruned`].
     PruneInbound {
         /// What the server took earlier goes.
         before_ms: u64,
@@ -175,7 +186,7 @@ pub enum Outcome {
     NoSuchMessage,
     /// The message, if the outbox holds it.
     OutboundEntry(Option<Box<OutboundEntry>>),
-    /// Messages of the outbox in order.
+    /// Messages of the outbox in the order that was asked for.
     Outbox(Vec<OutboundEntry>),
     /// How many messages were removed.
     Pruned(u64),

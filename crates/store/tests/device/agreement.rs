@@ -64,6 +64,9 @@ fn on_outbox() -> impl Strategy<Value = Op> {
         1 => (0..8_u8).prop_map(|message| Op::LoadOutbound { message_id: id(message) }),
         2 => (subsequence(ALL.to_vec(), 0..=4), number(), 0..5_u32)
             .prop_map(|(states, after, limit)| Op::ListOutbox { states, after, limit }),
+        2 => (0..2_u8, number(), 0..5_u32).prop_map(|(conversation, from, limit)| {
+            Op::ListConversation { conversation: id(conversation), from, limit }
+        }),
         1 => (number(), 0..3_u32)
             .prop_map(|(before_ms, limit)| Op::PruneOutbox { before_ms, limit }),
         1 => (0..2_u8, 1..5_u64, bytes()).prop_map(|(conversation, sequence, state)| {

@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::MemoryStore;
 use crate::device::{Inbound, InboundState, Outbound, OutboundEntry, OutboxState, Outcome};
-use crate::{MessageId, clamp63};
+use crate::{ConversationId, MessageId, clamp63};
 
 impl MemoryStore {
     pub(super) fn enqueue(&mut self, message: &Outbound, state: &[u8]) -> Outcome {
@@ -85,10 +86,38 @@ impl MemoryStore {
         Outcome::Outbox(chosen.take(items(limit)).cloned().collect())
     }
 
+    pub(super) fn list_conversation(
+        &self,
+        conversation: &ConversationId,
+        from: u64,
+        limit: u32,
+    ) -> Outcome {
+        let from = clamp63(from);
+        let of = self.outbox.values().filter(|entry| {
+            let message = &entry.message;
+            message.conversation == *conversation && message.sequence >= from
+        });
+        // Later numbers take the place of earlier ones.
+        let newest: BTreeMap<u64, &OutboundEntry> =
+            of.map(|entry| (entry.message.sequence, entry)).collect();
+        Outcome::Outbox(newest.into_values().take(items(limit)).cloned().collect())
+    }
+
+    /// Whether the server has what comes behind a message, or what has its place.
+    fn is_passed(&self, message: &Outbound) -> bool {
+        self.outbox.values().any(|later| {
+            matches!(later.state, OutboxState::Stored | OutboxState::Delivered)
+                && later.message.conversation == message.conversation
+                && later.message.sequence >= message.sequence
+        })
+    }
+
     pub(super) fn prune_outbox(&mut self, before_ms: u64, limit: u32) -> Outcome {
         let before_ms = clamp63(before_ms);
         let old = self.outbox.values().filter(|entry| {
-            entry.state != OutboxState::Queued && entry.message.created_ms < before_ms
+            entry.state != OutboxState::Queued
+                && entry.message.created_ms < before_ms
+                && (entry.state != OutboxState::Failed || self.is_passed(&entry.message))
         });
         let old: Vec<_> = old
             .take(items(limit))
@@ -172,10 +201,9 @@ impl MemoryStore {
 
     pub(super) fn prune_inbound(&mut self, before_ms: u64, limit: u32) -> Outcome {
         let before_ms = clamp63(before_ms);
-        let old = self
-            .inbox
-            .values()
-            .filter(|message| message.state == InboundState::Opened && message.time_ms < before_ms);
+        let old = self.inbox.values().filter(|message| {
+            message.state != InboundState::Received && message.time_ms < before_ms
+        });
         let old: Vec<_> = old
             .take(items(limit))
             .map(|message| message.position)

@@ -45,6 +45,11 @@ impl MemoryStore {
                 after,
                 limit,
             } => self.list_outbox(states, *after, *limit),
+            Op::ListConversation {
+                conversation,
+                from,
+                limit,
+            } => self.list_conversation(conversation, *from, *limit),
             Op::PruneOutbox { before_ms, limit } => self.prune_outbox(*before_ms, *limit),
             Op::StoreInbound(message) => self.store_inbound(message),
             Op::SetInboundState {

@@ -80,7 +80,7 @@ pub(super) fn find(db: &Connection, message_id: &MessageId) -> Result<Outcome, F
 }
 
 pub(super) fn prune(db: &Connection, before_ms: u64, limit: u32) -> Result<Outcome, Fault> {
-    let tail = "WHERE state = 'opened' AND time_ms < ? ORDER BY position LIMIT ?";
+    let tail = "WHERE state != 'received' AND time_ms < ? ORDER BY position LIMIT ?";
     let before_ms = clamp63(before_ms).cast_signed();
     let old = INBOX.select(db, tail, params![before_ms, limit], read)?;
     for message in &old {

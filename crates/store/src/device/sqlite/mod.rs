@@ -68,6 +68,11 @@ fn apply(db: &Connection, op: &Op) -> Result<Outcome, Fault> {
             after,
             limit,
         } => outbox::list(db, states, *after, *limit),
+        Op::ListConversation {
+            conversation,
+            from,
+            limit,
+        } => outbox::list_conversation(db, conversation, *from, *limit),
         Op::PruneOutbox { before_ms, limit } => outbox::prune(db, *before_ms, *limit),
         Op::StoreInbound(message) => inbox::store(db, message),
         Op::SetInboundState {

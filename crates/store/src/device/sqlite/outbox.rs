@@ -5,7 +5,7 @@ use super::conversations;
 use super::schema::{COUNTERS, OUTBOX, OUTBOX_BODIES};
 use crate::device::{Outbound, OutboundEntry, OutboxState, Outcome};
 use crate::sqlite::{Cells, Fault, blob, int63, int64, optional_blob, optional_text, text};
-use crate::{MessageId, clamp63};
+use crate::{ConversationId, MessageId, clamp63};
 
 const BY_ID: &str = "WHERE message_id = ?";
 
@@ -72,13 +72,32 @@ pub(super) fn list(
     let values = states.iter().map(|state| text(name(*state)));
     let values = values.chain([int63(after), int64(u64::from(limit))]);
     let params = params_from_iter(values.map(ToSqlOutput::Borrowed));
-    let heads = OUTBOX.select(db, &tail, params, read)?;
-    let entries = heads.into_iter().map(|head| with_body(db, head));
-    Ok(Outcome::Outbox(entries.collect::<Result<_, _>>()?))
+    with_bodies(db, OUTBOX.select(db, &tail, params, read)?)
+}
+
+pub(super) fn list_conversation(
+    db: &Connection,
+    conversation: &ConversationId,
+    from: u64,
+    limit: u32,
+) -> Result<Outcome, Fault> {
+    let tail = "WHERE conversation = ? AND sequence >= ? AND number = (
+            SELECT max(same.number) FROM outbox AS same
+            WHERE same.conversation = outbox.conversation AND same.sequence = outbox.sequence
+        ) ORDER BY sequence LIMIT ?";
+    let params = params![conversation, clamp63(from).cast_signed(), limit];
+    with_bodies(db, OUTBOX.select(db, tail, params, read)?)
 }
 
 pub(super) fn prune(db: &Connection, before_ms: u64, limit: u32) -> Result<Outcome, Fault> {
-    let tail = "WHERE state != 'queued' AND created_ms < ? ORDER BY number LIMIT ?";
+    let tail = "WHERE state != 'queued' AND created_ms < ? AND (
+            state != 'failed' OR EXISTS (
+                SELECT 1 FROM outbox AS later
+                WHERE later.conversation = outbox.conversation
+                AND later.sequence >= outbox.sequence
+                AND later.state IN ('stored', 'delivered')
+            )
+        ) ORDER BY number LIMIT ?";
     let before_ms = clamp63(before_ms).cast_signed();
     let old = OUTBOX.select(db, tail, params![before_ms, limit], read)?;
     for entry in &old {
@@ -157,6 +176,11 @@ fn read(cells: &mut Cells<'_>) -> Result<OutboundEntry, Fault> {
         state,
         reason: cells.optional_text()?,
     })
+}
+
+fn with_bodies(db: &Connection, heads: Vec<OutboundEntry>) -> Result<Outcome, Fault> {
+    let entries = heads.into_iter().map(|head| with_body(db, head));
+    Ok(Outcome::Outbox(entries.collect::<Result<_, _>>()?))
 }
 
 fn with_body(db: &Connection, mut entry: OutboundEntry) -> Result<OutboundEntry, Fault> {

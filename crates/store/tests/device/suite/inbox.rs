@@ -104,7 +104,7 @@ pub(crate) fn the_display_is_kept_until_it_is_replaced(store: &mut impl Device) 
     }
 }
 
-pub(crate) fn opened_messages_are_pruned_and_others_kept(store: &mut impl Device) {
+pub(crate) fn opened_and_unreadable_messages_are_pruned_and_others_kept(store: &mut impl Device) {
     for position in 1..=5 {
         store.one(store_inbound(inbound(position)));
     }
@@ -116,11 +116,11 @@ pub(crate) fn opened_messages_are_pruned_and_others_kept(store: &mut impl Device
     assert_eq!(store.one(prune(20, 9)), Outcome::Pruned(0));
     assert_eq!(store.one(prune(50, 1)), Outcome::Pruned(1));
     assert_eq!(store.inbox(Opened), [3, 5]);
-    assert_eq!(store.one(prune(50, 9)), Outcome::Pruned(1));
+    assert_eq!(store.one(prune(50, 9)), Outcome::Pruned(2));
+    assert_eq!(store.inbox(Unreadable), [0; 0]);
     assert_eq!(store.one(prune(u64::MAX, 9)), Outcome::Pruned(1));
     assert_eq!(store.inbox(Opened), [0; 0]);
     assert_eq!(store.inbox(Received), [1]);
-    assert_eq!(store.inbox(Unreadable), [4]);
 }
 
 pub(crate) fn an_id_is_found_wherever_it_is(store: &mut impl Device) {

@@ -190,6 +190,76 @@ pub(crate) fn a_tombstone_takes_the_number_of_a_failed_message(store: &mut impl 
     );
 }
 
+pub(crate) fn a_conversation_is_listed_by_sequence_with_the_newest_in_each_place(
+    store: &mut impl Device,
+) {
+    for message in 1..=4 {
+        store.one(enqueue(outbound(message, u64::from(message))));
+    }
+    store.one(enqueue(Outbound {
+        conversation: id(0xaa),
+        ..outbound(7, 1)
+    }));
+    store.set(1, OutboxState::Delivered);
+    store.set(2, OutboxState::Failed);
+    store.one(tombstone(outbound(9, 2)));
+    store.set(3, OutboxState::Failed);
+    let list = |from, limit| Op::ListConversation {
+        conversation: id(0xcc),
+        from,
+        limit,
+    };
+    let listed = |outcome| -> Vec<u8> {
+        let entries = entries(outcome);
+        let ids = entries.iter().map(|entry| entry.message.message_id[0]);
+        ids.collect()
+    };
+    assert_eq!(listed(store.one(list(0, 9))), [1, 9, 3, 4]);
+    assert_eq!(listed(store.one(list(2, 2))), [9, 3]);
+    assert_eq!(listed(store.one(list(3, 9))), [3, 4]);
+    assert_eq!(listed(store.one(list(5, 9))), [0; 0]);
+    assert_eq!(listed(store.one(list(u64::MAX, 9))), [0; 0]);
+    let nobody = Op::ListConversation {
+        conversation: id(1),
+        from: 0,
+        limit: 9,
+    };
+    assert_eq!(store.one(nobody), Outcome::Outbox(Vec::new()));
+    // Whole messages, as everywhere.
+    let four = entries(store.one(list(4, 1))).remove(0);
+    assert_eq!((four.number, four.message), (4, outbound(4, 4)));
+}
+
+pub(crate) fn a_failed_message_stays_until_the_server_has_what_is_behind_it(
+    store: &mut impl Device,
+) {
+    let prune = || Op::PruneOutbox {
+        before_ms: u64::MAX,
+        limit: 9,
+    };
+    for message in 1..=3 {
+        store.one(enqueue(outbound(message, u64::from(message))));
+    }
+    store.set(1, OutboxState::Failed);
+    store.set(2, OutboxState::Failed);
+    assert_eq!(store.one(prune()), Outcome::Pruned(0));
+    // One in its own place counts, and passes nothing behind it.
+    store.one(tombstone(outbound(9, 1)));
+    store.set(9, OutboxState::Stored);
+    assert_eq!(store.one(prune()), Outcome::Pruned(2));
+    assert_eq!(store.outbox(&ALL), [2, 3]);
+    // That of another conversation does not.
+    store.one(enqueue(Outbound {
+        conversation: id(0xaa),
+        ..outbound(7, 1)
+    }));
+    store.set(7, OutboxState::Stored);
+    assert_eq!(store.one(prune()), Outcome::Pruned(1));
+    store.set(3, OutboxState::Delivered);
+    assert_eq!(store.one(prune()), Outcome::Pruned(2));
+    assert_eq!(store.outbox(&ALL), [0; 0]);
+}
+
 pub(crate) fn finished_messages_are_pruned_and_queued_ones_kept(store: &mut impl Device) {
     for message in 1..=5 {
         store.one(enqueue(outbound(message, u64::from(message))));

@@ -1,0 +1,179 @@
+//! Long queues, and what stands in their way.
+
+use chat::message::{MessageId, Refusal};
+use client::{Delivery, Event};
+use sim::NodeId;
+
+use crate::house::{FULL, House};
+
+/// More than are in memory, and about as many.
+const LENGTHS: [usize; 4] = [15, 17, 33, 100];
+
+const DAY: u64 = 24 * 60 * 60;
+
+fn send_many(house: &mut House, from: NodeId, to: &str, texts: &[String]) -> Vec<MessageId> {
+    texts
+        .iter()
+        .map(|text| house.send(from, to, text))
+        .collect()
+}
+
+fn numbers(count: usize) -> Vec<String> {
+    (0..count).map(|number| number.to_string()).collect()
+}
+
+fn failed(house: &House, of: NodeId) -> usize {
+    house.user(of).count(|event| {
+        let state = Delivery::Failed;
+        matches!(event, Event::Status { state: told, .. } if *told == state)
+    })
+}
+
+#[test]
+fn what_is_refused_for_good_costs_nothing_of_what_is_queued_behind_it() {
+    for length in LENGTHS {
+        let (mut house, alice, bob) = House::with_alice_and_bob(78);
+        house.change_relay(|relay, _| relay.mischief.refusals.push_back(Refusal::TooLong));
+        let refused = house.send(alice, "Bob", "too long");
+        let texts = numbers(length);
+        send_many(&mut house, alice, "Bob", &texts);
+        let here = |house: &House| house.user(bob).texts() == texts;
+        assert!(house.until(120, here), "{length}");
+        assert_eq!(
+            house.user(alice).states(refused).last(),
+            Some(&Delivery::Failed)
+        );
+        assert_eq!(failed(&house, alice), 1, "{length}");
+        house.pass(60);
+        assert_eq!(house.user(bob).texts(), texts, "{length}");
+    }
+}
+
+#[test]
+fn h61_a_server_that_was_restored_gets_what_it_lost_before_a_long_queue() {
+    for length in LENGTHS {
+        let (mut house, alice, bob) = House::with_alice_and_bob(79);
+        let charlie = house.register("Charlie");
+        assert!(house.until(20, |house| house.user(charlie).is_logged_in()));
+        house.send(alice, "Bob", "one");
+        house.send(alice, "Charlie", "one");
+        let met = |house: &House| {
+            house.user(bob).texts() == ["one"] && house.user(charlie).texts() == ["one"]
+        };
+        assert!(house.until(20, met));
+        house.pass(5);
+        let backup = house.relay().disk.clone();
+        house.send(alice, "Bob", "two");
+        assert!(house.until(5, |house| house.user(bob).messages().len() == 2));
+        house.pass(5);
+        let version = house.relay().disk.version;
+        house.cut(true);
+        house.change_relay(|relay, _| {
+            relay.disk = backup;
+            relay.disk.version = version;
+        });
+        house.restart_relay();
+        let texts = numbers(length);
+        send_many(&mut house, alice, "Bob", &texts);
+        house.send(alice, "Charlie", "two");
+        house.pass(60);
+        house.cut(false);
+        let all = [vec!["one".to_owned(), "two".to_owned()], texts].concat();
+        let here = |house: &House| {
+            house.user(bob).texts() == all && house.user(charlie).texts() == ["one", "two"]
+        };
+        assert!(house.until(180, here), "{length}");
+        assert_eq!(failed(&house, alice), 0, "{length}");
+    }
+}
+
+#[test]
+fn more_messages_than_one_repair_fills_in_fail_and_the_next_one_arrives() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(80);
+    house.change_relay(|relay, _| relay.mischief.refusals.extend([Refusal::NoSuchUser; 70]));
+    for text in numbers(70) {
+        let refused = house.send(alice, "Bob", &text);
+        let gone = |house: &House| {
+            house
+                .user(alice)
+                .states(refused)
+                .contains(&Delivery::Failed)
+        };
+        assert!(house.until(30, gone));
+    }
+    house.send(alice, "Bob", "at last");
+    assert!(house.until(120, |house| house.user(bob).texts() == ["at last"]));
+}
+
+#[test]
+fn a_message_that_failed_long_ago_ends_no_conversation() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(81);
+    house.send(alice, "Bob", "one");
+    assert!(house.until(30, |house| house.user(bob).texts() == ["one"]));
+    house.change_relay(|relay, _| relay.mischief.refusals.push_back(Refusal::TooLong));
+    let refused = house.send(alice, "Bob", "too long");
+    let gone = |house: &House| {
+        house
+            .user(alice)
+            .states(refused)
+            .contains(&Delivery::Failed)
+    };
+    assert!(house.until(30, gone));
+    house.pass(5);
+    let disk = house.kill(alice);
+    house.pass(31 * DAY);
+    let alice = house.begin(House::config("Alice", "Alice"), disk);
+    house.send(alice, "Bob", "two");
+    assert!(house.until(60, |house| house.user(bob).texts() == ["one", "two"]));
+}
+
+#[test]
+fn h70_a_full_mailbox_is_in_nobody_elses_way() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(82);
+    let charlie = house.register("Charlie");
+    assert!(house.until(20, |house| house.user(charlie).is_logged_in()));
+    house.change_relay(|relay, _| relay.mischief.full_for = Some("bob".to_owned()));
+    let texts = numbers(80);
+    send_many(&mut house, alice, "Bob", &texts);
+    house.pass(10);
+    for (number, text) in ["one", "two"].into_iter().enumerate() {
+        house.send(alice, "Charlie", text);
+        let here = |house: &House| house.user(charlie).texts().len() == number + 1;
+        assert!(house.until(5, here), "{text}");
+        house.pass(600);
+    }
+    // An hour later it is still offered, now and then, and one message at a time.
+    let asked = house.relay().offered;
+    house.pass(3600);
+    let asked = house.relay().offered - asked;
+    assert!((50..=200).contains(&asked), "{asked} in an hour");
+    house.change_relay(|relay, _| relay.mischief.full_for = None);
+    assert!(house.until(180, |house| house.user(bob).texts() == texts));
+    assert_eq!(failed(&house, alice), 0);
+}
+
+#[test]
+fn h80_what_the_disk_does_not_know_to_have_failed_is_not_said_to_have() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(83);
+    house.send(alice, "Bob", "one");
+    assert!(house.until(30, |house| house.user(bob).texts() == ["one"]));
+    house.pass(5);
+    house.change_relay(|relay, _| {
+        let refusals = [Refusal::TooLong, Refusal::TooLong];
+        relay.mischief.refusals.extend(refusals);
+    });
+    house.change_user(alice, |user| user.faults.extend([None, Some(FULL)]));
+    let refused = house.send(alice, "Bob", "too long");
+    // The first refusal is not on disk, and so comes again.
+    house.pass(1);
+    let texts = numbers(20);
+    send_many(&mut house, alice, "Bob", &texts);
+    let all = [vec!["one".to_owned()], texts].concat();
+    assert!(house.until(120, |house| house.user(bob).texts() == all));
+    let states = [Delivery::Queued, Delivery::Failed];
+    assert_eq!(house.user(alice).states(refused), states);
+    let disk = house.kill(alice);
+    house.begin(House::config("Alice", "Alice"), disk);
+    house.pass(60);
+    assert_eq!(house.user(bob).texts(), all);
+}
