@@ -218,7 +218,7 @@ impl Client {
                 limit,
             };
             self.desk.store(vec![list], Pending::Held(conversation));
-        } else if outbox.more {
+        } else if outbox.more && (outbox.held.is_empty() || !planted!(HeldInTheWay)) {
             outbox.loading = true;
             // What is queued from here on may come after the answer, or before it.
             outbox.more = false;

@@ -79,6 +79,8 @@ bugs! {
     SealingFailedKeepsLane = "sealing-failed-keeps-lane",
     ForkedInverted = "forked-inverted",
     GapOffByOne = "gap-off-by-one",
+    HeldInTheWay = "held-in-the-way",
+    DirectoryNotAsked = "directory-not-asked",
     // Servers.
     PageSkipsOne = "page-skips-one",
     BatchInFlightForgotten = "batch-in-flight-forgotten",

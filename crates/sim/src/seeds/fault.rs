@@ -102,6 +102,10 @@ faults! {
     OneWay = "one-way" in Transport;
     /// The rate of a client's links changes.
     Pace = "pace" in Transport;
+    /// Somebody's mailbox takes nothing for a while.
+    FullMailbox = "full-mailbox" in System;
+    /// Somebody writes dozens of messages at once.
+    Backlog = "backlog" in System;
 }
 
 impl FromStr for Fault {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use chat::message::MessageId;
 use client::Delivery;
+use e2e::SealedMessage;
 use store::device::{InboundState, OutboxState, meta};
 use store::{Store, device, relay};
 
@@ -115,6 +116,27 @@ impl Found {
         }
     }
 
+    fn outbox(&mut self) -> Vec<device::Outbound> {
+        let states = vec![
+            OutboxState::Queued,
+            OutboxState::Stored,
+            OutboxState::Delivered,
+            OutboxState::Failed,
+        ];
+        let (after, limit) = (0, u32::MAX);
+        let list = device::Op::ListOutbox {
+            states,
+            after,
+            limit,
+        };
+        match ask(&mut self.store, list) {
+            device::Outcome::Outbox(entries) => {
+                entries.into_iter().map(|entry| entry.message).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn inbound(&mut self, state: InboundState) -> Vec<device::Inbound> {
         let (after, limit) = (0, u32::MAX);
         let list = device::Op::ListInbound {
@@ -200,6 +222,24 @@ pub(super) fn pins_are_true(book: &mut Book, found: &mut Found) {
             let (by, name) = (found.index, contact.name);
             book.fail(format!(
                 "{by} has pinned keys for {name} that are not its own"
+            ));
+        }
+    }
+}
+
+/// What an installation has sealed, it has sealed for those whose name it wrote.
+pub(super) fn is_sealed_for_its_readers(book: &mut Book, found: &mut Found) {
+    for message in found.outbox() {
+        let sealed = SealedMessage::decode(&message.sealed);
+        let Some(header) = sealed.as_ref().ok().map(SealedMessage::unproven_header) else {
+            book.fail(format!("{} has sealed what is no message", found.index));
+            continue;
+        };
+        let theirs = keys::fingerprints(&header.recipient).map(|(_, encryption)| encryption);
+        if theirs != Some(*header.recipient_key.as_bytes()) {
+            let (by, name) = (found.index, &header.recipient);
+            book.fail(format!(
+                "{by} has sealed for a key of {name} that is not its own"
             ));
         }
     }

@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use super::journal::DiskFault;
+use super::keys;
 use super::node::Node;
 use super::plan::SystemPlan;
 use super::process::Conditions;
@@ -13,6 +14,12 @@ use crate::{NodeId, Rng};
 
 /// The longest that a strike waits: it comes at any moment of what an action has set off.
 const STRIKE_WITHIN_MS: u64 = 400;
+
+/// How many messages somebody writes at once.
+const BACKLOG_MAX: u64 = 60;
+
+/// How long each of those is.
+const BACKLOG_BYTES_MAX: u64 = 400;
 
 /// How far clocks are off, at most.
 const SKEW_MS: u64 = 3_600_000;
@@ -62,6 +69,8 @@ impl System<'_> {
             (Fault::Malice, 0.2),
             (Fault::Splicing, 0.3),
             (Fault::Forgery, 0.3),
+            (Fault::FullMailbox, 0.05),
+            (Fault::Backlog, 0.03),
         ];
         let now = self.world.now();
         for (fault, chance) in rare {
@@ -76,8 +85,8 @@ impl System<'_> {
         }
     }
 
-    /// Something goes wrong now. Tells whether it makes a difference at once; a disk's faults are met
-    /// when it is written to.
+    /// Something goes wrong now. Tells whether it makes a difference at once; what is wrong with a disk or a
+    /// mailbox is met when it is written to.
     pub(super) fn strike(&mut self, fault: Fault, draw: u64) -> bool {
         let mut draw = Rng::new(draw);
         let index = usize::try_from(draw.below(self.clients.len() as u64)).unwrap_or(0);
@@ -119,6 +128,11 @@ impl System<'_> {
             Fault::Replay => return self.world.replay_one_of(&self.captured, &mut draw),
             Fault::Splicing => return self.world.splice_two_of(&self.captured, &mut draw),
             Fault::Forgery => return self.world.forge(&self.captured, &mut draw),
+            Fault::FullMailbox => {
+                self.fill(&mut draw);
+                return false;
+            }
+            Fault::Backlog => return self.backlog(index, &mut draw),
             Fault::Noise => self.world.disturb(&mut draw),
             Fault::Skew => self.worsen(any, fault, &mut draw),
             Fault::DiskFull | Fault::DiskError => {
@@ -139,6 +153,33 @@ impl System<'_> {
         let there = SocketAddr::from(([10, 2 + high, low, last], 4_000));
         let address = here.map_or(there, |here| SocketAddr::new(here.ip(), 4_000 + self.moves));
         self.world.move_node(client, address);
+    }
+
+    /// A mailbox takes nothing for a while.
+    fn fill(&mut self, draw: &mut Rng) {
+        let account = usize::try_from(draw.below(self.plan.accounts)).unwrap_or(0);
+        let wait = Duration::from_millis(draw.below(60_000));
+        let server = self.server;
+        self.world.with(server, |node, now| {
+            if let Node::Server(host) = node {
+                let name = keys::name(account).key().to_owned();
+                host.full = Some((name, now + wait));
+            }
+        });
+    }
+
+    /// Somebody writes more than is in memory at once.
+    fn backlog(&mut self, from: usize, draw: &mut Rng) -> bool {
+        let to = usize::try_from(draw.below(self.plan.accounts)).unwrap_or(0);
+        let thinning = self.plan.limits.thinning.max(1);
+        let mut any = false;
+        for _ in 0..draw.below(BACKLOG_MAX) {
+            let len = usize::try_from(draw.below(BACKLOG_BYTES_MAX)).unwrap_or(0);
+            if draw.below(1 << 20).is_multiple_of(thinning) {
+                any |= self.write(from, to, len).is_some();
+            }
+        }
+        any
     }
 
     fn leave(&mut self, client: NodeId) -> bool {

@@ -2,11 +2,15 @@
 
 use core::time::Duration;
 
+use transport::Instant;
+
 use super::audit;
+use super::keys;
 use super::node::Node;
 use super::process::Pulse;
 use super::run::System;
 use crate::NodeId;
+use crate::seeds::Fault;
 
 /// How long it may take after healing until everybody is there and everything stored is shown.
 const HEALING: Duration = Duration::from_secs(60);
@@ -42,6 +46,9 @@ const ANSWERING: Duration = Duration::from_secs(5);
 /// How long it takes until nothing is left of those who are gone.
 const FORGETTING: Duration = Duration::from_secs(120);
 
+/// Messages for somebody whose mailbox is full.
+const IN_THE_WAY: usize = 50;
+
 /// Something that is not yet as it has to be.
 type Unsettled = fn(&System<'_>) -> Option<String>;
 
@@ -62,7 +69,10 @@ impl System<'_> {
             self.world
                 .change_links(node, |link| *link = crate::Link::default());
             self.world.with(node, |node, _| match node {
-                Node::Server(host) => host.conditions.heal(),
+                Node::Server(host) => {
+                    host.conditions.heal();
+                    host.full = None;
+                }
                 Node::Client(client) => client.conditions.heal(),
             });
         }
@@ -83,23 +93,78 @@ impl System<'_> {
             // Whoever deceives need not deliver, and may keep anybody out.
             self.advance(HEALING)?;
             for found in &mut self.installations() {
+                audit::is_sealed_for_its_readers(&mut self.book, found);
                 audit::pins_are_true(&mut self.book, found);
             }
             self.quiet(DECEIVED_FACTOR, DECEIVED_MINUTES)?;
             return self.part();
         }
         for (unsettled, limit) in SETTLED {
-            while let Some(what) = unsettled(self) {
-                let after = self.world.now().since(healed);
-                if after >= limit {
-                    return Err(format!("{} s after it healed: {what}", after.as_secs()));
-                }
-                self.advance(Duration::from_millis(250))?;
-            }
+            self.wait_for(healed, unsettled, limit)?;
         }
+        self.give_way()?;
         self.audit_all();
         self.check()?;
         self.part()
+    }
+
+    /// Waits until nothing is unsettled.
+    fn wait_for(
+        &mut self,
+        since: Instant,
+        unsettled: impl Fn(&Self) -> Option<String>,
+        limit: Duration,
+    ) -> Result<(), String> {
+        while let Some(what) = unsettled(self) {
+            let after = self.world.now().since(since);
+            if after >= limit {
+                return Err(format!("{} s after it healed: {what}", after.as_secs()));
+            }
+            self.advance(Duration::from_millis(250))?;
+        }
+        Ok(())
+    }
+
+    /// Where mailboxes are full now and then, one is once more: what waits for it, more than anybody has in memory,
+    /// is in the way of nothing else.
+    fn give_way(&mut self) -> Result<(), String> {
+        let from = 0;
+        let own = self.book.account(from);
+        let others =
+            (0..self.accounts()).filter(|&to| Some(to) != own && self.book.is_registered(to));
+        let mut others = others.chain(own);
+        let (Some(full), Some(other)) = (others.next(), others.next()) else {
+            return Ok(());
+        };
+        if !self.plan.faults.has(Fault::FullMailbox) {
+            return Ok(());
+        }
+        let began = self.world.now();
+        self.change_full(Some((keys::name(full).key().to_owned(), began + SETTLING)));
+        for _ in 0..IN_THE_WAY {
+            self.write(from, full, 0);
+        }
+        let last = self.write(from, other, 0);
+        let held_up = |system: &Self| {
+            let letter = system.book.letters.get(&last?)?;
+            (!letter.is_promised()).then(|| "what is for somebody else is not stored".to_owned())
+        };
+        self.wait_for(began, held_up, HEALING)?;
+        self.change_full(None);
+        self.wait_for(began, |system| system.book.unsettled(), SETTLING)
+    }
+
+    fn accounts(&self) -> usize {
+        usize::try_from(self.plan.accounts).unwrap_or(0)
+    }
+
+    fn change_full(&mut self, full: Option<(String, Instant)>) {
+        let server = self.server;
+        self.world.with(server, |node, _| {
+            if let Node::Server(host) = node {
+                host.full = full;
+            }
+        });
     }
 
     /// An installation that is not logged in. Nobody has been told to go and not to come back.

@@ -1,7 +1,7 @@
 //! The server's machine: a disk that stays, and processes that come and go.
 
 use server::{AdmissionPolicy, Completion, Config, Event, Request, Server, StoreBatch};
-use store::relay;
+use store::relay::{self, Op, Quota};
 use tls::WallClock;
 use transport::{Instant, Machine, Meta, Transmit};
 
@@ -37,6 +37,10 @@ struct Process {
     meter: Meter,
     journal: Relay,
     crew: Crew<StoreBatch, Completion>,
+    /// Whose mailbox takes nothing.
+    full: Option<String>,
+    /// Whose took nothing when the transaction began that is under way.
+    refusing: Option<String>,
 }
 
 pub(super) struct Host {
@@ -48,6 +52,8 @@ pub(super) struct Host {
     clock: WallClock,
     pub(super) conditions: Conditions,
     malice: Option<Malice>,
+    /// Whose mailbox takes nothing, and until when.
+    pub(super) full: Option<(String, Instant)>,
     /// Processes so far.
     lives: u64,
     /// Why the last one ended by itself.
@@ -66,6 +72,7 @@ impl Host {
             conditions: Conditions::new(Rng::stream(settings.seed, "host", 0)),
             malice: (settings.deceives)
                 .then(|| Malice::new(Rng::stream(settings.seed, "malice", 0))),
+            full: None,
             lives: 0,
             ended: None,
             events: Vec::new(),
@@ -129,6 +136,8 @@ impl Host {
             meter,
             journal: Journal::open_with(disk, bug),
             crew: Crew::new(Rng::stream(seed, "server crew", life)),
+            full: None,
+            refusing: None,
         });
     }
 
@@ -169,6 +178,8 @@ impl Host {
             return;
         };
         process.server.set_wall_time(wall_ms);
+        let full = self.full.as_ref().filter(|(_, until)| now < *until);
+        process.full = full.map(|(name, _)| name.clone());
         loop {
             let mut idle = true;
             while let Some(request) = (process.meter).count(|| process.server.poll_request()) {
@@ -221,6 +232,7 @@ impl Process {
             if let Some(batch) = self.crew.end(now) {
                 let done = batch.commit(&mut Deceiving {
                     store: &mut self.journal,
+                    refusing: self.refusing.as_deref(),
                     malice: malice.as_deref_mut(),
                     meter: &mut self.meter,
                 });
@@ -231,9 +243,30 @@ impl Process {
             };
             let writes = !batch.ops().iter().all(relay::MemoryStore::is_load);
             let fault = conditions.meets(now, writes);
-            self.journal.write(batch.ops(), fault);
+            self.refusing = self.full.clone();
+            let (ops, refused) = without_room(batch.ops(), self.refusing.as_deref());
+            conditions.met.full_mailboxes += refused;
+            self.journal.write(&ops, fault);
         }
     }
+}
+
+/// The same, but there is no room for what somebody is sent. Tells how much that is.
+pub(super) fn without_room(ops: &[Op], full: Option<&str>) -> (Vec<Op>, u64) {
+    let mut ops = ops.to_vec();
+    let mut refused = 0;
+    for op in &mut ops {
+        if let Op::Append(append) = op
+            && full == Some(append.recipient.as_str())
+        {
+            append.quota = Quota {
+                messages: 0,
+                bytes: 0,
+            };
+            refused += 1;
+        }
+    }
+    (ops, refused)
 }
 
 impl Machine for Host {

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use store::relay::{Account, Credentials, Entry, Notice, Op, Outcome, Refusal};
 use store::{Store, StoreError};
 
-use super::host::Relay;
+use super::host::{Relay, without_room};
 use super::keys;
 use super::meter::Meter;
 use crate::Rng;
@@ -185,6 +185,8 @@ fn name(draw: u64) -> String {
 /// keeps for whoever reads the mailbox.
 pub(super) struct Deceiving<'a> {
     pub(super) store: &'a mut Relay,
+    /// Whose mailbox takes nothing.
+    pub(super) refusing: Option<&'a str>,
     pub(super) malice: Option<&'a mut Malice>,
     /// What the server is given counts as the server's.
     pub(super) meter: &'a mut Meter,
@@ -195,8 +197,9 @@ impl Store for Deceiving<'_> {
     type Outcome = Outcome;
 
     fn commit(&mut self, batch: &[Op]) -> Result<Vec<Outcome>, StoreError> {
+        let (batch, _) = without_room(batch, self.refusing);
         let Some(malice) = &mut self.malice else {
-            let outcomes = self.store.commit(batch)?;
+            let outcomes = self.store.commit(&batch)?;
             return Ok(self.meter.count(|| outcomes.clone()));
         };
         // In place of a message that is thrown away something is asked that changes nothing.

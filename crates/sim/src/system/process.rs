@@ -18,6 +18,8 @@ pub(super) struct Met {
     slow_transactions: u64,
     full_disks: u64,
     disk_errors: u64,
+    /// Messages for which a mailbox had no room.
+    pub(super) full_mailboxes: u64,
 }
 
 impl Met {
@@ -28,6 +30,7 @@ impl Met {
             (Fault::SlowDisk, self.slow_transactions),
             (Fault::DiskFull, self.full_disks),
             (Fault::DiskError, self.disk_errors),
+            (Fault::FullMailbox, self.full_mailboxes),
         ];
         for (fault, count) in all {
             fired.add(fault.name(), count);

@@ -3,6 +3,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use chat::message::MessageId;
 use transport::Instant;
 
 use super::book::Book;
@@ -314,33 +315,48 @@ impl<'a> System<'a> {
             usize::try_from(to).unwrap_or(0),
             usize::try_from(len).unwrap_or(0),
         );
-        let (book, Some(&node)) = (&mut self.book, self.clients.get(from)) else {
+        if lists && self.book.was_online(from) {
+            self.ask(from);
+        }
+        if talks && said {
+            self.write(from, to, len);
+        }
+    }
+
+    fn ask(&mut self, from: usize) {
+        let Some(&node) = self.clients.get(from) else {
             return;
         };
-        // Nobody writes to somebody who was never there.
-        let talks = talks && said && book.is_registered(to);
-        if !(talks || lists) || !book.was_online(from) {
-            return;
-        }
         self.world.with(node, |node, now| {
-            let Node::Client(client) = node else {
-                return;
-            };
-            if !client.is_up() || client.is_over {
-                return;
-            }
-            if lists {
+            if let Node::Client(client) = node
+                && client.is_up()
+                && !client.is_over
+            {
                 client.list(now);
             }
-            if !talks {
-                return;
+        });
+    }
+
+    /// Somebody writes to somebody who was ever there. `None` if the message was not taken.
+    pub(super) fn write(&mut self, from: usize, to: usize, len: usize) -> Option<MessageId> {
+        let (book, node) = (&mut self.book, *self.clients.get(from)?);
+        if !book.is_registered(to) || !book.was_online(from) {
+            return None;
+        }
+        let taken = self.world.with(node, |node, now| {
+            let Node::Client(client) = node else {
+                return None;
+            };
+            if !client.is_up() || client.is_over {
+                return None;
             }
             let composed = book.compose(from, to, len);
-            if let Some(id) = client.send(now, to, composed.1.clone()) {
-                let written = (now, client.conditions.wall_ms(now));
-                book.said(written, id, from, to, composed);
-            }
+            let id = client.send(now, to, composed.1.clone())?;
+            let written = (now, client.conditions.wall_ms(now));
+            book.said(written, id, from, to, composed);
+            Some(id)
         });
+        taken.flatten()
     }
 
     fn outcome(&self) -> Outcome {
