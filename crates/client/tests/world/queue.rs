@@ -1,8 +1,10 @@
 //! Long queues, and what stands in their way.
 
+use std::collections::BTreeMap;
+
 use chat::message::{MessageId, Refusal};
 use client::{Delivery, Event};
-use sim::NodeId;
+use sim::{NodeId, Rng};
 
 use crate::house::{FULL, House};
 
@@ -176,4 +178,88 @@ fn h80_what_the_disk_does_not_know_to_have_failed_is_not_said_to_have() {
     house.begin(House::config("Alice", "Alice"), disk);
     house.pass(60);
     assert_eq!(house.user(bob).texts(), all);
+}
+
+/// Whatever a server refuses, for whatever reason, and whenever anything is cut, restarted or full: each message
+/// arrives once and in its place, or its sender is told that it does not.
+#[test]
+fn long_queues_arrive_in_order_in_any_weather() {
+    for seed in 400..404 {
+        let (mut house, mut alice, bob) = House::with_alice_and_bob(seed);
+        let charlie = house.register("Charlie");
+        assert!(house.until(20, |house| house.user(charlie).is_logged_in()));
+        let mut draw = Rng::new(seed);
+        let mut runs = vec![alice];
+        let mut written = BTreeMap::new();
+        for round in 0..30 {
+            let to = ["Bob", "Bob", "Charlie"][draw.below(3) as usize];
+            for number in 0..draw.below(25) {
+                let text = format!("{round}.{number}");
+                let id = house.send(alice, to, &text);
+                written.insert(id, (to, text));
+            }
+            match draw.below(8) {
+                0 => house.change_relay(|relay, _| {
+                    let reasons = [
+                        Refusal::TooLong,
+                        Refusal::RateLimited,
+                        Refusal::MailboxFull,
+                        Refusal::NoSuchUser,
+                    ];
+                    for _ in 0..draw.below(30) {
+                        let reason = reasons[draw.below(4) as usize];
+                        relay.mischief.refusals.push_back(reason);
+                    }
+                }),
+                1 => house.change_relay(|relay, _| {
+                    let full = relay.mischief.full_for.take();
+                    relay.mischief.full_for = full.xor(Some("bob".to_owned()));
+                }),
+                2 => house.restart_relay(),
+                3 => {
+                    let disk = house.kill(alice);
+                    alice = house.begin(House::config("Alice", "Alice"), disk);
+                    runs.push(alice);
+                    assert!(house.until(90, |house| house.user(alice).is_logged_in()));
+                }
+                4 => house.change_user(alice, |user| {
+                    user.faults.extend(vec![None; draw.below(9) as usize]);
+                    user.faults.push_back(Some(FULL));
+                }),
+                _ => {}
+            }
+            house.pass(draw.below(20));
+        }
+        house.change_relay(|relay, _| {
+            relay.mischief.full_for = None;
+            relay.mischief.refusals.clear();
+        });
+        house.pass(200);
+        let states = |id| -> Vec<Delivery> {
+            let told = runs.iter().map(|run| house.user(*run).states(id));
+            told.collect::<Vec<_>>().concat()
+        };
+        for (to, reader) in [("Bob", bob), ("Charlie", charlie)] {
+            let texts = house.user(reader).texts();
+            for (id, (_, text)) in written.iter().filter(|(_, (name, _))| *name == to) {
+                let states = states(*id);
+                let count = texts.iter().filter(|here| *here == text).count();
+                let is_right = match count {
+                    // What was in the memory of a process that has ended is in no state.
+                    0 => states.is_empty() || states.contains(&Delivery::Failed),
+                    _ => count == 1 && !states.contains(&Delivery::Failed),
+                };
+                assert!(
+                    is_right,
+                    "seed {seed}: {text} to {to} came {count} times: {states:?}"
+                );
+            }
+            let order = |text: &String| -> (u64, u64) {
+                let (round, number) = text.split_once('.').unwrap();
+                (round.parse().unwrap(), number.parse().unwrap())
+            };
+            let order: Vec<_> = texts.iter().map(order).collect();
+            assert!(order.is_sorted(), "seed {seed}: {to} has {order:?}");
+        }
+    }
 }
