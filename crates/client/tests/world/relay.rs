@@ -435,7 +435,10 @@ impl Relay {
             SessionClientMessage::Send(send) => {
                 self.offered += 1;
                 let is_full = self.mischief.full_for.as_deref() == Some(send.to.key());
-                let refusal = if is_full {
+                let refusal = if self.disk.ids.contains(&send.message_id) {
+                    // What was taken is taken.
+                    None
+                } else if is_full {
                     Some(Refusal::MailboxFull)
                 } else {
                     self.mischief.refusals.pop_front()
