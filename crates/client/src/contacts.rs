@@ -54,8 +54,8 @@ enum Step {
     Compare(Box<PublicIdentity>),
     /// To be asked again then.
     Later(Instant),
-    /// The pin is on its way to the disk.
-    Save(Box<Pin>),
+    /// The pin is on its way to the disk, and what is to be told then.
+    Save(Box<Pin>, Option<Event>),
 }
 
 impl Contacts {
@@ -285,15 +285,18 @@ impl Client {
             self.contacts.searches.remove(name);
             return self.load_pin(&display);
         };
+        let mut told = None;
         let (pin, new) = match known.clone() {
             None => (Pin::first_seen(presented), true),
             Some(mut pin) => {
                 match pin.present(&presented) {
-                    Trust::Changed { pinned, presented } => self.desk.emit(Event::KeyChanged {
-                        name: display.clone(),
-                        pinned,
-                        presented,
-                    }),
+                    Trust::Changed { pinned, presented } => {
+                        told = Some(Event::KeyChanged {
+                            name: display.clone(),
+                            pinned,
+                            presented,
+                        });
+                    }
                     Trust::Same => {
                         self.contacts.searches.remove(name);
                         return;
@@ -309,7 +312,7 @@ impl Client {
         } else {
             Op::UpdateContact(contact)
         };
-        search.step = Step::Save(Box::new(pin));
+        search.step = Step::Save(Box::new(pin), told);
         self.desk.store(vec![put], Pending::Pinned(name.to_owned()));
     }
 
@@ -318,7 +321,7 @@ impl Client {
         let Some(search) = self.contacts.searches.remove(name) else {
             return Ok(());
         };
-        let Step::Save(pin) = search.step else {
+        let Step::Save(pin, told) = search.step else {
             return Ok(());
         };
         match outcomes.into_iter().next() {
@@ -326,6 +329,9 @@ impl Client {
             Some(Stored::NoSuchContact) => self.contacts.loaded(name, None),
             _ => {
                 self.contacts.cache.insert(name.to_owned(), Some(*pin));
+                if let Some(event) = told {
+                    self.desk.emit(event);
+                }
                 Ok(())
             }
         }
@@ -344,6 +350,7 @@ impl Client {
         if self.contacts.searches.remove(name).is_some() {
             self.fail_drafts_for(name, reason);
             self.fail_waiting_from(name, reason);
+            self.outbox.held.search_failed(name, reason);
         }
     }
 }

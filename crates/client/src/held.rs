@@ -45,10 +45,16 @@ struct Held {
     next: u64,
     /// Not before then.
     until: Option<Instant>,
-    /// How often the server refused without having taken anything in between.
+    /// How often the server refused since it last took what it did not have before.
     refusals: u32,
+    /// It has taken nothing at all since it refused: one message at a time has to do.
+    probing: bool,
     /// Something of it was sent since the last refusal that counted.
     resumed: bool,
+    /// All of it has been read, and not all is answered.
+    is_read: bool,
+    /// The keys for tombstones are searched for.
+    searching: bool,
     step: Step,
     /// Why all that is queued of it fails.
     hopeless: Option<String>,
@@ -85,6 +91,14 @@ pub(crate) enum Resumed {
 }
 
 impl Held {
+    /// What is being read from elsewhere is stale.
+    fn go_on_from(&mut self, sequence: u64) {
+        self.next = sequence;
+        if self.step != Step::Burying {
+            self.step = Step::Idle;
+        }
+    }
+
     fn wait(&self, why: Why) -> Duration {
         let doublings = match (why, self.refusals) {
             // What is missing may be here.
@@ -134,29 +148,36 @@ impl HeldConversations {
             next: sequence,
             until: None,
             refusals: 0,
+            probing: true,
             resumed: true,
+            is_read: false,
+            searching: false,
             step: Step::Idle,
             hopeless: None,
         });
-        held.next = held.next.min(sequence);
-        // What is being read goes on behind what was refused.
-        if held.step != Step::Burying {
-            held.step = Step::Idle;
-        }
-        let wait = held.wait(why);
-        // Those sent behind it are refused as well; they do not make the wait longer.
-        if core::mem::take(&mut held.resumed) {
+        held.go_on_from(held.next.min(sequence));
+        held.probing = true;
+        held.is_read = false;
+        // Those sent behind it are refused as well; they do not make the wait longer. What cannot be noted to have
+        // failed is not tried again at once either.
+        let fails = held.hopeless.is_some() && held.until.is_none();
+        if core::mem::take(&mut held.resumed) || fails {
+            held.until = Some(now + held.wait(why)).filter(|until| *until > now);
             held.refusals = held.refusals.saturating_add(1);
-            held.until = Some(now + wait).filter(|until| *until > now);
         }
-        wait
+        held.until.map_or(Duration::ZERO, |until| until.since(now))
     }
 
-    /// The server took a message.
-    pub(crate) fn taken(&mut self, conversation: &ConversationId, sequence: u64) {
+    /// The server took a message; one that was stored before, or is a tombstone, proves little.
+    pub(crate) fn taken(&mut self, conversation: &ConversationId, sequence: u64, is_new: bool) {
         if let Some(held) = self.held.get_mut(conversation) {
-            held.refusals = 0;
-            held.next = held.next.max(sequence.saturating_add(1));
+            held.probing = false;
+            if is_new {
+                held.refusals = 0;
+            }
+            if held.next <= sequence {
+                held.go_on_from(sequence.saturating_add(1));
+            }
         }
     }
 
@@ -164,18 +185,18 @@ impl HeldConversations {
     pub(crate) fn disconnected(&mut self) {
         for held in self.held.values_mut() {
             held.until = None;
-            held.refusals = 0;
+            held.refusals = held.refusals.min(1);
+            held.probing = true;
             held.resumed = true;
-            if held.step != Step::Burying {
-                held.step = Step::Idle;
-            }
+            held.is_read = false;
+            held.go_on_from(held.next);
         }
     }
 
     /// A message left the window unanswered.
     pub(crate) fn put_back(&mut self, conversation: &ConversationId, sequence: u64) {
         if let Some(held) = self.held.get_mut(conversation) {
-            held.next = held.next.min(sequence);
+            held.go_on_from(held.next.min(sequence));
         }
     }
 
@@ -186,19 +207,12 @@ impl HeldConversations {
     ) -> Option<(ConversationId, u64, u32)> {
         let due = |held: &Held| held.until.is_none() && held.step == Step::Idle;
         let (conversation, held) = self.held.iter_mut().find(|(conversation, held)| {
-            // Until the server takes something, one message at a time has to do.
-            let most = if held.refusals > 0 {
-                1
-            } else {
-                PAGE as usize / 2
-            };
+            let alone = held.probing || held.is_read;
+            let most = if alone { 1 } else { PAGE as usize / 2 };
             due(held) && in_window(conversation) < most
         })?;
-        let limit = if held.refusals > 0 && held.hopeless.is_none() {
-            1
-        } else {
-            PAGE
-        };
+        let probes = held.probing && held.hopeless.is_none();
+        let limit = if probes { 1 } else { PAGE };
         held.step = Step::Reading(limit);
         Some((*conversation, held.next, limit))
     }
@@ -224,6 +238,7 @@ impl HeldConversations {
         if held.hopeless.is_none() && first.message.sequence != held.next {
             held.hopeless = Some(LOST.to_owned());
         }
+        held.searching = false;
         if let Some(reason) = held.hopeless.clone() {
             let newest = entries.last().map(|last| last.message.sequence);
             held.next = newest.unwrap_or(held.next).saturating_add(1);
@@ -247,13 +262,35 @@ impl HeldConversations {
             send.push(entry);
         }
         held.resumed = true;
-        if is_last && send.len() == count {
+        held.is_read = is_last && send.len() == count;
+        // Until the server has taken something new, it is not forgotten how often it refused.
+        if held.is_read && held.refusals == 0 {
             self.held.remove(conversation);
         }
         Resumed::Send(send)
     }
 
-    /// Tombstones are in the outbox, or none could be made now.
+    /// There are no keys for tombstones now.
+    fn search(&mut self, now: Instant, conversation: &ConversationId) {
+        if let Some(held) = self.held.get_mut(conversation) {
+            held.step = Step::Idle;
+            held.searching = true;
+            held.until = Some(now + held.wait(Why::NotYet));
+            held.refusals = held.refusals.saturating_add(1);
+        }
+    }
+
+    /// Whom tombstones are for cannot be found.
+    pub(crate) fn search_failed(&mut self, name: &str, reason: &str) {
+        for held in self.held.values_mut() {
+            if held.searching && held.to.key() == name {
+                held.until = None;
+                held.hopeless = Some(reason.to_owned());
+            }
+        }
+    }
+
+    /// Tombstones are in the outbox, or the disk is full.
     fn buried(&mut self, conversation: &ConversationId, until: Option<Instant>) {
         if let Some(held) = self.held.get_mut(conversation) {
             held.step = Step::Idle;
@@ -301,18 +338,17 @@ impl Client {
         let Some(to) = self.outbox.held.recipient(&conversation) else {
             return;
         };
-        let later = Some(now + WAIT_MIN);
         let recipient = if to == self.config.username {
             Recipient::Myself
         } else {
             match self.contact_for_sending(&to) {
                 Some(Ok(pin)) => Recipient::Contact(Box::new(pin)),
                 Some(Err(reason)) => return self.outbox.held.give_up(&conversation, reason),
-                None => return self.outbox.held.buried(&conversation, later),
+                None => return self.outbox.held.search(now, &conversation),
             }
         };
         let (Some(identity), Some(device)) = (&self.identity, &self.device) else {
-            return self.outbox.held.buried(&conversation, later);
+            return self.outbox.held.search(now, &conversation);
         };
         let mut named = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -371,5 +407,92 @@ impl Client {
     ) {
         let until = is_full.then_some(now + WAIT_MAX);
         self.outbox.held.buried(conversation, until);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONVERSATION: ConversationId = [7; 16];
+
+    fn entry(sequence: u64, state: OutboxState) -> OutboundEntry {
+        OutboundEntry {
+            number: sequence,
+            message: Outbound {
+                conversation: CONVERSATION,
+                sequence,
+                message_id: [0; 16],
+                recipient: "bob".to_owned(),
+                sealed: Vec::new(),
+                display: None,
+                created_ms: 0,
+            },
+            state,
+            reason: None,
+        }
+    }
+
+    fn held(sequence: u64) -> HeldConversations {
+        let bob = Username::parse("bob").unwrap();
+        let mut held = HeldConversations::default();
+        held.hold(Instant::ZERO, CONVERSATION, &bob, sequence, Why::Gap);
+        held
+    }
+
+    /// What a part that was read has to be sent, if it is not stale.
+    fn sent(held: &mut HeldConversations, from: u64, state: OutboxState) -> Option<usize> {
+        match held.read(&CONVERSATION, vec![entry(from, state)]) {
+            Resumed::Send(entries) => Some(entries.len()),
+            Resumed::Nothing => None,
+            Resumed::Bury(_) | Resumed::Fail(..) => panic!("nothing is wrong"),
+        }
+    }
+
+    #[test]
+    fn what_is_taken_while_it_is_read_again_makes_that_stale_and_not_lost() {
+        let mut held = held(5);
+        assert_eq!(held.next(|_| 0), Some((CONVERSATION, 5, 1)));
+        held.taken(&CONVERSATION, 5, true);
+        assert_eq!(sent(&mut held, 5, OutboxState::Queued), None);
+        assert_eq!(held.next(|_| 0), Some((CONVERSATION, 6, PAGE)));
+        assert_eq!(sent(&mut held, 6, OutboxState::Queued), Some(1));
+        assert!(held.is_empty());
+    }
+
+    #[test]
+    fn a_refusal_of_something_earlier_makes_what_is_read_stale() {
+        let mut held = held(5);
+        held.next(|_| 0).unwrap();
+        let bob = Username::parse("bob").unwrap();
+        held.hold(Instant::ZERO, CONVERSATION, &bob, 3, Why::Gap);
+        assert_eq!(sent(&mut held, 5, OutboxState::Queued), None);
+        assert_eq!(held.next(|_| 0), Some((CONVERSATION, 3, 1)));
+    }
+
+    #[test]
+    fn only_what_is_new_to_the_server_makes_waits_short_again() {
+        let mut held = held(5);
+        let bob = Username::parse("bob").unwrap();
+        let mut waits = Vec::new();
+        for _ in 0..4 {
+            held.advance(Instant::ZERO + WAIT_MAX);
+            held.next(|_| 0).unwrap();
+            assert_eq!(sent(&mut held, 5, OutboxState::Stored), Some(1));
+            held.taken(&CONVERSATION, 5, false);
+            waits.push(
+                held.hold(Instant::ZERO, CONVERSATION, &bob, 5, Why::Gap)
+                    .as_secs(),
+            );
+        }
+        assert_eq!(waits, [1, 2, 4, 8]);
+        held.taken(&CONVERSATION, 5, true);
+        held.advance(Instant::ZERO + WAIT_MAX);
+        assert_eq!(held.next(|_| 0), Some((CONVERSATION, 6, PAGE)));
+        assert!(matches!(
+            held.read(&CONVERSATION, Vec::new()),
+            Resumed::Nothing
+        ));
+        assert!(held.is_empty());
     }
 }

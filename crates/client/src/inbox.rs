@@ -54,10 +54,12 @@ pub(crate) struct Inbox {
     storing: bool,
     /// The last position that was read from disk.
     read_to: u64,
+    /// Behind which position the part was asked for that is being read.
+    reading_from: u64,
     /// There may be something behind it.
     more: bool,
-    /// A batch is on its way.
-    busy: bool,
+    /// Batches that are on their way: a part that is read, one that is opened, placeholders.
+    busy: usize,
     /// By the sender's key.
     waiting: BTreeMap<String, Vec<Inbound>>,
     states: BTreeMap<Origin, ReceiveState>,
@@ -121,7 +123,12 @@ impl Inbox {
 
     /// The disk took nothing of what was opened; it is read from there again.
     pub(crate) fn forget(&mut self) {
-        *self = Self::default();
+        let (busy, reading_from) = (self.busy.saturating_sub(1), self.reading_from);
+        *self = Self {
+            busy,
+            reading_from,
+            ..Self::default()
+        };
     }
 
     /// What waits for its sender is read from disk again. Tells whether there was anything.
@@ -147,7 +154,7 @@ impl Inbox {
 
     /// Whether messages that arrived are still to be shown.
     pub(crate) fn is_busy(&self) -> bool {
-        self.busy || self.storing || self.more || !self.arriving.is_empty()
+        self.busy > 0 || self.storing || self.more || !self.arriving.is_empty()
     }
 
     fn waiting(&self) -> usize {
@@ -178,15 +185,16 @@ impl Client {
     pub(crate) fn advance_inbox(&mut self) {
         self.store_arriving();
         let unread = self.desk.events_waiting() < EVENTS_MAX;
-        if self.inbox.busy || !unread || self.identity.is_none() {
+        if self.inbox.busy > 0 || !unread || self.identity.is_none() {
             return;
         }
         let found = self.found_senders();
         if !found.is_empty() {
             self.prepare(found);
         } else if self.inbox.more && self.inbox.waiting() < WAITING_MAX {
-            self.inbox.busy = true;
+            self.inbox.busy += 1;
             self.inbox.more = false;
+            self.inbox.reading_from = self.inbox.read_to;
             let list = Op::ListInbound {
                 state: InboundState::Received,
                 after: self.inbox.read_to,
@@ -320,7 +328,10 @@ impl Client {
 
     /// The next messages that are not opened.
     pub(crate) fn inbox_listed(&mut self, outcomes: Vec<Stored>) {
-        self.inbox.busy = false;
+        self.inbox.busy = self.inbox.busy.saturating_sub(1);
+        // What lies before is wanted again.
+        let goes_back = self.inbox.read_to < self.inbox.reading_from;
+        self.inbox.more |= goes_back;
         let mut ready = Vec::new();
         for outcome in outcomes {
             let Stored::Inbox(entries) = outcome else {
@@ -330,7 +341,9 @@ impl Client {
                 self.inbox.more = true;
             }
             for entry in entries {
-                self.inbox.read_to = self.inbox.read_to.max(entry.position);
+                if !goes_back {
+                    self.inbox.read_to = self.inbox.read_to.max(entry.position);
+                }
                 if self.inbox.is_waiting(entry.position) {
                     continue;
                 }
@@ -359,7 +372,7 @@ impl Client {
 
     /// Gathers what is needed to open these: pins from memory, the rest from disk.
     fn prepare(&mut self, entries: Vec<Inbound>) {
-        self.inbox.busy = true;
+        self.inbox.busy += 1;
         if self.inbox.states.len() > STATES_MAX {
             self.inbox.states.clear();
         }
@@ -484,6 +497,7 @@ impl Client {
 
     /// The worker failed on a batch: placeholders, so that it is not tried for ever.
     pub(crate) fn opening_failed(&mut self, batch: &[Inbound]) {
+        self.inbox.busy = self.inbox.busy.saturating_sub(1);
         self.unreadable(batch, "opening it failed");
     }
 
@@ -504,7 +518,7 @@ impl Client {
         let ops = entries.iter();
         let ops = ops.map(|inbound| set_state(inbound, InboundState::Unreadable));
         let ops = ops.collect();
-        self.inbox.busy = true;
+        self.inbox.busy += 1;
         self.desk.store(ops, Pending::Show(events));
     }
 
@@ -514,7 +528,7 @@ impl Client {
         mut events: Vec<Event>,
         outcomes: &[Stored],
     ) -> Result<(), String> {
-        self.inbox.busy = false;
+        self.inbox.busy = self.inbox.busy.saturating_sub(1);
         let conflict = |outcome: &Stored| matches!(outcome, Stored::SeenConflict { .. });
         if outcomes.iter().any(conflict) {
             return Err("somebody else has written to it".to_owned());

@@ -280,7 +280,7 @@ impl Client {
             let message = &entry.entry.message;
             self.outbox
                 .held
-                .taken(&message.conversation, message.sequence);
+                .taken(&message.conversation, message.sequence, !entry.quiet);
             self.settle(entry, Delivery::Stored, None);
         }
     }
@@ -319,7 +319,8 @@ impl Client {
                 return self.fail_message(place, "the server has another message in its place");
             }
             Refusal::Gap { expected } => {
-                self.outbox.hold(now, place, expected, Why::Gap);
+                // Sequences begin at 1.
+                self.outbox.hold(now, place, expected.max(1), Why::Gap);
                 return;
             }
             _ => return self.fail_message(place, "the server refuses it"),
@@ -423,6 +424,12 @@ impl Client {
         match place {
             Some(place) if status.state == Delivery::Failed => {
                 self.outbox.hold_from(now, place, &status.to, Why::NotYet);
+                let refused = status.reason.unwrap_or_default();
+                self.desk.status(Status {
+                    state: Delivery::Queued,
+                    reason: Some(format!("{refused}, and the disk is full: tried again")),
+                    ..status
+                });
             }
             _ => self.desk.status(status),
         }

@@ -42,6 +42,8 @@ pub struct User {
     pub store: MemoryStore,
     /// What the next transactions that write fail with, if at all.
     pub faults: VecDeque<Option<StoreError>>,
+    /// How many transactions that pin somebody meet a full disk.
+    pub pins_refused: usize,
     pub events: Vec<Event>,
     /// Outcomes on their way back from the workers.
     done: Vec<(Instant, Completion)>,
@@ -115,6 +117,11 @@ impl User {
             && let Some(Some(fault)) = self.faults.pop_front()
         {
             return Err(fault);
+        }
+        let pins = ops.iter().any(|op| matches!(op, Op::PinContact(_)));
+        if pins && self.pins_refused > 0 {
+            self.pins_refused -= 1;
+            return Err(FULL);
         }
         self.store.commit(ops)
     }
@@ -349,6 +356,7 @@ impl House {
             client: client.unwrap(),
             store,
             faults: VecDeque::new(),
+            pins_refused: 0,
             events: Vec::new(),
             done: Vec::new(),
             random: SeededRandom::new(self.seed + index),

@@ -1,5 +1,7 @@
 //! Pins, and those who would have others.
 
+use core::time::Duration;
+
 use chat::message::ConversationId;
 use client::{Delivery, Event};
 use e2e::SealedMessage;
@@ -134,5 +136,35 @@ fn h80_a_full_disk_while_a_new_sender_is_pinned_loses_nothing() {
         house.pass(30);
         assert_eq!(house.user(bob).texts(), ["one", "two"], "commit {commit}");
         assert_eq!(house.user(bob).placeholders(), 0, "commit {commit}");
+    }
+}
+
+#[test]
+fn h80_a_full_disk_while_a_new_sender_is_pinned_hides_nothing_of_others() {
+    for seed in 500..506 {
+        let (mut house, alice, bob) = House::with_alice_and_bob(seed);
+        let charlie = house.register("Charlie");
+        assert!(house.until(20, |house| house.user(charlie).is_logged_in()));
+        house.send(charlie, "Bob", "first");
+        assert!(house.until(20, |house| house.user(bob).texts() == ["first"]));
+        house.pass(5);
+        house.change_user(bob, |user| {
+            user.work_time = Duration::from_millis(40 + seed % 3 * 30);
+            user.pins_refused = 1;
+        });
+        // Charlie writes all the while, so that something is always being read.
+        house.send(alice, "Bob", "one");
+        for number in 0..20 {
+            house.send(charlie, "Bob", &number.to_string());
+            let next = house.world.now() + Duration::from_millis(30);
+            house.until(1, |house| house.world.now() >= next);
+        }
+        house.send(alice, "Bob", "two");
+        let count = |house: &House| house.user(bob).texts().len();
+        assert!(house.until(120, |house| count(house) == 23), "seed {seed}");
+        house.pass(30);
+        assert_eq!(count(&house), 23, "seed {seed}");
+        assert_eq!(house.user(bob).pins_refused, 0);
+        assert_eq!(house.user(bob).placeholders(), 0, "seed {seed}");
     }
 }

@@ -174,7 +174,8 @@ fn h80_what_the_disk_does_not_know_to_have_failed_is_not_said_to_have() {
     send_many(&mut house, alice, "Bob", &texts);
     let all = [vec!["one".to_owned()], texts].concat();
     assert!(house.until(120, |house| house.user(bob).texts() == all));
-    let states = [Delivery::Queued, Delivery::Failed];
+    // In between it is told why that is not so yet.
+    let states = [Delivery::Queued, Delivery::Queued, Delivery::Failed];
     assert_eq!(house.user(alice).states(refused), states);
     let disk = house.kill(alice);
     house.begin(House::config("Alice", "Alice"), disk);
@@ -277,4 +278,115 @@ fn long_queues_arrive_in_order_in_any_weather() {
             assert!(order.is_sorted(), "seed {seed}: {to} has {order:?}");
         }
     }
+}
+
+/// Who says that one is missing, takes that one, and misses it again.
+#[test]
+fn h91_a_server_that_never_has_enough_is_heard_less_and_less_often() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(84);
+    house.send(alice, "Bob", "one");
+    assert!(house.until(30, |house| house.user(bob).texts() == ["one"]));
+    house.change_relay(|relay, _| relay.mischief.misses = Some(1));
+    house.send(alice, "Bob", "two");
+    house.pass(60);
+    let offered = house.relay().offered;
+    assert!(offered < 40, "{offered} in a minute");
+    house.change_relay(|relay, _| relay.mischief.misses = None);
+    assert!(house.until(90, |house| house.user(bob).texts() == ["one", "two"]));
+}
+
+#[test]
+fn h91_tombstones_that_are_refused_do_not_pile_up() {
+    let (mut house, alice, _) = House::with_alice_and_bob(85);
+    house.change_relay(|relay, _| {
+        relay.mischief.refusals.push_back(Refusal::TooLong);
+        relay.mischief.refuses_tombstones = true;
+    });
+    for text in ["one", "two"] {
+        house.send(alice, "Bob", text);
+    }
+    house.pass(4 * 60 * 60);
+    let mut rows = 0;
+    house.change_user(alice, |user| {
+        let list = Op::ListOutbox {
+            states: vec![OutboxState::Queued, OutboxState::Failed],
+            after: 0,
+            limit: 1000,
+        };
+        if let Outcome::Outbox(entries) = user.store.commit(&[list]).unwrap().remove(0) {
+            rows = entries.len();
+        }
+    });
+    assert!((2..=4).contains(&rows), "{rows} on disk");
+}
+
+#[test]
+fn h80_what_can_only_fail_does_not_keep_a_full_disk_busy() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(86);
+    house.send(alice, "Bob", "one");
+    assert!(house.until(30, |house| house.user(bob).texts() == ["one"]));
+    house.pass(5);
+    // What the server says to have missed was removed from the disk long ago.
+    let disk = house.kill(alice);
+    house.pass(31 * DAY);
+    let alice = house.begin(House::config("Alice", "Alice"), disk);
+    assert!(house.until(60, |house| house.user(alice).is_logged_in()));
+    house.cut(true);
+    let texts = numbers(40);
+    let sent = send_many(&mut house, alice, "Bob", &texts);
+    house.pass(60);
+    house.change_relay(|relay, _| relay.mischief.misses = Some(1));
+    const FAULTS: usize = 10_000;
+    house.change_user(alice, |user| user.faults.extend(vec![Some(FULL); FAULTS]));
+    house.cut(false);
+    house.pass(120);
+    let mut met = 0;
+    house.change_user(alice, |user| {
+        met = FAULTS - user.faults.len();
+        user.faults.clear();
+    });
+    assert!(
+        (1..1_000).contains(&met),
+        "{met} transactions on a full disk"
+    );
+    assert_eq!(failed(&house, alice), 0);
+    house.pass(120);
+    for id in sent {
+        assert_eq!(house.user(alice).states(id).last(), Some(&Delivery::Failed));
+    }
+}
+
+#[test]
+fn a_tombstone_for_somebody_who_is_gone_ends_the_wait() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(87);
+    house.send(alice, "Bob", "one");
+    assert!(house.until(30, |house| house.user(bob).texts() == ["one"]));
+    house.change_relay(|relay, _| relay.mischief.refusals.push_back(Refusal::TooLong));
+    let refused = house.send(alice, "Bob", "too long");
+    let gone = |house: &House| {
+        house
+            .user(alice)
+            .states(refused)
+            .contains(&Delivery::Failed)
+    };
+    assert!(house.until(30, gone));
+    house.cut(true);
+    let sent = house.send(alice, "Bob", "two");
+    house.pass(60);
+    house.kill(bob);
+    house.change_relay(|relay, _| {
+        relay.disk.accounts.remove("bob");
+        relay.mischief.misses = Some(2);
+    });
+    house.restart_relay();
+    house.cut(false);
+    let over = |house: &House| house.user(alice).states(sent).last() == Some(&Delivery::Failed);
+    assert!(
+        house.until(300, over),
+        "{:?}",
+        house.user(alice).states(sent)
+    );
+    house.act(alice, |client, now| client.shutdown(now, true));
+    let bye = |event: &Event| matches!(event, Event::Bye);
+    assert!(house.until(60, |house| house.user(alice).count(bye) == 1));
 }

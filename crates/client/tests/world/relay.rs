@@ -92,6 +92,11 @@ pub struct Mischief {
     pub keeps_secret: Option<String>,
     /// Nothing on the login port is answered.
     pub ignores_logins: bool,
+    /// The first sequence of every conversation that is missing, whatever is there: what is behind it is
+    /// refused.
+    pub misses: Option<u64>,
+    /// No tombstone is taken.
+    pub refuses_tombstones: bool,
     /// A name whose mailbox has no room.
     pub full_for: Option<String>,
 }
@@ -435,14 +440,20 @@ impl Relay {
             SessionClientMessage::Send(send) => {
                 self.offered += 1;
                 let is_full = self.mischief.full_for.as_deref() == Some(send.to.key());
-                let refusal = if self.disk.ids.contains(&send.message_id) {
-                    // What was taken is taken.
-                    None
-                } else if is_full {
-                    Some(Refusal::MailboxFull)
-                } else {
-                    self.mischief.refusals.pop_front()
-                };
+                let missed = self.mischief.misses;
+                let refusal =
+                    if let Some(expected) = missed.filter(|&missed| missed < send.sequence) {
+                        Some(Refusal::Gap { expected })
+                    } else if self.mischief.refuses_tombstones && is_tombstone(&send) {
+                        Some(Refusal::TooLong)
+                    } else if self.disk.ids.contains(&send.message_id) {
+                        // What was taken is taken.
+                        None
+                    } else if is_full {
+                        Some(Refusal::MailboxFull)
+                    } else {
+                        self.mischief.refusals.pop_front()
+                    };
                 let Some(refusal) = refusal else {
                     return self.take(handle, user, device, send);
                 };
@@ -743,4 +754,9 @@ impl Machine for Relay {
     fn poll_timeout(&mut self) -> Option<Instant> {
         self.endpoint.poll_timeout()
     }
+}
+
+fn is_tombstone(send: &chat::message::Send) -> bool {
+    let message = e2e::SealedMessage::decode(&send.sealed);
+    message.is_ok_and(|message| message.unproven_header().kind == e2e::sealed::Kind::Tombstone)
 }

@@ -175,6 +175,15 @@ impl Amplification {
     }
 }
 
+/// Whether a datagram begins with an Initial that has a token.
+pub(super) fn brings_token(datagram: &[u8]) -> bool {
+    let is_initial = datagram.first().is_some_and(|first| first & 0xf0 == 0xc0);
+    // First byte, version, two ids with their lengths, the length of the token.
+    let behind = |at: usize| Some(at + 1 + usize::from(*datagram.get(at)?));
+    let token = behind(5).and_then(behind).and_then(|at| datagram.get(at));
+    is_initial && token.is_some_and(|length| *length > 0)
+}
+
 /// Whether `bytes` holds any of `canaries`.
 pub(crate) fn holds(bytes: &[u8], canaries: &[Vec<u8>]) -> bool {
     canaries.iter().any(|canary| {

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use transport::{Instant, Machine, Meta, Transmit};
 
-use super::invariants::{ViolationKind, holds};
+use super::invariants::{ViolationKind, brings_token, holds};
 use super::link::{Fate, Path};
 use super::schedule::What;
 use super::trace::Kind;
@@ -139,6 +139,12 @@ impl<M: Machine> World<M> {
                     .datagram(Kind::Delivered, self.now, from, to, bytes.len());
                 let node = self.nodes.get_mut(id.0)?;
                 let factor = node.amplification_max;
+                let mut proven = proven;
+                // A token vouches for its address, whatever the port (docs/PROTOCOL.md §3.2).
+                let vouches = proven.iter().any(|address| address.ip() == from.ip());
+                if vouches && brings_token(&bytes) {
+                    proven.push(from);
+                }
                 (self.amplification).received(to, from, bytes.len(), &proven, factor);
                 self.insistence.received(id, from);
                 let meta = Meta { remote: from, ecn };

@@ -20,7 +20,7 @@ pub enum Op {
     },
     /// Puts a message into the outbox that takes the sequence number of a failed one and advances
     /// nothing: [`Outcome::Enqueued`], [`Outcome::SequenceConflict`] when no failed message has that
-    /// number or another has taken it, or [`Outcome::IdTaken`].
+    /// number or another has taken it, or [`Outcome::IdTaken`]. Tombstones that failed there before go.
     EnqueueTombstone(Box<Outbound>),
     /// Moves a message forward: [`Outcome::OutboxState`] with the state that holds afterwards, or
     /// [`Outcome::NoSuchMessage`]. A step that [`OutboxState::may_become`] forbids changes nothing.

@@ -21,16 +21,21 @@ impl MemoryStore {
         if self.outbox_numbers.contains_key(&message.message_id) {
             return Outcome::IdTaken;
         }
-        let mut holders = self.outbox.values().filter(|entry| {
+        let holders = self.outbox.values().filter(|entry| {
             entry.message.conversation == message.conversation
                 && entry.message.sequence == message.sequence
         });
         let failed = |entry: &OutboundEntry| entry.state == OutboxState::Failed;
-        // At least one, and all of them failed.
-        if !holders.next().is_some_and(failed) || !holders.all(failed) {
+        if holders.clone().next().is_none() || !holders.clone().all(failed) {
             let expected = self.next_sequence(&message.conversation);
             return Outcome::SequenceConflict { expected };
         }
+        // The first is what somebody wrote.
+        let tombstones = holders.skip(1);
+        let tombstones: Vec<_> = tombstones
+            .map(|entry| (entry.number, entry.message.message_id))
+            .collect();
+        self.remove_outbound(&tombstones);
         self.push_outbound(message)
     }
 
@@ -123,11 +128,15 @@ impl MemoryStore {
             .take(items(limit))
             .map(|entry| (entry.number, entry.message.message_id))
             .collect();
-        for (number, message_id) in &old {
+        self.remove_outbound(&old);
+        pruned(old.len())
+    }
+
+    fn remove_outbound(&mut self, entries: &[(u64, MessageId)]) {
+        for (number, message_id) in entries {
             self.outbox.remove(number);
             self.outbox_numbers.remove(message_id);
         }
-        pruned(old.len())
     }
 
     pub(super) fn store_inbound(&mut self, message: &Inbound) -> Outcome {

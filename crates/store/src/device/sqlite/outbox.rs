@@ -23,7 +23,7 @@ pub(super) fn enqueue_tombstone(db: &Connection, message: &Outbound) -> Result<O
     if find(db, &message.message_id)?.is_some() {
         return Ok(Outcome::IdTaken);
     }
-    let tail = "WHERE conversation = ? AND sequence = ?";
+    let tail = "WHERE conversation = ? AND sequence = ? ORDER BY number";
     let place = params![message.conversation, message.sequence.cast_signed()];
     let holders = OUTBOX.select(db, tail, place, read)?;
     let all_failed = holders
@@ -32,6 +32,10 @@ pub(super) fn enqueue_tombstone(db: &Connection, message: &Outbound) -> Result<O
     if holders.is_empty() || !all_failed {
         let expected = conversations::next_sequence(db, &message.conversation)?;
         return Ok(Outcome::SequenceConflict { expected });
+    }
+    // The first is what somebody wrote.
+    for tombstone in holders.iter().skip(1) {
+        remove(db, tombstone.number)?;
     }
     push(db, message)
 }
@@ -101,12 +105,17 @@ pub(super) fn prune(db: &Connection, before_ms: u64, limit: u32) -> Result<Outco
     let before_ms = clamp63(before_ms).cast_signed();
     let old = OUTBOX.select(db, tail, params![before_ms, limit], read)?;
     for entry in &old {
-        OUTBOX.delete(db, "WHERE number = ?", params![entry.number.cast_signed()])?;
-        OUTBOX_BODIES.delete(db, "WHERE number = ?", params![entry.number.cast_signed()])?;
+        remove(db, entry.number)?;
     }
     Ok(Outcome::Pruned(
         u64::try_from(old.len()).unwrap_or(u64::MAX),
     ))
+}
+
+fn remove(db: &Connection, number: u64) -> Result<(), Fault> {
+    OUTBOX.delete(db, "WHERE number = ?", params![number.cast_signed()])?;
+    OUTBOX_BODIES.delete(db, "WHERE number = ?", params![number.cast_signed()])?;
+    Ok(())
 }
 
 fn push(db: &Connection, message: &Outbound) -> Result<Outcome, Fault> {

@@ -188,6 +188,9 @@ pub(crate) fn a_tombstone_takes_the_number_of_a_failed_message(store: &mut impl 
         store.one(tombstone(outbound(8, 1))),
         Outcome::Enqueued { number: 4 }
     );
+    // In place of the one before; what somebody wrote stays.
+    assert_eq!(store.outbox(&ALL), [1, 2, 8]);
+    assert_eq!(store.outbox(&[OutboxState::Failed]), [1]);
 }
 
 pub(crate) fn a_conversation_is_listed_by_sequence_with_the_newest_in_each_place(
