@@ -193,7 +193,16 @@ impl Person {
 
     /// Waits until what was heard fits.
     pub fn until(&self, what: &str, fits: impl Fn(&Heard) -> bool) {
-        assert!(self.within(PATIENCE, fits), "{what} does not come");
+        if !self.within(PATIENCE, fits) {
+            let heard = self.heard();
+            let (logins, shown, stored) = (heard.logins, heard.messages.len(), heard.stored);
+            let (last, failure) = (heard.messages.last(), &heard.failure);
+            let (reasons, reason) = (heard.reasons.len(), heard.reasons.last());
+            panic!(
+                "{what} does not come: {logins} logins, {shown} messages shown, the last {last:?}, {stored} \
+                 stored, {reasons} reasons, the last {reason:?}, {failure:?}"
+            );
+        }
     }
 
     /// Waits at most so long until what was heard fits.

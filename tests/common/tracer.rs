@@ -11,6 +11,7 @@ use crate::common::{Home, PATIENCE, signal, wait};
 
 /// Makes system calls of a process fail until it is dropped.
 pub struct Tracer {
+    process: u32,
     child: Child,
     log: PathBuf,
 }
@@ -39,7 +40,11 @@ impl Tracer {
         let begin = std::time::Instant::now();
         while begin.elapsed() < PATIENCE {
             if is_traced(process) {
-                return Some(Self { child, log });
+                return Some(Self {
+                    process,
+                    child,
+                    log,
+                });
             }
             if child.try_wait().unwrap().is_some() {
                 break;
@@ -48,7 +53,11 @@ impl Tracer {
         }
         let _ = child.kill();
         let _ = child.wait();
-        let mut tracer = Self { child, log };
+        let mut tracer = Self {
+            process,
+            child,
+            log,
+        };
         if !tracer.calls().is_empty() {
             return Some(tracer);
         }
@@ -89,8 +98,12 @@ impl Tracer {
 
     fn end(&mut self) {
         if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            // A call that is just being made to fail would fail with ENOSYS when it is let go.
+            tell(self.process, "STOP");
+            until_it_rests(self.process);
             signal(self.child.id(), "INT");
             wait(&mut self.child);
+            tell(self.process, "CONT");
         }
     }
 }
@@ -98,6 +111,33 @@ impl Tracer {
 impl Drop for Tracer {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Sends a signal to a process that may be gone.
+fn tell(process: u32, name: &str) {
+    let _ = Command::new("kill")
+        .args(["-s", name, &process.to_string()])
+        .stderr(Stdio::null())
+        .status();
+}
+
+/// Waits until all threads of a process have been stopped for a while, or it is gone.
+fn until_it_rests(process: u32) {
+    let mut rested = 0;
+    for _ in 0..500 {
+        if rested >= 20 {
+            return;
+        }
+        let threads = fs::read_dir(format!("/proc/{process}/task"));
+        let mut threads = threads.into_iter().flatten().flatten();
+        let rests = threads.all(|thread| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            let state = stat.rsplit(')').next().unwrap_or_default().trim_start();
+            state.is_empty() || state.starts_with(['T', 't', 'Z', 'X'])
+        });
+        rested = if rests { rested + 1 } else { 0 };
+        std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }
 
