@@ -133,6 +133,7 @@ impl Driver {
         let mut socket = Socket::bind(address, options)?;
         let registry = self.poll.registry();
         registry.register(&mut socket, SOCKET, Interest::READABLE)?;
+        socket.count_on(self.socket.stats());
         let mut old = core::mem::replace(&mut self.socket, socket);
         // Closing it takes it out of the poll in any case.
         let _ = self.poll.registry().deregister(&mut old);
@@ -172,7 +173,7 @@ impl Driver {
         &self.ready
     }
 
-    /// The socket's counters.
+    /// The counters of its socket, and of those before it ([`Driver::rebind`]).
     pub fn stats(&self) -> SocketStats {
         self.socket.stats()
     }

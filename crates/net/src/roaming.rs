@@ -34,7 +34,7 @@ pub struct Roaming {
     /// The last address of ours towards it.
     local: Option<IpAddr>,
     looked: Instant,
-    /// Sends that had failed by then.
+    /// Sends that had failed by then, or by the last move.
     failed: u64,
     /// When another socket was last asked for, and how long that is given.
     moved: Option<Instant>,
@@ -106,8 +106,8 @@ impl Roaming {
             self.pause = (self.pause * 2).min(PAUSE_MAX);
         }
         self.moved = Some(now);
-        // Another socket begins to count anew.
-        self.failed = 0;
+        // Whether there will be another socket or not: these are answered.
+        self.failed = failed;
         true
     }
 }
@@ -177,9 +177,22 @@ mod tests {
         );
         assert!(roaming.decide(at(6000), owed, 4, Some(Some(ip(1)))));
         assert!(
-            !roaming.decide(at(8000), owed, 2, Some(Some(ip(1)))),
+            !roaming.decide(at(8000), owed, 6, Some(Some(ip(1)))),
             "it has just moved"
         );
+    }
+
+    #[test]
+    fn failures_that_it_has_moved_for_are_not_new_once_more() {
+        let mut roaming = roaming();
+        let owed = Some(Duration::from_millis(500));
+        assert!(roaming.decide(at(2000), owed, 4, Some(Some(ip(1)))));
+        assert!(!roaming.decide(at(3000), HEARD, 4, None));
+        assert!(
+            !roaming.decide(at(6000), owed, 4, Some(Some(ip(1)))),
+            "there was no other socket to be had"
+        );
+        assert!(roaming.decide(at(8000), owed, 5, Some(Some(ip(1)))));
     }
 
     #[test]

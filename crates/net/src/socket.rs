@@ -226,6 +226,11 @@ impl Socket {
         self.stats
     }
 
+    /// Counts on from those of the socket whose place it takes.
+    pub(crate) fn count_on(&mut self, before: SocketStats) {
+        self.stats = before;
+    }
+
     /// The last thing that the network said about a path, and forgets it.
     pub fn take_path_error(&mut self) -> Option<PathError> {
         self.path_error.take()

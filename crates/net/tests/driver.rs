@@ -96,6 +96,19 @@ fn a_dual_stack_socket_speaks_both_families() {
     }
 }
 
+#[test]
+fn another_socket_counts_on() {
+    let (mut sender, receiver) = (loopback(), loopback());
+    for sent in 1..=3 {
+        let mut machine = Scripted::default();
+        machine.say(receiver.local_addr(), vec![7; 100], None);
+        sender.flush(&mut machine);
+        assert_eq!(sender.stats().sent, sent);
+        let any = SocketAddr::new(receiver.local_addr().ip(), 0);
+        sender.rebind(any, &BindOptions::default()).unwrap();
+    }
+}
+
 /// What few datagrams draw goes with what the caller says to them, where it may; many are answered
 /// at once.
 #[test]
