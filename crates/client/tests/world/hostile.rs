@@ -124,13 +124,7 @@ fn h64_a_message_that_cannot_be_opened_stops_nothing() {
 
 #[test]
 fn h55_a_changed_key_is_never_sent_to_and_what_it_signs_stays_sealed() {
-    let (mut house, alice, bob) = House::with_alice_and_bob(72);
-    house.send(alice, "Bob", "one");
-    house.send(bob, "Alice", "one");
-    let met = |house: &House| {
-        house.user(alice).messages().len() == 1 && house.user(bob).messages().len() == 1
-    };
-    assert!(house.until(5, met));
+    let (mut house, alice, bob) = House::with_two_who_have_met(72);
     // The server gives Bob's name to somebody else.
     house.kill(bob);
     house.change_relay(|relay, _| {

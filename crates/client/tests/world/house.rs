@@ -483,6 +483,16 @@ impl House {
         assert!(house.until(20, both), "{:?}", house.user(alice).events);
         (house, alice, bob)
     }
+
+    /// The same, and each has heard from the other and pinned its keys.
+    pub fn with_two_who_have_met(seed: u64) -> (Self, NodeId, NodeId) {
+        let (mut house, alice, bob) = Self::with_alice_and_bob(seed);
+        house.send(alice, "Bob", "one");
+        house.send(bob, "Alice", "one");
+        let met = |house: &Self| [alice, bob].map(|of| house.user(of).messages().len()) == [1, 1];
+        assert!(house.until(5, met));
+        (house, alice, bob)
+    }
 }
 
 pub const FULL: StoreError = StoreError::Full;

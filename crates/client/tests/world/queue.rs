@@ -33,6 +33,18 @@ fn failed(house: &House, of: NodeId) -> usize {
     })
 }
 
+fn await_failure(house: &mut House, of: NodeId, id: MessageId) {
+    let gone = |house: &House| house.user(of).states(id).contains(&Delivery::Failed);
+    assert!(house.until(30, gone));
+}
+
+/// Sends Bob something that the server refuses for good.
+fn fail_one(house: &mut House, from: NodeId) {
+    house.change_relay(|relay, _| relay.mischief.refusals.push_back(Refusal::TooLong));
+    let refused = house.send(from, "Bob", "too long");
+    await_failure(house, from, refused);
+}
+
 #[test]
 fn what_is_refused_for_good_costs_nothing_of_what_is_queued_behind_it() {
     for length in LENGTHS {
@@ -97,13 +109,7 @@ fn more_messages_than_one_repair_fills_in_fail_and_the_next_one_arrives() {
     house.change_relay(|relay, _| relay.mischief.refusals.extend([Refusal::NoSuchUser; 70]));
     for text in numbers(70) {
         let refused = house.send(alice, "Bob", &text);
-        let gone = |house: &House| {
-            house
-                .user(alice)
-                .states(refused)
-                .contains(&Delivery::Failed)
-        };
-        assert!(house.until(30, gone));
+        await_failure(&mut house, alice, refused);
     }
     house.send(alice, "Bob", "at last");
     assert!(house.until(120, |house| house.user(bob).texts() == ["at last"]));
@@ -114,15 +120,7 @@ fn a_message_that_failed_long_ago_ends_no_conversation() {
     let (mut house, alice, bob) = House::with_alice_and_bob(81);
     house.send(alice, "Bob", "one");
     assert!(house.until(30, |house| house.user(bob).texts() == ["one"]));
-    house.change_relay(|relay, _| relay.mischief.refusals.push_back(Refusal::TooLong));
-    let refused = house.send(alice, "Bob", "too long");
-    let gone = |house: &House| {
-        house
-            .user(alice)
-            .states(refused)
-            .contains(&Delivery::Failed)
-    };
-    assert!(house.until(30, gone));
+    fail_one(&mut house, alice);
     house.pass(5);
     let disk = house.kill(alice);
     house.pass(31 * DAY);
@@ -361,15 +359,7 @@ fn a_tombstone_for_somebody_who_is_gone_ends_the_wait() {
     let (mut house, alice, bob) = House::with_alice_and_bob(87);
     house.send(alice, "Bob", "one");
     assert!(house.until(30, |house| house.user(bob).texts() == ["one"]));
-    house.change_relay(|relay, _| relay.mischief.refusals.push_back(Refusal::TooLong));
-    let refused = house.send(alice, "Bob", "too long");
-    let gone = |house: &House| {
-        house
-            .user(alice)
-            .states(refused)
-            .contains(&Delivery::Failed)
-    };
-    assert!(house.until(30, gone));
+    fail_one(&mut house, alice);
     house.cut(true);
     let sent = house.send(alice, "Bob", "two");
     house.pass(60);
