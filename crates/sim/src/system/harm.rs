@@ -3,6 +3,8 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use transport::Instant;
+
 use super::journal::DiskFault;
 use super::keys;
 use super::node::Node;
@@ -159,11 +161,15 @@ impl System<'_> {
     fn fill(&mut self, draw: &mut Rng) {
         let account = usize::try_from(draw.below(self.plan.accounts)).unwrap_or(0);
         let wait = Duration::from_millis(draw.below(60_000));
-        let server = self.server;
-        self.world.with(server, |node, now| {
+        let name = keys::name(account).key().to_owned();
+        self.change_full(Some((name, self.world.now() + wait)));
+    }
+
+    /// Whose mailbox takes nothing from now on, and until when.
+    pub(super) fn change_full(&mut self, full: Option<(String, Instant)>) {
+        self.world.with(self.server, |node, _| {
             if let Node::Server(host) = node {
-                let name = keys::name(account).key().to_owned();
-                host.full = Some((name, now + wait));
+                host.full = full;
             }
         });
     }

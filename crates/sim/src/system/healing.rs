@@ -158,15 +158,6 @@ impl System<'_> {
         usize::try_from(self.plan.accounts).unwrap_or(0)
     }
 
-    fn change_full(&mut self, full: Option<(String, Instant)>) {
-        let server = self.server;
-        self.world.with(server, |node, _| {
-            if let Node::Server(host) = node {
-                host.full = full;
-            }
-        });
-    }
-
     /// An installation that is not logged in. Nobody has been told to go and not to come back.
     fn absent(&self) -> Option<String> {
         let absent = (self.clients.iter()).find_map(|&node| match self.world.machine(node)? {

@@ -1,5 +1,7 @@
 //! The server's machine: a disk that stays, and processes that come and go.
 
+use std::borrow::Cow;
+
 use server::{AdmissionPolicy, Completion, Config, Event, Request, Server, StoreBatch};
 use store::relay::{self, Op, Quota};
 use tls::WallClock;
@@ -37,9 +39,7 @@ struct Process {
     meter: Meter,
     journal: Relay,
     crew: Crew<StoreBatch, Completion>,
-    /// Whose mailbox takes nothing.
-    full: Option<String>,
-    /// Whose took nothing when the transaction began that is under way.
+    /// Whose mailbox took nothing when the transaction began that is under way.
     refusing: Option<String>,
 }
 
@@ -136,7 +136,6 @@ impl Host {
             meter,
             journal: Journal::open_with(disk, bug),
             crew: Crew::new(Rng::stream(seed, "server crew", life)),
-            full: None,
             refusing: None,
         });
     }
@@ -179,14 +178,14 @@ impl Host {
         };
         process.server.set_wall_time(wall_ms);
         let full = self.full.as_ref().filter(|(_, until)| now < *until);
-        process.full = full.map(|(name, _)| name.clone());
+        let full = full.map(|(name, _)| name.as_str());
         loop {
             let mut idle = true;
             while let Some(request) = (process.meter).count(|| process.server.poll_request()) {
                 idle = false;
                 process.take(now, request, &mut self.conditions);
             }
-            process.turn_store(now, &mut self.conditions, self.malice.as_mut());
+            process.turn_store(now, &mut self.conditions, self.malice.as_mut(), full);
             while let Some(completion) = process.crew.poll(now) {
                 idle = false;
                 let server = &mut process.server;
@@ -226,6 +225,7 @@ impl Process {
         now: Instant,
         conditions: &mut Conditions,
         mut malice: Option<&mut Malice>,
+        full: Option<&str>,
     ) {
         let pace = conditions.pace;
         loop {
@@ -243,8 +243,8 @@ impl Process {
             };
             let writes = !batch.ops().iter().all(relay::MemoryStore::is_load);
             let fault = conditions.meets(now, writes);
-            self.refusing = self.full.clone();
-            let (ops, refused) = without_room(batch.ops(), self.refusing.as_deref());
+            self.refusing = full.map(str::to_owned);
+            let (ops, refused) = without_room(batch.ops(), full);
             conditions.met.full_mailboxes += refused;
             self.journal.write(&ops, fault);
         }
@@ -252,12 +252,15 @@ impl Process {
 }
 
 /// The same, but there is no room for what somebody is sent. Tells how much that is.
-pub(super) fn without_room(ops: &[Op], full: Option<&str>) -> (Vec<Op>, u64) {
+pub(super) fn without_room<'a>(ops: &'a [Op], full: Option<&str>) -> (Cow<'a, [Op]>, u64) {
+    let Some(full) = full else {
+        return (Cow::Borrowed(ops), 0);
+    };
     let mut ops = ops.to_vec();
     let mut refused = 0;
     for op in &mut ops {
         if let Op::Append(append) = op
-            && full == Some(append.recipient.as_str())
+            && append.recipient == full
         {
             append.quota = Quota {
                 messages: 0,
@@ -266,7 +269,7 @@ pub(super) fn without_room(ops: &[Op], full: Option<&str>) -> (Vec<Op>, u64) {
             refused += 1;
         }
     }
-    (ops, refused)
+    (Cow::Owned(ops), refused)
 }
 
 impl Machine for Host {
