@@ -34,28 +34,22 @@ impl Sketch {
 
     /// How many events of `key` have not drained yet; a part of one counts as one.
     pub(crate) fn count(&self, now_ns: u64, key: &[&[u8]]) -> u64 {
-        self.empty_at(&self.places(key))
-            .saturating_sub(now_ns)
-            .div_ceil(self.drain_ns)
+        self.count_at(now_ns, &self.places(key))
     }
 
     /// Adds one event if fewer than `limit` are there. Whether it was added.
     pub(crate) fn add_below(&mut self, now_ns: u64, key: &[&[u8]], limit: u64) -> bool {
-        let is_below = self.count(now_ns, key) < limit;
+        let places = self.places(key);
+        let is_below = self.count_at(now_ns, &places) < limit;
         if is_below {
-            self.add(now_ns, key, 1);
+            self.add_at(now_ns, &places, 1);
         }
         is_below
     }
 
     /// Adds `events` at once.
     pub(crate) fn add(&mut self, now_ns: u64, key: &[&[u8]], events: u64) {
-        let added_ns = self.drain_ns.saturating_mul(events);
-        for place in self.places(key) {
-            if let Some(bucket) = self.empty_at_ns.get_mut(place) {
-                *bucket = (*bucket).max(now_ns).saturating_add(added_ns);
-            }
-        }
+        self.add_at(now_ns, &self.places(key), events);
     }
 
     /// Takes back `events` that were added at once at `added_ns`.
@@ -74,9 +68,19 @@ impl Sketch {
         }
     }
 
-    fn empty_at(&self, places: &[usize; ROWS]) -> u64 {
+    fn count_at(&self, now_ns: u64, places: &[usize; ROWS]) -> u64 {
         let buckets = places.iter().map(|&place| self.empty_at_ns.get(place));
-        buckets.flatten().copied().min().unwrap_or(u64::MAX)
+        let empty_at_ns = buckets.flatten().copied().min().unwrap_or(u64::MAX);
+        empty_at_ns.saturating_sub(now_ns).div_ceil(self.drain_ns)
+    }
+
+    fn add_at(&mut self, now_ns: u64, places: &[usize; ROWS], events: u64) {
+        let added_ns = self.drain_ns.saturating_mul(events);
+        for &place in places {
+            if let Some(bucket) = self.empty_at_ns.get_mut(place) {
+                *bucket = (*bucket).max(now_ns).saturating_add(added_ns);
+            }
+        }
     }
 
     /// One bucket in each row. Fields are hashed behind each other: the caller's are of fixed
