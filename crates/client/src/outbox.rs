@@ -122,11 +122,6 @@ impl Outbox {
         })
     }
 
-    fn count_of(&self, conversation: &ConversationId) -> usize {
-        let of = |entry: &&Entry| entry.entry.message.conversation == *conversation;
-        self.window.values().filter(of).count()
-    }
-
     /// The part that was being read is here. Returns what has left the window meanwhile.
     pub(crate) fn loaded(&mut self) -> BTreeSet<u64> {
         self.loading = false;
@@ -207,9 +202,8 @@ impl Client {
         if outbox.loading || outbox.window.len() >= WINDOW_LOW {
             return;
         }
-        let mut held = core::mem::take(&mut outbox.held);
-        let next = held.next(|conversation| outbox.count_of(conversation));
-        outbox.held = held;
+        let window = &outbox.window;
+        let next = (outbox.held).next(|conversation| count_of(window, conversation));
         if let Some((conversation, from, limit)) = next {
             outbox.loading = true;
             let list = Op::ListConversation {
@@ -434,6 +428,11 @@ impl Client {
             _ => self.desk.status(status),
         }
     }
+}
+
+fn count_of(window: &BTreeMap<u64, Entry>, conversation: &ConversationId) -> usize {
+    let of = |entry: &&Entry| entry.entry.message.conversation == *conversation;
+    window.values().filter(of).count()
 }
 
 const fn on_disk(state: Delivery) -> OutboxState {
