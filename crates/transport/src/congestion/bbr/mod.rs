@@ -96,6 +96,8 @@ pub(crate) struct Bbr {
     /// When the phase began, and how many rounds it has seen.
     since: Instant,
     rounds: u64,
+    /// A queue was full: the phase has found all that it can.
+    has_met_end: bool,
     model: Model,
     round: Round,
     train: Train,
@@ -133,6 +135,7 @@ impl Bbr {
             phase: Phase::Startup,
             since: Instant::ZERO,
             rounds: 0,
+            has_met_end: false,
             model: Model::default(),
             round: Round::default(),
             train: Train::default(),
@@ -186,6 +189,7 @@ impl Bbr {
         self.phase = phase;
         self.since = now;
         self.rounds = 0;
+        self.has_met_end = false;
     }
 
     fn pacing_gain(&self) -> f64 {
@@ -270,7 +274,7 @@ impl Bbr {
             }
             Phase::Up | Phase::Startup => {
                 self.inflight_high = ((before as f64 * 0.85) as u64).max(product);
-                self.rounds = u64::MAX;
+                self.has_met_end = true;
             }
             Phase::Cruise | Phase::Refill => {
                 self.contend(now, true);

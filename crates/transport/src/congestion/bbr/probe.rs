@@ -32,7 +32,7 @@ impl Bbr {
     }
 
     pub(super) fn has_probed(&self, in_flight: u64) -> bool {
-        self.rounds == u64::MAX
+        self.has_met_end
             || self.rounds > 0 && in_flight >= self.model.product(UP_GAIN).min(self.inflight_high)
             || self.rounds > 6
     }

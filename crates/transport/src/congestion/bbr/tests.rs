@@ -211,6 +211,24 @@ fn losses_that_were_none_end_no_startup() {
 }
 
 #[test]
+fn a_probe_ends_at_the_first_full_queue() {
+    for (marked, then) in [(true, Phase::Down), (false, Phase::Up)] {
+        let mut path = Path::new(10_000_000);
+        path.rounds(20);
+        let bbr = &mut path.bbr;
+        bbr.enter(Phase::Refill, path.now);
+        bbr.enter(Phase::Up, path.now);
+        if marked {
+            bbr.on_congestion_experienced(path.now, path.now);
+        }
+        let mut acked = acked(path.now);
+        acked.rate.prior_delivered = path.delivered;
+        bbr.on_ack(&acked);
+        assert_eq!(bbr.phase, then, "{bbr:?}");
+    }
+}
+
+#[test]
 fn nothing_getting_through_leaves_the_smallest_window() {
     let mut path = Path::new(10_000_000);
     path.rounds(20);
