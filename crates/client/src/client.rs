@@ -346,7 +346,7 @@ impl Client {
             Pending::Status(status, place) => self.state_not_changed(now, status, place),
             Pending::Pinned(name) => self.pin_not_saved(now, &name, reason),
             Pending::Arrive(..) => {
-                self.inbox.refused();
+                self.inbox.arrivals.refused();
                 self.inbox_is_full(now, reason);
             }
             Pending::Show(_) => {
@@ -390,6 +390,7 @@ impl Client {
         self.hear_on(now);
         self.advance_compose();
         self.advance_outbox(now);
+        self.advance_arrivals();
         self.advance_inbox();
         self.advance_contacts(now);
         self.advance_directory();

@@ -11,7 +11,7 @@
 //! | `login.rs`, `register.rs`, `installation.rs` | who we are |
 //! | `directory.rs`, `contacts.rs` | who the others are |
 //! | `compose.rs`, `outbox.rs`, `held.rs` | from a text to the server |
-//! | `inbox.rs`, `opening.rs` | from the server to the screen |
+//! | `arrival.rs`, `inbox.rs`, `opening.rs` | from the server to the screen |
 //! | `session.rs` | the stream between the two |
 //! | `work.rs`, `jobs.rs` | slow work |
 
@@ -24,6 +24,7 @@ macro_rules! planted {
     };
 }
 
+mod arrival;
 #[cfg(feature = "danger-checking")]
 mod check;
 mod client;

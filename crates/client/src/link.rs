@@ -293,7 +293,7 @@ impl Client {
         }
         self.contacts.disconnected();
         self.outbox.disconnected();
-        self.inbox.disconnected();
+        self.inbox.arrivals.disconnected();
         self.directory.disconnected();
         let wait = self.retry_wait();
         self.link = Link::Waiting { until: now + wait };

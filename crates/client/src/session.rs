@@ -158,7 +158,7 @@ impl Client {
             let (handle, stream) = (session.handle, session.stream);
             let control = session.control.front().cloned();
             let control = control.map(|bytes| (Next::Control, bytes));
-            let acknowledge = || self.inbox.acknowledgement();
+            let acknowledge = || self.inbox.arrivals.acknowledgement();
             let acknowledge = || acknowledge().map(|bytes| (Next::Acknowledge, bytes));
             let send = || self.next_to_send();
             let send = || send().map(|(place, bytes)| (Next::Send(place), bytes));
@@ -191,7 +191,7 @@ impl Client {
                     session.control.pop_front();
                 }
             }
-            Next::Acknowledge => self.inbox.acknowledged(),
+            Next::Acknowledge => self.inbox.arrivals.acknowledged(),
             Next::Send(place) => self.sent(place),
         }
     }

@@ -9,9 +9,10 @@ use store::device::{Op, Outcome as Stored};
 use store::{ConversationId, StoreError};
 use transport::ConnectionHandle;
 
+use crate::arrival::Arrived;
 use crate::compose::Enqueued;
 use crate::event::{Delivery, Event};
-use crate::inbox::{Arrived, Batch};
+use crate::inbox::Batch;
 use crate::jobs::{Done, Job};
 
 /// Requests that are not completed, beyond which nothing more that the server says is heard: what it says
