@@ -1,6 +1,6 @@
 //! `chat-client`: see `chat-client --help`.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 
+use std::io::{Write as _, stderr, stdout};
 use std::process::ExitCode;
 
 use ::client::Registration;
@@ -41,16 +41,16 @@ fn main() -> ExitCode {
 /// Looks at the path to a server and prints what it found.
 fn doctor(options: DoctorOptions) -> ExitCode {
     let mut front = LineFront::new(options.json, None);
-    let json = options.json;
-    match diagnose(options) {
-        Ok(findings) if json => println!("{}", to_json(&findings)),
-        Ok(findings) => println!("{}", to_table(&findings)),
+    let told = if options.json { to_json } else { to_table };
+    let written = diagnose(options)
+        .and_then(|findings| writeln!(stdout(), "{}", told(&findings)).map_err(Problem::unwritten));
+    match written {
+        Ok(()) => Exit::Done.into(),
         Err(problem) => {
             front.tell(&problem);
-            return problem.exit.into();
+            problem.exit.into()
         }
     }
-    Exit::Done.into()
 }
 
 fn diagnose(options: DoctorOptions) -> Result<Findings, Problem> {
@@ -81,7 +81,9 @@ fn prepare(options: ClientOptions) -> Result<(client::Settings, Pins, Installati
     let slot = InstallationSlot::take(&folder, &server.host_port(), options.user.key())?;
     let password = options
         .password
-        .read(options.purpose, &mut |warning| eprintln!("{warning}"))
+        .read(options.purpose, &mut |warning| {
+            let _ = writeln!(stderr(), "{warning}");
+        })
         .map_err(|error| Problem::usage(error.to_string()))?;
     let registration = match options.purpose {
         Purpose::Login => None,

@@ -1,13 +1,14 @@
 //! `chat-server`: see `chat-server --help`.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 
+use std::fmt::Display;
+use std::io::{Write as _, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use undertone::cli::exit::Exit;
 use undertone::cli::folders::{Program, data_folder};
 use undertone::cli::server::{RegistrationPolicy, ServerAction, ServerOptions, server_options};
-use undertone::run::demo::{self, Demo, Endings};
+use undertone::run::demo::{self, Demo};
 use undertone::run::front::is_terminal;
 use undertone::run::log::Log;
 use undertone::run::problem::Problem;
@@ -56,15 +57,16 @@ fn run(options: &ServerOptions) -> Result<(), Problem> {
             demonstrate(&base, client)
         }
         ServerAction::Invite => {
-            println!("{}", invite(&data_folder(Program::Server, given)?)?);
-            Ok(())
+            let code = invite(&data_folder(Program::Server, given)?)?;
+            writeln!(stdout(), "{code}").map_err(Problem::unwritten)
         }
         ServerAction::Fingerprint => {
             let folder = data_folder(Program::Server, given)?;
             let fingerprint = identity(&folder)?;
             let address = (options.bind, options.port).into();
-            Log::new(options.log_level, options.json).listening(address, fingerprint, false);
-            Ok(())
+            Log::new(options.log_level, options.json)
+                .listening(address, fingerprint, false)
+                .map_err(Problem::unwritten)
         }
     }
 }
@@ -86,44 +88,48 @@ fn serve(options: &ServerOptions, folder: PathBuf) -> Result<(), Problem> {
     };
     let (host, listening) = Host::open(settings, Stop::Signals)?;
     let mut log = Log::new(options.log_level, options.json);
+    // A server whose words nobody reads serves all the same.
     if let Some(address) = listening.metrics {
-        log.metrics(address);
+        let _ = log.metrics(address);
     }
-    log.listening(listening.address, listening.fingerprint, listening.is_new);
+    let _ = log.listening(listening.address, listening.fingerprint, listening.is_new);
     host.run(&mut |event| log.event(event))
+}
+
+/// To whoever reads it, if anybody does.
+fn tell(line: impl Display) {
+    let _ = writeln!(stdout(), "{line}");
 }
 
 fn tell_seeded(seeded: &Seeded, folder: &Path) {
     if let Some(old) = &seeded.set_aside {
-        println!("what was there is now in {}", old.display());
+        tell(format_args!("what was there is now in {}", old.display()));
     }
     if !seeded.made.is_empty() {
         let names = seeded.made.join(", ");
-        println!("made {names}; each password is the name");
+        tell(format_args!("made {names}; each password is the name"));
     }
     if !seeded.kept.is_empty() {
         let names = seeded.kept.join(", ");
-        println!("kept {names}: they were there, and only --force overwrites");
+        tell(format_args!(
+            "kept {names}: they were there, and only --force overwrites"
+        ));
     }
-    println!("data folder: {}", folder.display());
+    tell(format_args!("data folder: {}", folder.display()));
 }
 
 fn demonstrate(base: &Path, with_client: bool) -> Result<(), Problem> {
-    println!("Making a server with demo accounts ...");
+    tell("Making a server with demo accounts ...");
     let demo = Demo::start(base)?;
     let address = demo.listening.address;
-    println!("Undertone demo on {address}");
-    println!("Alice answers. Talk to her from another terminal:");
-    println!("  {}", demo::client_command(address));
+    tell(format_args!("Undertone demo on {address}"));
+    tell("Alice answers. Talk to her from another terminal:");
+    tell(format_args!("  {}", demo::client_command(address)));
     let ended = if with_client && is_terminal() {
-        println!("Here you are Bob. Try: send Alice hello there");
+        tell("Here you are Bob. Try: send Alice hello there");
         demo.open_client("Bob")
     } else {
-        // Whoever reads the line may send a signal at once.
-        let endings = Endings::listen()?;
-        println!("Ctrl-C ends it.");
-        endings.wait();
-        Ok(())
+        demo.wait(|| tell("Ctrl-C ends it."))
     };
     demo.stop()?;
     ended

@@ -170,8 +170,8 @@ impl Desk {
         front.start(driver.waker())?;
         let crew = Crew::start("client", store, &driver.waker())
             .map_err(|error| Problem::other(format!("cannot start a thread: {error}")))?;
-        let endings = Endings::register(driver.registry())
-            .map_err(|error| Problem::other(format!("cannot listen for signals: {error}")))?;
+        let waker = driver.waker();
+        let endings = Endings::listen(move || waker.wake())?;
         Ok(Self {
             client,
             driver,

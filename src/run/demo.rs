@@ -5,24 +5,27 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
 use ::client::Event;
 use chat::Username;
 use crypto::{Fingerprint, SecretBytes};
 use net::Waker;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use tls::Trust;
 
 use super::client::{Command, Front, Settings};
 use super::front::LineFront;
 use super::problem::Problem;
 use super::server::{Host, Listening, Stop};
+use super::signals::Endings;
 use super::{client, server};
 
 /// Demonstrations at a time on one machine: each has a folder of its own.
 const FOLDERS_MAX: usize = 16;
+
+/// Answers that wait for the bot's client, which has no room while its server is away. It answers no more until then.
+const ANSWERS_WAITING_MAX: usize = 1024;
 
 /// The account that answers.
 const BOT: &str = "Alice";
@@ -73,6 +76,21 @@ impl Demo {
         let ended = client::run(settings, &mut front);
         // What went wrong has been told.
         front.end(ended);
+        Ok(())
+    }
+
+    /// Waits for the signal that ends it; `ready` is called when one may be sent.
+    ///
+    /// # Errors
+    /// The machine does not let us listen for signals.
+    pub fn wait(&self, ready: impl FnOnce()) -> Result<(), Problem> {
+        let (sender, receiver) = channel();
+        let _endings = Endings::listen(move || {
+            // Nobody waits for a second one.
+            let _ = sender.send(());
+        })?;
+        ready();
+        let _ = receiver.recv();
         Ok(())
     }
 
@@ -169,6 +187,7 @@ impl Front for Bot {
         if let Event::Message(message) = event
             && message.from != message.to
             && message.from.key() != BOT.to_lowercase()
+            && self.answers.len() < ANSWERS_WAITING_MAX
         {
             self.answers.push_back(Command::Send {
                 to: message.from.clone(),
@@ -223,24 +242,4 @@ fn is_on_path(program: &Path) -> bool {
         let found = std::env::split_paths(&paths).map(|folder| folder.join(name));
         found.into_iter().find(|path| path.exists()).as_deref() == Some(program)
     })
-}
-
-/// SIGINT, SIGTERM and SIGHUP: from [`Endings::listen`] on they no longer end the process by themselves.
-pub struct Endings(Signals);
-
-impl Endings {
-    /// Listens for them.
-    ///
-    /// # Errors
-    /// The machine does not let us.
-    pub fn listen() -> Result<Self, Problem> {
-        Signals::new([SIGINT, SIGTERM, SIGHUP])
-            .map(Self)
-            .map_err(|error| Problem::other(format!("cannot listen for signals: {error}")))
-    }
-
-    /// Waits for the first that comes, or has come since.
-    pub fn wait(mut self) {
-        self.0.forever().next();
-    }
 }

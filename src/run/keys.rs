@@ -1,5 +1,6 @@
 //! A server's secrets on disk.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use ::server::ServerKeys;
 use chat::login::ServerSecrets;
 use crypto::{Random, RsaBits, Secret, SecretBytes, SigningKey};
 
-use crate::cli::folders::{read_secret, write_secret};
+use crate::cli::folders::{FolderError, private_file, read_secret, write_secret};
 
 use super::problem::Problem;
 
@@ -20,6 +21,26 @@ pub(super) const ENDPOINT: &str = "endpoint.secret";
 /// The database: accounts and mailboxes.
 pub(super) const DATABASE: &str = "server.sqlite";
 
+/// Held by who makes secrets, or counts on those that are there, until the database is open.
+const LOCK: &str = "keys.lock";
+
+/// The right to a folder's secrets, so that of several processes that start at once all have the same ones. Until it
+/// is dropped others wait.
+pub(super) struct Turn(#[expect(dead_code, reason = "held")] File);
+
+impl Turn {
+    /// Waits for whoever has it.
+    pub(super) fn take(folder: &Path) -> Result<Self, Problem> {
+        let path = folder.join(LOCK);
+        let failed = |error| FolderError::io("lock", &path, error);
+        let mut options = private_file();
+        let lock = options.create(true).truncate(false).open(&path);
+        let lock = lock.map_err(failed)?;
+        lock.lock().map_err(failed)?;
+        Ok(Self(lock))
+    }
+}
+
 /// A server's secrets, as they are in its data folder.
 pub(super) struct Keys {
     pub(super) server: ServerKeys,
@@ -31,7 +52,11 @@ pub(super) struct Keys {
 
 /// Reads the secrets in `folder`, and makes those that are missing as long as there are no accounts
 /// that would be lost with them.
-pub(super) fn load_or_make(folder: &Path, random: &mut dyn Random) -> Result<Keys, Problem> {
+pub(super) fn load_or_make(
+    _: &Turn,
+    folder: &Path,
+    random: &mut dyn Random,
+) -> Result<Keys, Problem> {
     let has_accounts = folder.join(DATABASE).exists();
     let is_new = !folder.join(IDENTITY).exists();
     let identity = load_or(folder, IDENTITY, has_accounts, || {

@@ -1,11 +1,8 @@
 //! What a server says about itself: its address on standard output, events on standard error.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "the server's voice"
-)]
+//!
+//! Whoever reads it may be slow, gone, or a disk without room: the server goes on.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 
 use ::server::Event;
@@ -17,15 +14,19 @@ use crate::cli::address::{Host, ServerAddress};
 use crate::cli::server::LogLevel;
 
 use super::problem::Problem;
+use super::voice::Voice;
 
 /// Lines a second of errors, and as many of everything else; what is more is counted. Strangers can cause some
 /// events at will, and are not to crowd out what an operator has to know.
 const LINES_PER_SECOND: u32 = 20;
 
-/// A server's voice.
+/// What a server tells.
+#[derive(Debug)]
 pub struct Log {
     level: LogLevel,
     json: bool,
+    /// Of events; there is none before the first.
+    voice: Option<Voice>,
     /// The second being counted, and the lines in it: of errors, and of everything else.
     second: u64,
     lines: [u32; 2],
@@ -38,6 +39,7 @@ impl Log {
         Self {
             level,
             json,
+            voice: None,
             second: 0,
             lines: [0; 2],
             left_out: 0,
@@ -45,7 +47,16 @@ impl Log {
     }
 
     /// The server listens: address, fingerprint, and both as one line that clients take.
-    pub fn listening(&self, address: SocketAddr, fingerprint: Fingerprint, is_new: bool) {
+    ///
+    /// # Errors
+    /// Of standard output.
+    pub fn listening(
+        &self,
+        address: SocketAddr,
+        fingerprint: Fingerprint,
+        is_new: bool,
+    ) -> io::Result<()> {
+        let mut output = io::stdout();
         let shown = reachable(address);
         let url = ServerAddress {
             host: Host::from(shown.ip()),
@@ -60,64 +71,73 @@ impl Log {
                 "url": url.to_string(),
                 "new_identity": is_new,
             });
-            println!("{event}");
-            return;
+            return writeln!(output, "{event}");
         }
         if is_new {
-            println!("made a new server key");
+            writeln!(output, "made a new server key")?;
         }
-        println!("address      {address}");
-        println!("fingerprint  {fingerprint}");
-        println!("{url}");
-        if std::io::stdout().is_terminal()
-            && let Some(code) = url.qr()
-        {
-            println!("{code}");
+        writeln!(output, "address      {address}")?;
+        writeln!(output, "fingerprint  {fingerprint}")?;
+        writeln!(output, "{url}")?;
+        match url.qr().filter(|_| output.is_terminal()) {
+            Some(code) => writeln!(output, "{code}"),
+            None => Ok(()),
         }
     }
 
     /// Where the server tells what it counts.
-    pub fn metrics(&self, address: SocketAddr) {
+    ///
+    /// # Errors
+    /// Of standard output.
+    pub fn metrics(&self, address: SocketAddr) -> io::Result<()> {
         let url = format!("http://{address}/metrics");
-        if self.json {
-            println!("{}", json!({"event": "metrics", "url": url}));
-        } else {
-            println!("metrics      {url}");
-        }
+        let line = match self.json {
+            true => json!({"event": "metrics", "url": url}).to_string(),
+            false => format!("metrics      {url}"),
+        };
+        writeln!(io::stdout(), "{line}")
     }
 
     /// Why the server does not go on.
     pub fn problem(&self, problem: &Problem) {
-        if self.json {
-            let event = json!({
+        let line = match self.json {
+            true => json!({
                 "event": "error",
                 "code": problem.code,
                 "message": problem.message,
-            });
-            eprintln!("{event}");
-        } else {
-            eprintln!("error: {}", problem.message);
-        }
+            })
+            .to_string(),
+            false => format!("error: {}", problem.message),
+        };
+        // The exit code says it too.
+        let _ = writeln!(io::stderr(), "{line}");
     }
 
-    /// Something that happened.
+    /// Something that happened. What cannot be written now is counted, and told later.
     pub fn event(&mut self, event: &Event) {
-        for line in self.lines_of(unix_time_s(), event) {
-            eprintln!("{line}");
+        for (line, stands_for) in self.lines_of(unix_time_s(), event) {
+            let voice = self.voice.get_or_insert_with(|| Voice::into(io::stderr()));
+            if !voice.say(line) {
+                self.left_out += stands_for;
+            }
         }
     }
 
-    /// What to write of an event of this second.
-    fn lines_of(&mut self, second: u64, event: &Event) -> impl Iterator<Item = String> {
+    /// What to write of an event of this second, and how many lines are lost with each that is not written.
+    fn lines_of(
+        &mut self,
+        second: u64,
+        event: &Event,
+    ) -> impl Iterator<Item = (String, u64)> + use<> {
         let (level, name, text) = describe(event);
         let is_wanted = level <= self.level;
         let earlier = if is_wanted { self.begin(second) } else { 0 };
-        let earlier = (earlier > 0).then(|| {
+        let told = (earlier > 0).then(|| {
             let text = format!("{earlier} more lines were left out");
-            self.line("left_out", &text)
+            (self.line("left_out", &text), earlier)
         });
-        let line = (is_wanted && self.has_room(level)).then(|| self.line(name, &text));
-        earlier.into_iter().chain(line)
+        let line = (is_wanted && self.has_room(level)).then(|| (self.line(name, &text), 1));
+        told.into_iter().chain(line)
     }
 
     fn line(&self, name: &str, text: &str) -> String {
@@ -214,7 +234,8 @@ mod tests {
             let mut log = Log::new(LogLevel::Warn, json);
             for second in 7..10 {
                 let lines: Vec<_> = (0..10_000)
-                    .flat_map(|_| log.lines_of(second, &VIOLATION).collect::<Vec<_>>())
+                    .flat_map(|_| log.lines_of(second, &VIOLATION))
+                    .map(|(line, _)| line)
                     .collect();
                 let told = usize::from(second > 7);
                 assert_eq!(lines.len(), LINES_PER_SECOND as usize + told);
@@ -223,7 +244,8 @@ mod tests {
                     second > 7,
                     "{lines:?}"
                 );
-                let errors: Vec<_> = log.lines_of(second, &Event::DiskFull).collect();
+                let errors = log.lines_of(second, &Event::DiskFull);
+                let errors: Vec<_> = errors.map(|(line, _)| line).collect();
                 assert!(errors.len() == 1 && errors[0].contains("the disk is full"));
                 // What reads JSON reads every line.
                 for line in lines.iter().chain(&errors) {
@@ -237,7 +259,7 @@ mod tests {
     #[test]
     fn h75_errors_are_bounded_as_well() {
         let mut log = Log::new(LogLevel::Error, false);
-        let count = (0..1_000).flat_map(|_| log.lines_of(7, &Event::DiskFull).collect::<Vec<_>>());
+        let count = (0..1_000).flat_map(|_| log.lines_of(7, &Event::DiskFull));
         assert_eq!(count.count(), LINES_PER_SECOND as usize);
         assert_eq!(
             log.lines_of(8, &VIOLATION).count(),

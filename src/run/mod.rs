@@ -18,3 +18,4 @@ mod resolve;
 mod seed;
 pub mod server;
 mod signals;
+mod voice;

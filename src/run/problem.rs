@@ -29,6 +29,11 @@ impl Problem {
         }
     }
 
+    /// What was asked for cannot be printed.
+    pub fn unwritten(error: std::io::Error) -> Self {
+        Self::other(format!("cannot write to standard output: {error}"))
+    }
+
     /// The server is not, or no longer, trusted.
     pub fn trust(exit: Exit, message: String) -> Self {
         let code = match exit {

@@ -14,7 +14,7 @@ use tls::{Lifetime, NodeCertificate, ServerSessions, WallClock};
 use crate::cli::folders::{create_private_folder, sync_folder};
 
 use super::crew::{Crew, Finished};
-use super::keys::{self, Keys};
+use super::keys::{self, Keys, Turn};
 use super::metrics::{Exporter, People, Snapshot};
 use super::problem::Problem;
 use super::seed;
@@ -94,10 +94,11 @@ pub struct Seeded {
 /// # Errors
 /// The folder cannot be used, or its files belong to a running server.
 pub fn renew_and_seed(folder: &Path) -> Result<Seeded, Problem> {
+    let turn = Turn::take(folder)?;
     let set_aside = set_aside(folder)?;
     Ok(Seeded {
         set_aside,
-        ..seed(folder)?
+        ..seed_in(&turn, folder)?
     })
 }
 
@@ -174,7 +175,11 @@ fn interrupted(folder: &Path, names: &[String]) -> Option<PathBuf> {
 /// # Errors
 /// The folder cannot be used, or its files belong to a running server.
 pub fn seed(folder: &Path) -> Result<Seeded, Problem> {
-    let keys = keys::load_or_make(folder, &mut OsRandom)?;
+    seed_in(&Turn::take(folder)?, folder)
+}
+
+fn seed_in(turn: &Turn, folder: &Path) -> Result<Seeded, Problem> {
+    let keys = keys::load_or_make(turn, folder, &mut OsRandom)?;
     let mut store = open_store(folder)?;
     let mut seeded = Seeded::default();
     let mut missing = Vec::new();
@@ -205,7 +210,7 @@ fn is_there(store: &mut SqliteStore, name: &str) -> Result<bool, Problem> {
 /// # Errors
 /// The folder cannot be used.
 pub fn identity(folder: &Path) -> Result<Fingerprint, Problem> {
-    let keys = keys::load_or_make(folder, &mut OsRandom)?;
+    let keys = keys::load_or_make(&Turn::take(folder)?, folder, &mut OsRandom)?;
     Ok(keys.server.identity.verifying_key().fingerprint())
 }
 
@@ -238,13 +243,15 @@ impl Host {
     /// # Errors
     /// Anything that keeps it from serving, in words that say what to do.
     pub fn open(settings: Settings, stop: Stop) -> Result<(Self, Listening), Problem> {
+        let turn = Turn::take(&settings.folder)?;
         let Keys {
             server: server_keys,
             identity_pkcs8,
             is_new,
-        } = keys::load_or_make(&settings.folder, &mut OsRandom)?;
+        } = keys::load_or_make(&turn, &settings.folder, &mut OsRandom)?;
         let fingerprint = server_keys.identity.verifying_key().fingerprint();
         let mut store = open_store(&settings.folder)?;
+        drop(turn);
         if !settings.bind.ip().is_loopback() && !settings.allow_demo_accounts {
             refuse_demo_accounts(&mut store)?;
         }
@@ -255,13 +262,11 @@ impl Host {
         let driver = bind(settings.bind)?;
         let crew = Crew::start("server", store, &driver.waker())
             .map_err(|error| Problem::other(format!("cannot start a thread: {error}")))?;
-        let endings =
-            match stop {
-                Stop::Signals => Some(Endings::register(driver.registry()).map_err(|error| {
-                    Problem::other(format!("cannot listen for signals: {error}"))
-                })?),
-                Stop::Flag(_) => None,
-            };
+        let waker = driver.waker();
+        let endings = match stop {
+            Stop::Signals => Some(Endings::listen(move || waker.wake())?),
+            Stop::Flag(_) => None,
+        };
         let channel = Box::new(sessions.clone());
         let mut random = || -> Box<dyn crypto::Random> { Box::new(OsRandom) };
         let server = Server::new(settings.config, server_keys, channel, &mut random);
@@ -348,11 +353,8 @@ impl Host {
         }
     }
 
-    fn is_told_to_stop(&mut self) -> bool {
-        let signalled = self
-            .endings
-            .as_mut()
-            .is_some_and(|endings| endings.pending() > 0);
+    fn is_told_to_stop(&self) -> bool {
+        let signalled = (self.endings.as_ref()).is_some_and(|endings| endings.pending() > 0);
         let flagged = match &self.stop {
             Stop::Signals => false,
             Stop::Flag(flag) => flag.load(std::sync::atomic::Ordering::Relaxed),

@@ -139,6 +139,12 @@ impl Server {
     }
 
     pub fn spawn(command: &mut Command) -> Self {
+        Self::spawn_into(command, Stdio::piped())
+    }
+
+    /// Starts a server whose standard error goes there.
+    pub fn spawn_into(command: &mut Command, errors: impl Into<Stdio>) -> Self {
+        command.stderr(errors);
         let deadline = Instant::now() + PATIENCE;
         loop {
             match Self::try_spawn(command) {
@@ -156,11 +162,13 @@ impl Server {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let lines = Lines::of(child.stdout.take().unwrap());
-        let errors = Lines::of(child.stderr.take().unwrap());
+        let errors = match child.stderr.take() {
+            Some(errors) => Lines::of(errors),
+            None => Lines::of(std::io::empty()),
+        };
         let deadline = Instant::now() + PATIENCE;
         let mut said = Vec::new();
         let url = loop {
@@ -227,9 +235,15 @@ impl Server {
         (status, errors.join("\n"))
     }
 
+    /// As a service manager does.
+    pub fn terminate(mut self) -> ExitStatus {
+        signal(self.child.id(), "TERM");
+        wait(&mut self.child)
+    }
+
     /// As Ctrl-C does.
     pub fn interrupt(mut self) -> ExitStatus {
-        signal(self.child.id(), "INT");
+        interrupt(self.child.id());
         wait(&mut self.child)
     }
 }
@@ -277,7 +291,7 @@ impl Demo {
     pub fn interrupt(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         while !self.lines.next(deadline).unwrap().contains("Ctrl-C") {}
-        signal(self.child.id(), "INT");
+        interrupt(self.child.id());
         wait(&mut self.child)
     }
 }
@@ -307,6 +321,21 @@ pub fn signal(process: u32, name: &str) {
         .args(["-s", name, &process.to_string()])
         .status();
     assert!(status.unwrap().success());
+}
+
+/// As Ctrl-C does; by SIGTERM where SIGINT is ignored, as it is in the background of a script.
+fn interrupt(process: u32) {
+    signal(process, if ignores("SIGINT") { "TERM" } else { "INT" });
+}
+
+/// Whether a signal is ignored here, and so by what is started from here: by `nohup`, or in the background of
+/// a script.
+pub fn ignores(signal: &str) -> bool {
+    let number = signal.parse::<nix::sys::signal::Signal>().unwrap() as u32;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = u64::from_str_radix(ignored.unwrap_or("0").trim(), 16).unwrap();
+    mask & 1 << (number - 1) != 0
 }
 
 /// Waits for a process's end, and kills it when it has none.
