@@ -176,7 +176,8 @@ fn serves_few_half_open() {
     let (host, listening) = Host::open(settings, Stop::Signals).unwrap();
     let log = Log::new(LogLevel::Error, false);
     log.metrics(listening.metrics.unwrap()).unwrap();
-    log.listening(listening.address, listening.fingerprint, false).unwrap();
+    log.listening(listening.address, listening.fingerprint, false)
+        .unwrap();
     host.run(&mut |_| {}).unwrap();
 }
 

@@ -9,7 +9,6 @@ mod fixtures;
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Write as _, pipe};
-use std::net::UdpSocket;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -35,11 +34,6 @@ fn furnished() -> Home {
     let home = Home::new();
     fixtures::furnish(&home, &["Bob"]);
     home
-}
-
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap().port()
 }
 
 /// People come and go, and it ends in peace.
@@ -78,7 +72,8 @@ fn h75_a_server_whose_log_nobody_reads_serves() {
 #[test]
 fn a_server_that_cannot_say_where_it_listens_does_listen() {
     let home = furnished();
-    let port = free_port();
+    // One that was free a moment ago.
+    let port = Server::start(&home).port;
     let mut command = home.server();
     command.args(["-sp", &port.to_string()]);
     let mut child = command.stdout(full()).spawn().unwrap();

@@ -319,7 +319,7 @@ impl Client {
     fn login_refused(&mut self, now: Instant, refused: &Refused) {
         let passing = matches!(
             refused.code,
-            FailureCode::Busy | FailureCode::TooManyAttempts
+            FailureCode::Busy | FailureCode::TooManyAttempts | FailureCode::TooManyDevices
         );
         if passing && self.was_online {
             let wait = core::time::Duration::from_secs(u64::from(refused.retry_after_s).min(600));

@@ -65,6 +65,8 @@ pub(crate) enum Then {
     Acknowledge(ConnectionHandle, Vec<MessageId>),
     /// The devices of an account that a device has just logged in to.
     Devices(String),
+    /// The devices of an account whose mailbox is full.
+    Room(String),
     /// The last directory before this process.
     DirectoryVersion,
     /// A page of accounts.

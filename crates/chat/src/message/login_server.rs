@@ -164,4 +164,7 @@ pub enum FailureCode {
     /// Keys or signatures of a registration do not check out.
     #[n(9)]
     KeysRefused,
+    /// The account has as many devices as it may, and none makes room yet.
+    #[n(10)]
+    TooManyDevices,
 }

@@ -8,7 +8,7 @@ use chat::message::{
     LoginServerMessage, LoginStart, LoginWork, LoginWorkSolution, Proof,
 };
 use crypto::{VerifyingKey, random_array};
-use store::relay::{Account, DEVICE_STALE_MS, Op, Outcome};
+use store::relay::{Account, Op, Outcome};
 use transport::{ConnectionHandle, Instant};
 
 use super::traffic::{OUT_OF_TURN, Violation};
@@ -16,7 +16,7 @@ use super::{Server, code};
 use crate::accounts::{blob, record};
 use crate::event::Event;
 use crate::ledger::Then;
-use crate::limits::{LOGIN_MESSAGES_MAX, LOGIN_RESPONSES_MAX, SEEN_EVERY_MS};
+use crate::limits::{LOGIN_MESSAGES_MAX, LOGIN_RESPONSES_MAX};
 use crate::peer::{Asked, PasswordStep, Peer, Phase, Step, User};
 use crate::pipe::Port;
 
@@ -230,8 +230,9 @@ impl Server {
                 }
                 self.logged_in(now, handle, username, device);
             }
-            (Step::Touching(username, _), Outcome::TooManyDevices) => {
-                self.refuse(handle, username, FailureCode::Busy, 0);
+            (Step::Touching(username, _), Outcome::TooManyDevices { wait_ms }) => {
+                let wait_s = u32::try_from(wait_ms.div_ceil(1000)).unwrap_or(u32::MAX);
+                self.refuse(handle, username, FailureCode::TooManyDevices, wait_s);
                 self.leave(now, handle, code::BUSY, "the account has too many devices");
             }
             // The account was deleted meanwhile.
@@ -326,10 +327,7 @@ impl Server {
         peer.phase = Phase::User(Box::new(User::new(name.clone(), device, self.wall_ms)));
         self.strangers = self.strangers.saturating_sub(1);
         let account = name.key().to_owned();
-        let list = Op::ListDevices {
-            account: account.clone(),
-        };
-        self.ledger.push(list, Then::Devices(account));
+        self.look_for_stale_devices(account);
         if let Some(old) = self.presence.enter(&name, device, handle) {
             let words = "this device has a newer session";
             self.end_session(now, old, ClosingCode::Replaced, code::REPLACED, words);
@@ -339,40 +337,6 @@ impl Server {
             self.serve_directory(now, handle, &newest);
         }
         self.wake(handle);
-    }
-
-    /// Notes that a device is there, at most once a day.
-    pub(super) fn see_device(&mut self, handle: ConnectionHandle) {
-        let wall_ms = self.wall_ms;
-        let Some(user) = self.user(handle) else {
-            return;
-        };
-        if wall_ms.abs_diff(user.seen_ms) >= SEEN_EVERY_MS {
-            user.seen_ms = wall_ms;
-            let see = user.seen(wall_ms);
-            self.ledger.push(see, Then::Nothing);
-        }
-    }
-
-    /// Devices that nobody has seen for long go: what waits for them alone fills the mailbox, until
-    /// it takes nothing more.
-    pub(super) fn devices_listed(&mut self, account: &str, outcome: &Outcome) {
-        let Outcome::Devices(devices) = outcome else {
-            return;
-        };
-        let stale_ms = self.wall_ms.saturating_sub(DEVICE_STALE_MS);
-        for device in devices {
-            let is_online = self.presence.device(account, &device.device).is_some();
-            if device.last_seen_ms < stale_ms && !is_online {
-                // One that is about to log in stays: the store looks again.
-                let op = Op::RemoveDevice {
-                    account: account.to_owned(),
-                    device: device.device,
-                    seen_before_ms: Some(stale_ms),
-                };
-                self.ledger.push(op, Then::Nothing);
-            }
-        }
     }
 }
 
@@ -400,6 +364,10 @@ pub(super) const fn words(code: FailureCode) -> &'static str {
         FailureCode::WorkRefused => "the work is not done",
         FailureCode::KeysRefused => "the keys do not check out",
         FailureCode::Busy => "the server has no room now",
+        FailureCode::TooManyDevices => {
+            "this account is in use on 16 devices; one makes room when it was not seen for 3 days. Each data \
+             folder is a device: keep it from one run to the next"
+        }
         _ => "refused",
     }
 }

@@ -1,11 +1,12 @@
 //! The machine: an endpoint, and what follows from its events.
 //!
 //! This file only wires. `traffic` has what happens on connections, `login` and `register` the
-//! login port, `session` the session port, `mailbox` deliveries, `settle` what the store says,
-//! `leave` the ways out.
+//! login port, `session` the session port, `mailbox` deliveries, `devices` which are waited for, `settle` what the
+//! store says, `leave` the ways out.
 
 #[cfg(feature = "danger-checking")]
 mod check;
+mod devices;
 mod leave;
 mod login;
 mod mailbox;
@@ -74,6 +75,8 @@ pub struct Server {
     ledger: Ledger,
     /// Peers that there is something to do for, in turn.
     ready: VecDeque<ConnectionHandle>,
+    /// Accounts whose mailboxes are full, and whose devices are being looked at for that.
+    crowded: BTreeSet<String>,
     /// Peers that are not read until the ledger has room.
     parked: Vec<ConnectionHandle>,
     /// Peers whose mailboxes are to be read, in turn.
@@ -135,6 +138,7 @@ impl Server {
             directory,
             ledger,
             ready: VecDeque::new(),
+            crowded: BTreeSet::new(),
             parked: Vec::new(),
             readers: VecDeque::new(),
             timers: BTreeSet::new(),

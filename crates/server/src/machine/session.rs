@@ -172,7 +172,10 @@ impl Server {
             Outcome::Refused { reason, .. } => {
                 let refusal = match *reason {
                     Reason::NoSuchAccount => Refusal::NoSuchUser,
-                    Reason::MailboxFull => Refusal::MailboxFull,
+                    Reason::MailboxFull => {
+                        self.look_for_idle_devices(&append.recipient);
+                        Refusal::MailboxFull
+                    }
                     Reason::Gap { expected } => Refusal::Gap { expected },
                 };
                 self.refuse_message(handle, message_id, refusal);

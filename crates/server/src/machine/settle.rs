@@ -63,6 +63,7 @@ impl Server {
                 self.acknowledged(now, handle, &account, notify, outcome);
             }
             (Then::Devices(name), _) => self.devices_listed(&name, &outcome),
+            (Then::Room(name), _) => self.make_room(&name, &outcome),
             (Then::DirectoryVersion, _) => {
                 let read = self.directory.version_read(&outcome);
                 self.judge(now, read);

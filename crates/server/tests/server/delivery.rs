@@ -9,7 +9,7 @@ use chat::message::{
 use server::limits::{PEER_OPS_MAX, SEND_BURST, SENDS_PER_S};
 use server::{Event, code};
 use sim::NodeId;
-use store::relay::{MemoryStore, Quota};
+use store::relay::MemoryStore;
 
 use crate::common::{
     Fixture, TestStore, account, ack, alice, bob, config, delivered, next_delivery, read_more,
@@ -277,15 +277,7 @@ fn h69_large_messages_come_one_by_one() {
 
 #[test]
 fn h70_a_full_mailbox_refuses_and_takes_again_when_there_is_room() {
-    let mut config = config();
-    config.quota = Quota {
-        messages: 3,
-        bytes: 1 << 20,
-    };
-    let mut store = TestStore::new(MemoryStore::default());
-    account(&mut store, &alice());
-    account(&mut store, &bob());
-    let mut fixture = Fixture::with(config, store);
+    let mut fixture = Fixture::with_quota(&[alice(), bob()], 3);
     let b = session(&mut fixture, &bob(), LAPTOP);
     send_all(&mut fixture, b, 1..=3, 100);
     fixture.tell(b, send(&bob(), &alice(), 4, 100));

@@ -4,7 +4,7 @@ use std::slice;
 use std::time::Duration;
 
 use chat::message::{
-    ClosingCode, DeviceId, FailureCode, LoginServerMessage as Answer, Proof,
+    ClosingCode, DeviceId, FailureCode, LoginServerMessage as Answer, Proof, Refusal,
     SessionServerMessage as Session,
 };
 use server::code;
@@ -103,6 +103,68 @@ fn h70_a_device_that_never_comes_back_does_not_fill_the_mailbox_for_ever() {
     assert_eq!(count(&mut fixture, LAPTOP), 0);
 }
 
+/// Bob sends Alice one message more, and it finds no room.
+fn refused(fixture: &mut Fixture, b: NodeId, sequence: u64) {
+    fixture.tell(b, send(&bob(), &alice(), sequence, 100));
+    let Session::Refused(refused) = fixture.answer(b) else {
+        panic!("not refused");
+    };
+    assert_eq!(refused.refusal, Refusal::MailboxFull);
+    fixture.idle(Duration::from_secs(1));
+}
+
+/// Somebody once opened a terminal and never came back, and somebody else writes without end.
+#[test]
+fn h70_a_full_mailbox_waits_for_a_forgotten_device_for_some_days_and_no_longer() {
+    let mut fixture = Fixture::with_quota(&[alice(), bob()], 3);
+    let lost = session(&mut fixture, &alice(), PHONE);
+    leave(&mut fixture, lost);
+    let a = session(&mut fixture, &alice(), LAPTOP);
+    let away = session(&mut fixture, &alice(), TABLET);
+    let b = session(&mut fixture, &bob(), LAPTOP);
+    send_all(&mut fixture, b, 1..=3);
+    take(&mut fixture, a, 1..=3);
+    take(&mut fixture, away, 1..=2);
+    fixture.later_ms = 2 * DAY_MS;
+    refused(&mut fixture, b, 4);
+    leave(&mut fixture, away);
+    assert_eq!(count(&mut fixture, PHONE), 3);
+    // The tablet was there yesterday and has not read all of it: that stays.
+    fixture.later_ms = 4 * DAY_MS;
+    refused(&mut fixture, b, 4);
+    assert_eq!(waiting(&mut fixture, PHONE), Outcome::NoSuchDevice);
+    assert_eq!(count(&mut fixture, TABLET), 1);
+    send_all(&mut fixture, b, 4..=5);
+    take(&mut fixture, a, 4..=5);
+    refused(&mut fixture, b, 6);
+    assert_eq!(count(&mut fixture, TABLET), 3);
+    // Who comes back is a new device, and gets what is still there.
+    session(&mut fixture, &alice(), PHONE);
+    assert_eq!(count(&mut fixture, PHONE), 3);
+}
+
+#[test]
+fn h70_what_no_device_has_read_makes_no_room() {
+    let mut fixture = Fixture::with_quota(&[alice(), bob()], 2);
+    for device in [PHONE, LAPTOP] {
+        let id = session(&mut fixture, &alice(), device);
+        leave(&mut fixture, id);
+    }
+    let b = session(&mut fixture, &bob(), LAPTOP);
+    send_all(&mut fixture, b, 1..=2);
+    fixture.later_ms = 80 * DAY_MS;
+    refused(&mut fixture, b, 3);
+    refused(&mut fixture, b, 3);
+    // One of them comes back, and until it has read them nothing goes.
+    let a = session(&mut fixture, &alice(), LAPTOP);
+    refused(&mut fixture, b, 3);
+    assert_eq!(count(&mut fixture, PHONE), 2);
+    take(&mut fixture, a, 1..=2);
+    refused(&mut fixture, b, 3);
+    assert_eq!(waiting(&mut fixture, PHONE), Outcome::NoSuchDevice);
+    send_all(&mut fixture, b, 3..=3);
+}
+
 #[test]
 fn what_waits_for_a_device_that_was_there_for_long_stays_when_it_leaves() {
     let mut fixture = two();
@@ -148,7 +210,7 @@ fn devices_that_are_online_make_no_room_for_one_more() {
     fixture.idle(Duration::from_secs(1));
     let (one_more, proof) = about_to_log_in(&mut fixture, [most; 16]);
     fixture.say(one_more, proof);
-    assert_eq!(fixture.failure(one_more), FailureCode::Busy);
+    assert_eq!(fixture.failure(one_more), FailureCode::TooManyDevices);
     assert_eq!(fixture.closed(one_more), Some(code::BUSY));
     send_all(&mut fixture, b, 1..=1);
     for id in all {

@@ -363,7 +363,7 @@ fn an_account_has_so_many_devices_and_no_more() {
     };
     let proof = proof(&fixture, id, &alice(), [99; 16], &credentials);
     fixture.say(id, proof);
-    assert_eq!(fixture.failure(id), FailureCode::Busy);
+    assert_eq!(fixture.failure(id), FailureCode::TooManyDevices);
     assert_eq!(fixture.closed(id), Some(code::BUSY));
     // One that is known is still welcome.
     session(&mut fixture, &alice(), [3; 16]);

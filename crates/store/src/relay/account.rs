@@ -1,3 +1,4 @@
+use super::DEVICE_IDLE_MS;
 use crate::{DeviceId, Digest, clamp63};
 
 /// An account, as its owner registered it.
@@ -77,6 +78,20 @@ impl Device {
     /// who was just there.
     pub(super) fn see(&mut self, now_ms: u64) {
         self.last_seen_ms = self.last_seen_ms.max(clamp63(now_ms));
+    }
+
+    /// Of the devices of a full account, the one that makes room for another; or in how many milliseconds one does.
+    pub(super) fn in_the_way<'a>(
+        all: impl IntoIterator<Item = &'a Self>,
+        now_ms: u64,
+    ) -> Result<&'a Self, u64> {
+        let by_age = |known: &&Self| (known.last_seen_ms, known.device);
+        let oldest = all.into_iter().min_by_key(by_age).ok_or(0_u64)?;
+        let goes_ms = oldest.last_seen_ms.saturating_add(DEVICE_IDLE_MS);
+        match goes_ms < now_ms {
+            true => Ok(oldest),
+            false => Err(goes_ms.saturating_sub(now_ms).saturating_add(1)),
+        }
     }
 
     /// Whether it was seen at this time or later; at none it was not.

@@ -22,10 +22,13 @@ pub use memory::MemoryStore;
 pub use op::{Op, Outcome};
 pub use sqlite::SqliteStore;
 
-/// The most devices that an account has. One more is refused unless stale ones make room.
+/// The most devices that an account has. One more is refused unless an idle one makes room.
 pub const DEVICES_PER_ACCOUNT_MAX: usize = 16;
-/// A device that was not seen for longer (90 days, in milliseconds) makes room for a new one. When
-/// it was seen is never set back, so a clock that was ahead keeps it for as much longer.
+/// A device that was not seen for longer (3 days, in milliseconds: more than a weekend) is idle, and makes
+/// room where it is in the way. When it was seen is never set back, so a clock that was ahead keeps it for as
+/// much longer.
+pub const DEVICE_IDLE_MS: u64 = 3 * 24 * 60 * 60 * 1000;
+/// A device that was not seen for longer (90 days, in milliseconds) is not waited for any more.
 pub const DEVICE_STALE_MS: u64 = 90 * 24 * 60 * 60 * 1000;
 /// The most notices that wait for a device; one more takes the place of the oldest.
 pub const NOTICES_PER_DEVICE_MAX: usize = 4096;

@@ -58,7 +58,7 @@ pub enum Op {
     ///
     /// A new device starts before the oldest entry that is still kept. When the account is at
     /// [`DEVICES_PER_ACCOUNT_MAX`](super::DEVICES_PER_ACCOUNT_MAX), the least recently seen device
-    /// makes room if that was more than [`DEVICE_STALE_MS`](super::DEVICE_STALE_MS) ago.
+    /// makes room if that was more than [`DEVICE_IDLE_MS`](super::DEVICE_IDLE_MS) ago.
     TouchDevice {
         /// Whose.
         account: String,
@@ -212,8 +212,11 @@ pub enum Outcome {
         /// The last position that it acknowledged.
         cursor: u64,
     },
-    /// The account has as many devices as it may have, all seen recently.
-    TooManyDevices,
+    /// The account has as many devices as it may have, none of them idle.
+    TooManyDevices {
+        /// Milliseconds until one is, if it is not seen before.
+        wait_ms: u64,
+    },
     /// The account's devices.
     Devices(Vec<Device>),
     /// The device was seen since; nothing changed.

@@ -14,7 +14,7 @@ use server::{AdmissionPolicy, Completion, Config, Event, Request, Server, Server
 use sim::null::NullSessions;
 use sim::{NodeId, Rng, World};
 use store::faulty::Faulty;
-use store::relay::MemoryStore;
+use store::relay::{MemoryStore, Quota};
 use transport::{CloseReason, Instant, Machine, Meta, Transmit};
 
 pub(crate) use client::Client;
@@ -268,11 +268,25 @@ impl Fixture {
 
     /// A server that knows these people.
     pub(crate) fn knowing(people: &[Person]) -> Self {
+        Self::knowing_with(people, config())
+    }
+
+    /// The same, with mailboxes that hold so many messages.
+    pub(crate) fn with_quota(people: &[Person], messages: u64) -> Self {
+        let mut config = config();
+        config.quota = Quota {
+            messages,
+            bytes: 1 << 20,
+        };
+        Self::knowing_with(people, config)
+    }
+
+    fn knowing_with(people: &[Person], config: Config) -> Self {
         let mut store = TestStore::new(MemoryStore::default());
         for person in people {
             account(&mut store, person);
         }
-        Self::with(config(), store)
+        Self::with(config, store)
     }
 
     /// The same store under a new process.

@@ -1,9 +1,7 @@
 use std::ops::Bound;
 
 use super::{MemoryStore, items};
-use crate::relay::{
-    Account, Credentials, DEVICE_STALE_MS, DEVICES_PER_ACCOUNT_MAX, Device, Outcome,
-};
+use crate::relay::{Account, Credentials, DEVICES_PER_ACCOUNT_MAX, Device, Outcome};
 use crate::{DeviceId, clamp63};
 
 impl MemoryStore {
@@ -88,15 +86,11 @@ impl MemoryStore {
             };
         }
         if devices.len() >= DEVICES_PER_ACCOUNT_MAX {
-            let oldest = devices
-                .values()
-                .min_by_key(|known| (known.last_seen_ms, known.device));
-            match oldest.map(|known| (known.device, known.last_seen_ms)) {
-                Some((stale, seen_ms)) if now_ms.saturating_sub(seen_ms) > DEVICE_STALE_MS => {
-                    self.remove_device(account, &stale);
-                }
-                _ => return Outcome::TooManyDevices,
-            }
+            let idle = Device::in_the_way(devices.values(), now_ms).map(|idle| idle.device);
+            match idle {
+                Ok(idle) => self.remove_device(account, &idle),
+                Err(wait_ms) => return Outcome::TooManyDevices { wait_ms },
+            };
         }
         let cursor = self
             .mailboxes

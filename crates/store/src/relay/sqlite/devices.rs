@@ -2,7 +2,7 @@ use rusqlite::{Connection, params};
 
 use super::schema::DEVICES;
 use super::{accounts, entries, notices};
-use crate::relay::{DEVICE_STALE_MS, DEVICES_PER_ACCOUNT_MAX, Device, Outcome};
+use crate::relay::{DEVICES_PER_ACCOUNT_MAX, Device, Outcome};
 use crate::sqlite::{Cells, Fault, blob, int63, text};
 use crate::{DeviceId, clamp63};
 
@@ -28,15 +28,10 @@ pub(super) fn touch(
     }
     let known = list(db, account)?;
     if known.len() >= DEVICES_PER_ACCOUNT_MAX {
-        match known
-            .iter()
-            .min_by_key(|known| (known.last_seen_ms, known.device))
-        {
-            Some(oldest) if now_ms.saturating_sub(oldest.last_seen_ms) > DEVICE_STALE_MS => {
-                remove(db, account, &oldest.device)?;
-            }
-            _ => return Ok(Outcome::TooManyDevices),
-        }
+        match Device::in_the_way(&known, now_ms) {
+            Ok(idle) => remove(db, account, &idle.device)?,
+            Err(wait_ms) => return Ok(Outcome::TooManyDevices { wait_ms }),
+        };
     }
     let cursor = entries::before_oldest(db, account)?;
     let new = Device {

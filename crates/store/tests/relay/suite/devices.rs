@@ -1,5 +1,5 @@
 use store::relay::{
-    DEVICE_STALE_MS, DEVICES_PER_ACCOUNT_MAX, NOTICES_PER_DEVICE_MAX, Notice, Op, Outcome,
+    DEVICE_IDLE_MS, DEVICES_PER_ACCOUNT_MAX, NOTICES_PER_DEVICE_MAX, Notice, Op, Outcome,
 };
 
 use crate::build::{Relay, id};
@@ -51,7 +51,7 @@ pub(crate) fn a_removed_device_holds_nothing_back(store: &mut impl Relay) {
     assert_eq!(store.positions("bob", 4), [2]);
 }
 
-pub(crate) fn devices_are_limited_and_stale_ones_make_room(store: &mut impl Relay) {
+pub(crate) fn devices_are_limited_and_idle_ones_make_room(store: &mut impl Relay) {
     store.add_account("bob");
     let most = u8::try_from(DEVICES_PER_ACCOUNT_MAX).unwrap();
     for device in 0..most {
@@ -61,9 +61,10 @@ pub(crate) fn devices_are_limited_and_stale_ones_make_room(store: &mut impl Rela
     for device in 1..most {
         store.acknowledge("bob", device, 1);
     }
-    let late = 100 + DEVICE_STALE_MS;
-    assert_eq!(store.touch("bob", 99, late), Outcome::TooManyDevices);
-    // The oldest is stale one millisecond later. It was the last to wait for the message.
+    let late = 100 + DEVICE_IDLE_MS;
+    let full = |wait_ms| Outcome::TooManyDevices { wait_ms };
+    assert_eq!(store.touch("bob", 99, late), full(1));
+    // The oldest is idle one millisecond later. It was the last to wait for the message.
     assert_eq!(
         store.touch("bob", 99, late + 1),
         Outcome::Touched {
@@ -78,9 +79,9 @@ pub(crate) fn devices_are_limited_and_stale_ones_make_room(store: &mut impl Rela
     };
     let left: Vec<u8> = devices.iter().map(|device| device.device[0]).collect();
     assert_eq!(left, (1..most).chain([99]).collect::<Vec<u8>>());
-    assert_eq!(store.touch("bob", 98, late + 1), Outcome::TooManyDevices);
+    assert_eq!(store.touch("bob", 98, late + 1), full(1));
     // A clock that runs backwards makes no room.
-    assert_eq!(store.touch("bob", 98, 0), Outcome::TooManyDevices);
+    assert_eq!(store.touch("bob", 98, 0), full(102 + DEVICE_IDLE_MS));
 }
 
 pub(crate) fn a_device_that_is_seen_again_keeps_its_cursor(store: &mut impl Relay) {
@@ -118,7 +119,7 @@ pub(crate) fn a_device_that_is_seen_again_keeps_its_cursor(store: &mut impl Rela
     assert_eq!((devices[0].first_seen_ms, devices[0].last_seen_ms), (5, 50));
 }
 
-pub(crate) fn a_device_that_was_seen_is_not_stale(store: &mut impl Relay) {
+pub(crate) fn a_device_that_was_seen_is_not_idle(store: &mut impl Relay) {
     store.add_account("bob");
     assert_eq!(store.one(see(0, 5)), Outcome::NoSuchDevice);
     let most = u8::try_from(DEVICES_PER_ACCOUNT_MAX).unwrap();
@@ -127,7 +128,7 @@ pub(crate) fn a_device_that_was_seen_is_not_stale(store: &mut impl Relay) {
     }
     store.send("bob", 1);
     store.acknowledge("bob", 0, 1);
-    let late = 101 + DEVICE_STALE_MS;
+    let late = 101 + DEVICE_IDLE_MS;
     assert_eq!(store.one(see(0, late)), Outcome::Done);
     // A clock that was set back does not take that away.
     assert_eq!(store.one(see(0, 5)), Outcome::Done);
