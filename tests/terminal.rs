@@ -364,3 +364,21 @@ fn h88_a_terminal_that_changes_its_size_while_somebody_types_costs_nothing_of_th
     bob.exp_eof().unwrap();
     ends_well(&bob);
 }
+
+/// The server is away, and so much is written to somebody new that the client takes no more.
+#[test]
+fn ctrl_c_is_heard_behind_what_waits_for_room() {
+    let home = Home::new();
+    fixtures::furnish(&home, &["Alice", "Bob"]);
+    let server = Server::start(&home);
+    let mut bob = at_the_prompt(&home, server.port);
+    assert!(server.terminate().success());
+    bob.exp_string("stops").unwrap();
+    for number in 0..=client::DRAFTS_MAX {
+        bob.send_line(&format!("send Alice {number}")).unwrap();
+    }
+    bob.send("\u{3}").unwrap();
+    bob.flush().unwrap();
+    bob.exp_eof().unwrap();
+    ends_well(&bob);
+}

@@ -62,7 +62,9 @@ impl KnownServers {
             text.push('\n');
         }
         text.push_str(&format!("{} {key}\n", server.host_port()));
-        Ok(write_secret(&self.path, text.as_bytes())?)
+        // A symbolic link stays one, and what it leads to is written.
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        Ok(write_secret(&path, text.as_bytes())?)
     }
 
     fn read(&self) -> Result<String, PinError> {
@@ -198,6 +200,20 @@ mod tests {
         assert!(matches!(refused, Err(PinError::Other { known, .. }) if known == key(1)));
         let expected = format!("h:1 {}\n[::1]:1 {}\n", key(1), key(2));
         assert_eq!(fs::read_to_string(known.path()).unwrap(), expected);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_list_that_is_kept_elsewhere_stays_there() {
+        let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let kept = elsewhere.path().join("servers");
+        fs::write(&kept, format!("h:1 {}\n", key(1))).unwrap();
+        let known = KnownServers::in_folder(root.path());
+        std::os::unix::fs::symlink(&kept, known.path()).unwrap();
+        known.pin(&server("h:2"), key(2)).unwrap();
+        assert!(known.path().is_symlink());
+        let expected = format!("h:1 {}\nh:2 {}\n", key(1), key(2));
+        assert_eq!(fs::read_to_string(kept).unwrap(), expected);
     }
 
     #[test]

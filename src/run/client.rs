@@ -19,7 +19,7 @@ use transport::Instant;
 use super::crew::{Crew, Finished};
 use super::problem::Problem;
 use super::qlog::log_into;
-use super::resolve::resolve;
+use super::resolve::{self, Lookup, resolve};
 use super::signals::Endings;
 
 /// What a client is to do.
@@ -59,14 +59,16 @@ pub enum Command {
     /// Leave once everything is stored or failed, however long that takes. After [`Command::Quit`]
     /// it changes nothing.
     Drain,
-    /// Leave as [`Command::Quit`] does, but at once before the first login, and when said again.
-    Interrupt,
 }
 
 /// Where a client's commands come from and its events go.
 pub trait Front {
     /// Told once, before anything else: how to be woken when there is a command.
     fn start(&mut self, waker: Waker) -> Result<(), Problem>;
+
+    /// Whether it was interrupted since the last call: the client is to leave as at [`Command::Quit`], but at once before
+    /// the first login, and when said again. Asked also while a command waits for room.
+    fn is_interrupted(&mut self) -> bool;
 
     /// The next command, if there is one.
     fn poll(&mut self) -> Option<Command>;
@@ -125,7 +127,12 @@ struct Desk {
     crew: Crew<SqliteStore, RequestId, Completion>,
     endings: Endings,
     clock: WallClock,
+    host: String,
     address: SocketAddr,
+    /// The server's name is being looked up once more.
+    lookup: Option<Lookup>,
+    /// At which of the client's attempts that was last done.
+    looked_up_at: u32,
     roaming: Roaming,
     /// Logged in, and the connection stands.
     is_online: bool,
@@ -178,7 +185,10 @@ impl Desk {
             crew,
             endings,
             clock,
+            host: settings.host,
             address,
+            lookup: None,
+            looked_up_at: 0,
             roaming: Roaming::new(address),
             is_online: false,
             is_away: false,
@@ -201,6 +211,7 @@ impl Desk {
                 .map_err(|error| Problem::other(format!("the socket failed: {error}")))?;
             self.tell_time();
             self.roam();
+            self.look_for_server();
             self.take_in(front);
             if self.crew.is_lost() {
                 return Err(Problem::other("the local store's thread is lost".into()).into());
@@ -224,6 +235,41 @@ impl Desk {
         // Without another socket the old one has to do: it may lead elsewhere by now.
         let _ = (self.driver).rebind(any_port(self.address), &BindOptions::client());
         self.client.network_changed(now);
+    }
+
+    /// Looks the server's name up once more for each attempt that failed: it may be somewhere else by now, or be
+    /// reached by another of its addresses.
+    fn look_for_server(&mut self) {
+        let attempts = self.client.attempts();
+        if self.is_away && self.lookup.is_none() && attempts > self.looked_up_at {
+            self.looked_up_at = attempts;
+            let waker = self.driver.waker();
+            let port = self.address.port();
+            // Without a thread the next attempt goes where the last one did.
+            self.lookup = Lookup::begin(&self.host, port, move || waker.wake()).ok();
+        }
+        let Some(addresses) = self.lookup.as_ref().and_then(Lookup::poll) else {
+            return;
+        };
+        self.lookup = None;
+        if self.is_away
+            && let Some(address) = resolve::after(self.address, &addresses)
+        {
+            self.go_to(address);
+        }
+    }
+
+    fn go_to(&mut self, address: SocketAddr) {
+        if address.is_ipv4() != self.address.is_ipv4()
+            && (self.driver)
+                .rebind(any_port(address), &BindOptions::client())
+                .is_err()
+        {
+            return;
+        }
+        self.address = address;
+        self.roaming = Roaming::new(address);
+        self.client.server_moved(address);
     }
 
     /// What came from elsewhere than the socket.
@@ -251,8 +297,8 @@ impl Desk {
                 break;
             }
         }
-        if self.endings.pending() > 0 {
-            self.obey(Command::Interrupt, front);
+        if front.is_interrupted() || self.endings.pending() > 0 {
+            self.interrupt();
         }
     }
 
@@ -272,10 +318,14 @@ impl Desk {
             Command::Quit if self.is_away => self.leave_at_once(),
             Command::Quit => self.leave(Stay::WhileConnected),
             Command::Drain => self.leave(Stay::UntilDone),
-            Command::Interrupt if self.is_online && self.leaving.is_none() => {
-                self.leave(Stay::WhileConnected);
-            }
-            Command::Interrupt => self.leave_at_once(),
+        }
+    }
+
+    fn interrupt(&mut self) {
+        if self.is_online && self.leaving.is_none() {
+            self.leave(Stay::WhileConnected);
+        } else {
+            self.leave_at_once();
         }
     }
 
@@ -295,6 +345,8 @@ impl Desk {
 
     fn lost_connection(&mut self) {
         (self.is_online, self.is_away) = (false, true);
+        // The first attempt goes where the server was.
+        self.looked_up_at = self.client.attempts();
         if self.leaving == Some(Stay::WhileConnected) {
             self.leave_at_once();
         }

@@ -179,6 +179,10 @@ impl Front for Bot {
         Ok(())
     }
 
+    fn is_interrupted(&mut self) -> bool {
+        false
+    }
+
     fn poll(&mut self) -> Option<Command> {
         self.answers.pop_front()
     }

@@ -112,7 +112,6 @@ impl LineFront {
                 return None;
             }
             Input::End => return Some(Command::Drain),
-            Input::Interrupt => return Some(Command::Interrupt),
         };
         match line::Command::parse(&line) {
             Ok(None) => None,
@@ -139,11 +138,13 @@ impl Front for LineFront {
         Ok(())
     }
 
+    fn is_interrupted(&mut self) -> bool {
+        // Where whoever read our output is gone, what is queued is on disk.
+        core::mem::take(&mut self.is_unheard)
+            || (self.console.as_ref()).is_some_and(Console::is_interrupted)
+    }
+
     fn poll(&mut self) -> Option<Command> {
-        if core::mem::take(&mut self.is_unheard) {
-            // Whoever read our output is gone: what is queued is on disk.
-            return Some(Command::Interrupt);
-        }
         loop {
             let input = self.console.as_ref()?.input.try_recv().ok()?;
             if let Some(command) = self.obey(input) {

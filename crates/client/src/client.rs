@@ -1,3 +1,4 @@
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -208,6 +209,17 @@ impl Client {
     /// Whether there is a session now.
     pub const fn is_online(&self) -> bool {
         matches!(self.link, Link::Online(_))
+    }
+
+    /// How many connections were begun, or are about to be, since the last session that lasted for 30 s. Where it grows
+    /// while there is no connection, the server may be somewhere else: [`Client::server_moved`].
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// The server has another address now. A connection that stands goes on; the next one goes there.
+    pub const fn server_moved(&mut self, address: SocketAddr) {
+        self.config.server = address;
     }
 
     /// The network said that nothing listens at the server's address (an ICMP error). On the way to

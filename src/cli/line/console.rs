@@ -1,5 +1,7 @@
 use std::env;
 use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -34,6 +36,7 @@ pub struct Console {
     pub input: Receiver<Input>,
     /// What is told.
     pub output: Output,
+    interrupted: Arc<AtomicBool>,
     terminal: Option<Terminal>,
 }
 
@@ -54,6 +57,7 @@ impl Console {
             return Ok(Self {
                 input: plain(wake)?,
                 output: Output::json(stdout(), stderr()),
+                interrupted: Arc::default(),
                 terminal: None,
             });
         };
@@ -65,6 +69,7 @@ impl Console {
             return Ok(Self {
                 input: plain(wake)?,
                 output: Output::human(stdout(), Human::new(0, false)),
+                interrupted: Arc::default(),
                 terminal: Some(terminal),
             });
         };
@@ -73,8 +78,12 @@ impl Console {
             let _ = repaint(UP_AND_DOWN);
         })?;
         let (sender, input) = channel();
-        let to = Outlet::Unbounded(sender);
-        let delivery = Delivery { to, wake };
+        let interrupted = Arc::<AtomicBool>::default();
+        let delivery = Delivery {
+            to: Outlet::Unbounded(sender),
+            wake,
+            interrupted: Arc::clone(&interrupted),
+        };
         let asked = terminal.clone();
         let prompt = move || {
             let thread = thread::Builder::new().name("prompt".to_owned());
@@ -85,8 +94,14 @@ impl Console {
         Ok(Self {
             input,
             output: Output::human(above_prompt(printer), human).then_prompt(Box::new(prompt)),
+            interrupted,
             terminal: Some(terminal),
         })
+    }
+
+    /// Whether Ctrl-C was typed at the prompt since the last call. No input comes after it.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.swap(false, Ordering::Relaxed)
     }
 
     /// Whether there is a person at a terminal.
@@ -117,8 +132,11 @@ pub(super) fn columns() -> usize {
 /// Lines as they come, without a prompt.
 fn plain(wake: impl Fn() + Send + 'static) -> io::Result<Receiver<Input>> {
     let (sender, input) = sync_channel(LINES_WAITING_MAX);
-    let to = Outlet::Bounded(sender);
-    let delivery = Delivery { to, wake };
+    let delivery = Delivery {
+        to: Outlet::Bounded(sender),
+        wake,
+        interrupted: Arc::default(),
+    };
     let reader = thread::Builder::new().name("input".to_owned());
     reader.spawn(move || read_lines(io::stdin().lock(), |input| delivery.deliver(input)))?;
     Ok(input)
@@ -164,7 +182,7 @@ fn read_prompt(editor: &mut Prompt, terminal: &Terminal, delivery: &Delivery<imp
                 }
                 Input::Line(line)
             }
-            Err(ReadlineError::Interrupted) => Input::Interrupt,
+            Err(ReadlineError::Interrupted) => return delivery.interrupt(),
             Err(ReadlineError::Signal(_)) => continue,
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
                 Input::NotUtf8
@@ -174,7 +192,7 @@ fn read_prompt(editor: &mut Prompt, terminal: &Terminal, delivery: &Delivery<imp
         // After these no prompt comes between the last words.
         let ends = match &input {
             Input::Line(line) => Command::parse(line) == Ok(Some(Command::Quit)),
-            Input::End | Input::Interrupt => true,
+            Input::End => true,
             Input::TooLong | Input::NotUtf8 => false,
         };
         if !delivery.deliver(input) || ends {

@@ -1,4 +1,6 @@
 use std::io::{self, BufRead};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, SyncSender};
 
 use chat::limits::TEXT_LEN_MAX;
@@ -18,8 +20,6 @@ pub enum Input {
     NotUtf8,
     /// There is no more. The last input.
     End,
-    /// Ctrl-C at the prompt. The last input.
-    Interrupt,
 }
 
 /// Everything but the line: contents have no place in a log.
@@ -30,7 +30,6 @@ impl core::fmt::Debug for Input {
             Self::TooLong => f.write_str("TooLong"),
             Self::NotUtf8 => f.write_str("NotUtf8"),
             Self::End => f.write_str("End"),
-            Self::Interrupt => f.write_str("Interrupt"),
         }
     }
 }
@@ -39,6 +38,8 @@ impl core::fmt::Debug for Input {
 pub(super) struct Delivery<W> {
     pub(super) to: Outlet,
     pub(super) wake: W,
+    /// Ctrl-C at the prompt. It is heard also while there is no room for what was typed before.
+    pub(super) interrupted: Arc<AtomicBool>,
 }
 
 pub(super) enum Outlet {
@@ -58,6 +59,11 @@ impl<W: Fn()> Delivery<W> {
         };
         (self.wake)();
         taken
+    }
+
+    pub(super) fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::Relaxed);
+        (self.wake)();
     }
 }
 

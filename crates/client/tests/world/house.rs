@@ -438,6 +438,13 @@ impl House {
         });
     }
 
+    /// The server goes on from another address, and nothing is at the old one.
+    pub fn move_relay(&mut self) -> SocketAddr {
+        let elsewhere = SocketAddr::from(([10, 0, 0, 2], 5000));
+        self.world.move_node(self.relay, elsewhere);
+        elsewhere
+    }
+
     /// Cuts every link, or mends it.
     pub fn cut(&mut self, cut: bool) {
         let nodes: Vec<_> = self.nodes.clone();

@@ -42,6 +42,29 @@ fn h84_after_a_restart_of_the_server_everything_arrives_once() {
 }
 
 #[test]
+fn a_server_that_has_moved_is_found_by_whoever_knows_where() {
+    let (mut house, alice, bob) = House::with_alice_and_bob(49);
+    let elsewhere = house.move_relay();
+    house.restart_relay();
+    let sent = house.send(alice, "Bob", "where are you?");
+    house.pass(120);
+    for user in [alice, bob] {
+        let attempts = house.act(user, |client, _| client.attempts());
+        assert!(attempts >= 2, "{attempts}");
+        assert!(!house.act(user, |client, _| client.is_online()));
+        house.act(user, |client, _| client.server_moved(elsewhere));
+    }
+    assert!(house.until(90, |house| house.user(bob).texts() == ["where are you?"]));
+    let stored = |house: &House| {
+        house
+            .user(alice)
+            .states(sent)
+            .contains(&Delivery::Delivered)
+    };
+    assert!(house.until(10, stored));
+}
+
+#[test]
 fn what_is_written_offline_to_a_known_contact_is_queued_and_survives_the_process() {
     let (mut house, alice, bob) = House::with_alice_and_bob(41);
     house.send(alice, "Bob", "before");
