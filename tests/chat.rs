@@ -137,6 +137,40 @@ fn h90_the_outbox_survives_the_clients_restart() {
     alice.never(Duration::from_secs(1), |value| value["event"] == "message");
 }
 
+/// The same server, from another port on: whoever has its key goes on with what was queued for it.
+#[test]
+fn what_was_queued_for_a_server_is_sent_where_it_has_moved_to() {
+    let home = Home::new();
+    home.seed();
+    let server = Server::start(&home);
+    let mut bob = Client::login(&home, "Bob", server.port);
+    let first = bob.send("Alice", "one");
+    bob.status(&first, "stored");
+    assert!(server.terminate().success());
+    bob.event("disconnected");
+    bob.send("Alice", "two");
+    assert_eq!(bob.quit().0, Some(0));
+    let server = Server::start(&home);
+    let mut command = home.client();
+    command.args(["-u", "Bob", "-p", "Bob", "--server", &server.url]);
+    let mut bob = Client::spawn(command);
+    bob.find("stored", |value| value["state"] == "stored");
+    // It is known there by now, and still the same.
+    assert_eq!(bob.quit().0, Some(0));
+    let mut bob = Client::login(&home, "Bob", server.port);
+    let third = bob.send("Alice", "three");
+    bob.status(&third, "stored");
+    let mut alice = Client::login(&home, "Alice", server.port);
+    for text in ["one", "two", "three"] {
+        assert_eq!(alice.message()["text"], text);
+    }
+    let servers = home.path().join("data/undertone/client/servers");
+    let used: Vec<_> = (std::fs::read_dir(servers).unwrap())
+        .filter(|server| server.as_ref().unwrap().path().join("bob").exists())
+        .collect();
+    assert_eq!(used.len(), 1, "{used:?}");
+}
+
 #[test]
 fn u07_u08_wrong_password_and_unknown_user_look_the_same() {
     let home = Home::new();

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use ::client::Registration;
 use crypto::RsaBits;
+use tls::Trust;
 use undertone::cli::client::{ClientOptions, ClientTask, DoctorOptions, client_task};
 use undertone::cli::exit::Exit;
 use undertone::cli::folders::{Program, data_folder};
@@ -78,7 +79,14 @@ fn prepare(options: ClientOptions) -> Result<(client::Settings, Pins, Installati
         .resolve(&options.server, &known)
         .map_err(|error| untrusted(&error, &known))?;
     let server = &options.server;
-    let slot = InstallationSlot::take(&folder, &server.host_port(), options.user.key())?;
+    let earlier = match &trust {
+        Trust::Pinned(key) => known
+            .names_of(*key)
+            .map_err(|error| Problem::trust(Exit::Other, error.to_string()))?,
+        _ => Vec::new(),
+    };
+    let user = options.user.key();
+    let slot = InstallationSlot::take(&folder, &earlier, &server.host_port(), user)?;
     let password = options
         .password
         .read(options.purpose, &mut |warning| {
@@ -103,7 +111,7 @@ fn prepare(options: ClientOptions) -> Result<(client::Settings, Pins, Installati
         qlog: options.qlog,
     };
     let pins = Pins {
-        first_use: matches!(settings.trust, tls::Trust::FirstUse),
+        first_use: matches!(settings.trust, Trust::FirstUse),
         known,
         server: options.server,
     };

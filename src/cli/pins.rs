@@ -44,6 +44,16 @@ impl KnownServers {
         self.find_in(&self.read()?, server)
     }
 
+    /// The names, as `host:port`, under which a server with this key is known; the oldest first.
+    pub fn names_of(&self, key: Fingerprint) -> Result<Vec<String>, PinError> {
+        let text = self.read()?;
+        let pins = self.pins_in(&text).filter_map(|pin| match pin {
+            Ok((_, server, known)) => (known == key).then(|| Ok(server.host_port())),
+            Err(error) => Some(Err(error)),
+        });
+        pins.collect()
+    }
+
     /// Remembers the key of a server. Never replaces another one.
     pub fn pin(&self, server: &ServerAddress, key: Fingerprint) -> Result<(), PinError> {
         let lock_path = self.path.with_extension("lock");
@@ -83,23 +93,35 @@ impl KnownServers {
         server: &ServerAddress,
     ) -> Result<Option<Fingerprint>, PinError> {
         let mut found = None;
-        for (number, line) in entries(text) {
+        for pin in self.pins_in(text) {
+            let (number, place, key) = pin?;
+            if (&place.host, place.port) == (&server.host, server.port) {
+                if found.is_some_and(|earlier| earlier != key) {
+                    let what = "a second key for one server";
+                    return Err(PinError::line(&self.path, number, what));
+                }
+                found = Some(key);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Lines with their numbers, as they are understood.
+    fn pins_in(
+        &self,
+        text: &str,
+    ) -> impl Iterator<Item = Result<(usize, ServerAddress, Fingerprint), PinError>> {
+        entries(text).map(|(number, line)| {
             let bad = |what| PinError::line(&self.path, number, what);
             let mut words = line.split_whitespace();
             let (Some(place), Some(digits), None) = (words.next(), words.next(), words.next())
             else {
                 return Err(bad("expected `host:port fingerprint`"));
             };
-            let place: ServerAddress = place.parse().map_err(|_| bad("not host:port"))?;
+            let place = place.parse().map_err(|_| bad("not host:port"))?;
             let key = digits.parse().map_err(|_| bad(NOT_A_KEY))?;
-            if (&place.host, place.port) == (&server.host, server.port) {
-                if found.is_some_and(|earlier| earlier != key) {
-                    return Err(bad("a second key for one server"));
-                }
-                found = Some(key);
-            }
-        }
-        Ok(found)
+            Ok((number, place, key))
+        })
     }
 }
 
@@ -200,6 +222,10 @@ mod tests {
         assert!(matches!(refused, Err(PinError::Other { known, .. }) if known == key(1)));
         let expected = format!("h:1 {}\n[::1]:1 {}\n", key(1), key(2));
         assert_eq!(fs::read_to_string(known.path()).unwrap(), expected);
+        known.pin(&server("h:3"), key(1)).unwrap();
+        assert_eq!(known.names_of(key(1)).unwrap(), ["h:1", "h:3"]);
+        assert_eq!(known.names_of(key(2)).unwrap(), ["[::1]:1"]);
+        assert_eq!(known.names_of(key(3)).unwrap(), Vec::<String>::new());
     }
 
     #[cfg(unix)]

@@ -181,11 +181,17 @@ impl Front for LineFront {
         let Some(pins) = &mut self.pins else {
             return;
         };
-        pins.first_use = false;
-        if let Err(error) = pins.known.pin(&pins.server, fingerprint) {
-            let note = format!("cannot remember the server's key: {error}");
-            self.write(|output| output.note(&note));
-        }
+        let was_first = core::mem::take(&mut pins.first_use);
+        let earlier = pins.known.names_of(fingerprint).unwrap_or_default();
+        let note = match (pins.known.pin(&pins.server, fingerprint), earlier.first()) {
+            (Err(error), _) => format!("cannot remember the server's key: {error}"),
+            (Ok(()), Some(name)) if was_first => format!(
+                "this server is the one known as {name}: from the next start on this client goes on with \
+                 the contacts and messages that it has from there"
+            ),
+            (Ok(()), _) => return,
+        };
+        self.write(|output| output.note(&note));
     }
 }
 
