@@ -164,6 +164,7 @@ impl End {
     fn take_in(&mut self, flight: &mut Datagrams) {
         let meta = Meta {
             remote: self.peer,
+            local: None,
             ecn: None,
         };
         let mut rest = &mut *flight.bytes;

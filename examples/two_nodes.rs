@@ -72,6 +72,7 @@ fn carry(now: Instant, from: &mut Endpoint, address: SocketAddr, to: &mut Endpoi
     from.handle_timeout(now);
     let meta = Meta {
         remote: address,
+        local: None,
         ecn: None,
     };
     let mut buffer = Vec::new();

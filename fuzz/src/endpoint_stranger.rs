@@ -42,7 +42,11 @@ pub fn check(mut tape: &[u8]) {
         let sent = datagram.len();
         let port = u16::from(head & 0x10);
         let remote = SocketAddr::from(([10, 0, 0, 1], 5000 + port));
-        let meta = Meta { remote, ecn: None };
+        let meta = Meta {
+            remote,
+            local: None,
+            ecn: None,
+        };
         server.handle_datagram(now, meta, &mut datagram);
         answer.clear();
         if let Some(transmit) = server.poll_transmit(now, 10, &mut answer) {

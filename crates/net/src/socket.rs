@@ -388,6 +388,7 @@ fn feed(
     }
     let meta_out = Meta {
         remote,
+        local: None,
         ecn: meta.ecn.map(from_codepoint),
     };
     stats.received_bytes += train.len() as u64;

@@ -54,6 +54,7 @@ impl Machine for Volley {
         out.resize(count * LEN, 7);
         (count > 0).then_some(Transmit {
             remote: self.remote,
+            local: None,
             len: out.len(),
             segment_len: (count > 1).then_some(LEN),
             ecn: None,

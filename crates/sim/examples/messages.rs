@@ -103,6 +103,7 @@ fn carry(
     from.handle_timeout(now);
     let meta = Meta {
         remote: address,
+        local: None,
         ecn: None,
     };
     buffer.clear();

@@ -33,7 +33,15 @@ fn take(from: &mut Endpoint, now: Instant) -> Vec<Vec<u8>> {
 fn give(to: &mut Endpoint, from: u8, now: Instant, datagrams: Vec<Vec<u8>>) {
     let remote = address(from);
     for mut datagram in datagrams {
-        to.handle_datagram(now, Meta { remote, ecn: None }, &mut datagram);
+        to.handle_datagram(
+            now,
+            Meta {
+                remote,
+                local: None,
+                ecn: None,
+            },
+            &mut datagram,
+        );
     }
 }
 

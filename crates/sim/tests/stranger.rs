@@ -153,7 +153,15 @@ fn ask(
     datagram: &mut [u8],
     out: &mut Vec<u8>,
 ) -> usize {
-    endpoint.handle_datagram(now, Meta { remote, ecn: None }, datagram);
+    endpoint.handle_datagram(
+        now,
+        Meta {
+            remote,
+            local: None,
+            ecn: None,
+        },
+        datagram,
+    );
     let mut answered = 0;
     loop {
         out.clear();

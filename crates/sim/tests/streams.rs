@@ -195,8 +195,11 @@ fn a_client_that_leaves_at_once_tells_the_server_that_it_was_there_and_why_it_le
         let mut client = common::client(40, config());
         let mut server = common::server(40, config(), Box::new(OpenGate));
         let [of_client, of_server] = [common::address(1), common::address(2)];
-        let [from_client, from_server] =
-            [of_client, of_server].map(|remote| Meta { remote, ecn: None });
+        let [from_client, from_server] = [of_client, of_server].map(|remote| Meta {
+            remote,
+            local: None,
+            ecn: None,
+        });
         let mut now = Instant::ZERO + Duration::from_secs(1);
         let mut sessions = common::sessions(40, Side::Client);
         let handle = client.connect(now, of_server, &mut sessions).unwrap();

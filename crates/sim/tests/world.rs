@@ -39,6 +39,7 @@ impl Machine for Parrot {
         buffer.extend_from_slice(&bytes);
         Some(Transmit {
             remote,
+            local: None,
             len: bytes.len(),
             segment_len: None,
             ecn: None,

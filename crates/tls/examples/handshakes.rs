@@ -43,6 +43,7 @@ fn carry(from: (&mut Endpoint, SocketAddr), to: &mut Endpoint, buffer: &mut Vec<
         };
         let meta = Meta {
             remote: from.1,
+            local: None,
             ecn: None,
         };
         let segment = transmit.segment_len.unwrap_or(transmit.len);

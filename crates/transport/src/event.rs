@@ -60,7 +60,8 @@ pub enum Event {
         code: u64,
     },
     /// The connection goes on over another path, which was validated: this end has moved
-    /// ([`crate::Connection::migrate`]), or the peer has.
+    /// ([`crate::Connection::migrate`]), or the peer has, or its packets come to another address of this
+    /// machine.
     Migrated,
     /// This end has moved, and nobody answered over the new path.
     MigrationFailed,

@@ -87,7 +87,11 @@ impl End {
             Side::Client => address(Side::Server),
             Side::Server => address(Side::Client),
         };
-        let meta = Meta { remote, ecn: None };
+        let meta = Meta {
+            remote,
+            local: None,
+            ecn: None,
+        };
         self.endpoint.handle_datagram(self.now, meta, &mut datagram);
         self.settle();
     }

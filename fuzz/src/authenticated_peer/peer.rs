@@ -208,7 +208,11 @@ pub(super) fn handshake(side: Side, halfway: bool) -> (End, Peer) {
     for round in 0.. {
         let mut silent = true;
         for mut datagram in core::mem::take(&mut end.sent) {
-            let meta = Meta { remote, ecn: None };
+            let meta = Meta {
+                remote,
+                local: None,
+                ecn: None,
+            };
             other.handle_datagram(now, meta, &mut datagram);
         }
         for _ in 0..ANSWERS_MAX {

@@ -102,6 +102,7 @@ impl Pair {
     fn deliver(&mut self, side: usize, mut datagram: Vec<u8>) {
         let meta = Meta {
             remote: address(1 - side),
+            local: None,
             ecn: None,
         };
         self.ends[side]

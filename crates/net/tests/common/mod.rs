@@ -22,6 +22,7 @@ impl Scripted {
     pub fn say(&mut self, remote: SocketAddr, bytes: Vec<u8>, segment_len: Option<usize>) {
         let transmit = Transmit {
             remote,
+            local: None,
             len: bytes.len(),
             segment_len,
             ecn: None,

@@ -147,7 +147,11 @@ impl<M: Machine> World<M> {
                 }
                 (self.amplification).received(to, from, bytes.len(), &proven, factor);
                 self.insistence.received(id, from);
-                let meta = Meta { remote: from, ecn };
+                let meta = Meta {
+                    remote: from,
+                    local: None,
+                    ecn,
+                };
                 node.machine.handle_datagram(self.now, meta, &mut bytes);
                 Some(id)
             }

@@ -13,6 +13,7 @@ mod limits;
 mod packets;
 mod paths;
 mod raw;
+mod several_addresses;
 mod timers;
 mod updates;
 mod versions;

@@ -265,6 +265,7 @@ fn h30_answers_to_answers_become_smaller_and_cease() {
         let here = rounds % 2;
         let meta = Meta {
             remote: addresses[1 - here],
+            local: None,
             ecn: None,
         };
         let len = datagram.len();

@@ -1,6 +1,6 @@
 //! A client that is no endpoint: it has the keys of its connection and says what it likes.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use codec::{Reader, VarInt, Writer};
@@ -31,10 +31,14 @@ pub(crate) struct Raw {
     pub(crate) server: Endpoint,
     pub(crate) now: Instant,
     pub(crate) address: SocketAddr,
+    /// The server's address that is asked, where its driver tells.
+    pub(crate) asked: Option<IpAddr>,
     pub(crate) events: Vec<Event>,
     pub(crate) heard: Vec<Heard>,
     /// Datagrams that the server sent, and where to.
     pub(crate) sent: Vec<(SocketAddr, Vec<u8>)>,
+    /// Which of the server's addresses each of them left from.
+    pub(crate) left: Vec<Option<IpAddr>>,
     pub(crate) original: ConnectionId,
     pub(crate) server_id: ConnectionId,
     pub(crate) own_id: ConnectionId,
@@ -87,9 +91,11 @@ impl Raw {
             server: common::server(5, config, gate),
             now: Instant::from_nanos(10_000_000_000_000),
             address: common::address(1),
+            asked: None,
             events: Vec::new(),
             heard: Vec::new(),
             sent: Vec::new(),
+            left: Vec::new(),
             original,
             server_id: original,
             own_id: ConnectionId::new([2; 8]),
@@ -172,7 +178,11 @@ impl Raw {
     }
 
     pub(crate) fn deliver_from(&mut self, remote: SocketAddr, mut datagram: Vec<u8>) {
-        let meta = Meta { remote, ecn: None };
+        let meta = Meta {
+            remote,
+            local: self.asked,
+            ecn: None,
+        };
         self.server.handle_datagram(self.now, meta, &mut datagram);
         self.collect();
     }
@@ -181,6 +191,7 @@ impl Raw {
     pub(crate) fn take_in(&mut self, mut datagram: Vec<u8>) {
         let meta = Meta {
             remote: self.address,
+            local: self.asked,
             ecn: None,
         };
         self.server.handle_datagram(self.now, meta, &mut datagram);
@@ -208,6 +219,7 @@ impl Raw {
                 break;
             };
             self.sent.push((transmit.remote, out.clone()));
+            self.left.push(transmit.local);
             if transmit.remote == self.address {
                 self.listen(&mut out);
             }

@@ -49,6 +49,7 @@ fn h76_of_very_many_timers_each_call_does_a_bounded_share_and_none_is_forgotten(
         // Whatever comes in meanwhile has its turn.
         let meta = Meta {
             remote: address(1),
+            local: None,
             ecn: None,
         };
         endpoint.handle_datagram(now, meta, &mut [PORT as u8; 40]);

@@ -25,7 +25,11 @@ fn version(to: &[u8], from: &[u8], list: &[[u8; 4]]) -> Vec<u8> {
 }
 
 fn give(endpoint: &mut Endpoint, remote: SocketAddr, bytes: &[u8]) {
-    let meta = Meta { remote, ecn: None };
+    let meta = Meta {
+        remote,
+        local: None,
+        ecn: None,
+    };
     endpoint.handle_datagram(NOW, meta, &mut bytes.to_vec());
 }
 

@@ -21,6 +21,7 @@ fn carry(
         assert_eq!(transmit.remote, expected, "somebody else is sent something");
         let meta = Meta {
             remote: claimed,
+            local: None,
             ecn: None,
         };
         receiver.handle_datagram(now, meta, &mut out);
@@ -84,6 +85,7 @@ fn h40_what_comes_from_elsewhere_lets_no_more_go_to_an_address_without_proof() {
         .unwrap();
     let meta = |from| Meta {
         remote: address(from),
+        local: None,
         ecn: None,
     };
     let (mut said, mut out) = (0, Vec::new());

@@ -198,6 +198,7 @@ fn carry(now: Instant, from: &mut End, to: &mut End, buffer: &mut Vec<u8>, lost:
     let mut sent = 0;
     let meta = Meta {
         remote: from.address,
+        local: None,
         ecn: None,
     };
     loop {

@@ -251,7 +251,8 @@ impl Connection {
         }
         self.on_datagram_sent(now, len, finishes);
         Some(Transmit {
-            remote: self.remote,
+            remote: self.addresses.remote,
+            local: self.addresses.local,
             len,
             segment_len: None,
             ecn: None,

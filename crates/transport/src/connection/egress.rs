@@ -106,7 +106,8 @@ impl Connection {
         }
         self.log_changes();
         (segments > 0).then(|| Transmit {
-            remote: self.remote,
+            remote: self.addresses.remote,
+            local: self.addresses.local,
             len: out.len() - start,
             segment_len: segment_len.filter(|_| segments > 1),
             ecn: self.ecn.mark(self.pto_count),

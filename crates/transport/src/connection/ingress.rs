@@ -8,6 +8,7 @@ use internet::{
     ResetToken, open_unmasked, unmask,
 };
 
+use crate::datagram::Addresses;
 use crate::frame::{Ack, Frame};
 use crate::recovery::Arrival;
 use crate::violation::{Refused, Violation, code};
@@ -18,10 +19,10 @@ use super::keys::{KeyError, SpaceKeys};
 use super::space::index;
 use super::{Connection, DATAGRAM_MIN, EARLY_BYTES_MAX, EARLY_DATAGRAMS_MAX};
 
-/// Where a packet came from, and under which of our ids.
+/// Over which path a packet came, and under which of our ids.
 #[derive(Clone, Copy)]
 struct Origin {
-    remote: SocketAddr,
+    addresses: Addresses,
     under: u32,
     datagram_len: usize,
 }
@@ -47,14 +48,25 @@ impl Connection {
         self.log.at(now);
         self.notes.on_datagram_received(datagram.len());
         // RFC 9000 §8.1: what comes from elsewhere shows nothing of the address that is answered.
-        if !self.validated && meta.remote == self.remote {
+        if !self.validated && meta.remote == self.addresses.remote {
             self.unvalidated_received += datagram.len() as u64;
         }
-        self.unpack(now, meta.remote, datagram, drops);
+        // A driver that does not know where it arrived says nothing of another path.
+        let addresses = Addresses {
+            remote: meta.remote,
+            local: meta.local.or(self.addresses.local),
+        };
+        self.unpack(now, addresses, datagram, drops);
         self.log_changes();
     }
 
-    fn unpack(&mut self, now: Instant, remote: SocketAddr, datagram: &mut [u8], drops: &mut Drops) {
+    fn unpack(
+        &mut self,
+        now: Instant,
+        addresses: Addresses,
+        datagram: &mut [u8],
+        drops: &mut Drops,
+    ) {
         let was_handshaking = self.is_handshaking();
         let whole = datagram.len();
         let mut first_dcid = None;
@@ -72,9 +84,9 @@ impl Connection {
                 self.drop_packet(DropReason::UnknownConnection, drops);
                 continue;
             }
-            if let Err(reason) = self.handle_packet(now, remote, &packet, bytes, whole) {
+            if let Err(reason) = self.handle_packet(now, addresses, &packet, bytes, whole) {
                 let is_first = packet.len() == whole;
-                if is_first && self.is_reset(remote, &packet, reason, tail) {
+                if is_first && self.is_reset(addresses.remote, &packet, reason, tail) {
                     return self.on_stateless_reset();
                 }
                 self.drop_packet(reason, drops);
@@ -82,7 +94,7 @@ impl Connection {
         }
         if was_handshaking && self.is_open() {
             for mut datagram in core::mem::take(&mut self.early) {
-                self.unpack(now, self.remote, &mut datagram, drops);
+                self.unpack(now, self.addresses, &mut datagram, drops);
             }
         }
     }
@@ -108,7 +120,7 @@ impl Connection {
         // All of them, whichever matches: the time taken tells nothing.
         let tokens = self.reset_tokens();
         let matches = tokens.fold(false, |found, token| token.matches_tail(&tail) | found);
-        matches && remote == self.remote && packet.len() >= RESET_LEN_MIN
+        matches && remote == self.addresses.remote && packet.len() >= RESET_LEN_MIN
     }
 
     fn drop_packet(&mut self, reason: DropReason, drops: &mut Drops) {
@@ -120,7 +132,7 @@ impl Connection {
     fn handle_packet(
         &mut self,
         now: Instant,
-        remote: SocketAddr,
+        addresses: Addresses,
         packet: &PartialPacket,
         bytes: &mut [u8],
         datagram_len: usize,
@@ -162,7 +174,7 @@ impl Connection {
         };
         let under = packet.dcid().and_then(|id| self.ids.number(id));
         let origin = Origin {
-            remote,
+            addresses,
             under: under.unwrap_or_default(),
             datagram_len,
         };
@@ -182,10 +194,10 @@ impl Connection {
         len: usize,
         payload: &[u8],
     ) -> Result<(), DropReason> {
-        let remote = origin.remote;
+        let addresses = origin.addresses;
         let follows = epoch == Epoch::Data && self.side == Side::Server;
-        if follows && remote != self.remote {
-            self.on_packet_from_elsewhere(now, remote, origin.under, origin.datagram_len);
+        if follows && addresses != self.addresses {
+            self.on_packet_from_elsewhere(now, addresses, origin.under, origin.datagram_len);
         }
         match self.handle_payload(now, epoch, origin, payload) {
             Ok(told) => {
@@ -202,7 +214,7 @@ impl Connection {
                 let is_newest = received.largest().is_none_or(|largest| largest < number);
                 received.on_packet(now, number, arrival);
                 if follows && is_newest && !told.probing {
-                    self.on_newest_packet(now, remote, origin.under);
+                    self.on_newest_packet(now, addresses, origin.under);
                 }
                 Ok(())
             }
@@ -371,7 +383,7 @@ impl Connection {
             Frame::NewConnectionId(frame) => Ok(self.ids.on_new(frame)?),
             Frame::RetireConnectionId(number) => Ok(self.ids.on_retire(*number, origin.under)?),
             Frame::PathChallenge(data) => {
-                self.on_path_challenge(origin.remote, *data);
+                self.on_path_challenge(origin.addresses, *data);
                 Ok(())
             }
             Frame::PathResponse(data) => {

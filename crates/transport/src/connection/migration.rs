@@ -1,11 +1,11 @@
 //! Peers and ends that move to other addresses (RFC 9000 §9, docs/PROTOCOL.md §4.10).
 
-use core::net::SocketAddr;
 use core::time::Duration;
 
 use crypto::Transcript;
 
 use crate::congestion::{Controller, Pacer};
+use crate::datagram::Addresses;
 use crate::event::Event;
 use crate::frame::PathData;
 use crate::recovery::{Reordering, Rtt};
@@ -108,32 +108,34 @@ impl Connection {
             .is_some_and(|paths| paths.moving.is_some())
     }
 
-    /// A packet of `len` bytes has authenticated that came from another address than the peer's, under
-    /// an id of ours with number `under`.
+    /// A packet of `len` bytes has authenticated that came over another path than the one in use, from
+    /// another address or to another of ours, under an id of ours with number `under`.
     pub(super) fn on_packet_from_elsewhere(
         &mut self,
         now: Instant,
-        remote: SocketAddr,
+        addresses: Addresses,
         under: u32,
         len: usize,
     ) {
         let paths = self.paths.get_or_insert_default();
-        if let Some(gone) = paths.on_packet(now, remote, len) {
+        if let Some(gone) = paths.on_packet(now, addresses, len) {
             self.forget_candidate(&gone);
         }
-        // RFC 9000 §9.5: who moves under another id gets answers under another, too.
-        if under > self.under
-            && let Some(candidate) = self.paths.as_mut().and_then(|p| p.candidate(remote))
+        // RFC 9000 §9.5: who moves under another id gets answers under another, too, and what leaves
+        // from another address of ours has another in any case.
+        let is_ours_another = addresses.local != self.addresses.local;
+        if (under > self.under || is_ours_another)
+            && let Some(candidate) = self.paths.as_mut().and_then(|p| p.candidate(addresses))
             && candidate.id.is_none()
         {
             candidate.id = self.ids.take();
         }
     }
 
-    /// The newest packet of all, and it was no mere probe, came from `remote`, under an id of ours with
-    /// number `under`.
-    pub(super) fn on_newest_packet(&mut self, now: Instant, remote: SocketAddr, under: u32) {
-        if remote == self.remote {
+    /// The newest packet of all, and it was no mere probe, came over the path `addresses`, under an
+    /// id of ours with number `under`.
+    pub(super) fn on_newest_packet(&mut self, now: Instant, addresses: Addresses, under: u32) {
+        if addresses == self.addresses {
             self.under = under;
             // Whoever sent what came from elsewhere, the peer is here.
             while let Some(gone) = self.paths.as_mut().and_then(|p| p.take_challenged()) {
@@ -141,10 +143,10 @@ impl Connection {
             }
             return;
         }
-        if let Some(valid) = self.paths.as_mut().and_then(|p| p.on_newest(remote)) {
+        if let Some(valid) = self.paths.as_mut().and_then(|p| p.on_newest(addresses)) {
             return self.follow(now, &valid);
         }
-        let known = self.paths.as_mut().and_then(|p| p.candidate(remote));
+        let known = self.paths.as_mut().and_then(|p| p.candidate(addresses));
         if known.is_none_or(|candidate| candidate.validation.is_some()) {
             return;
         }
@@ -153,21 +155,21 @@ impl Connection {
         let paths = self.paths.get_or_insert_default();
         // RFC 9000 §9.3.3: is the peer not where it was, after all?
         paths.asked = Some(asked);
-        if let Some(candidate) = paths.candidate(remote) {
+        if let Some(candidate) = paths.candidate(addresses) {
             candidate.validation = Some(validation);
         }
     }
 
     /// The peer asks for the same bytes back.
-    pub(super) fn on_path_challenge(&mut self, remote: SocketAddr, data: PathData) {
-        let is_here = self.side == Side::Client || remote == self.remote;
+    pub(super) fn on_path_challenge(&mut self, addresses: Addresses, data: PathData) {
+        let is_here = self.side == Side::Client || addresses == self.addresses;
         let paths = self.paths.get_or_insert_default();
         if is_here {
             paths.answers.push(data);
             // RFC 9000 §9.3.3: more than a probe, so that the peer finds us here and not at the
             // address of somebody who repeats our packets.
             self.ask(true);
-        } else if let Some(candidate) = paths.candidate(remote) {
+        } else if let Some(candidate) = paths.candidate(addresses) {
             candidate.answers.push(data);
         }
     }
@@ -189,14 +191,15 @@ impl Connection {
         }
     }
 
-    /// The peer has proven to receive at another address: it is there that we send from now on.
+    /// The peer has proven to receive over another path: it is there that we send from now on.
     fn follow(&mut self, now: Instant, candidate: &Candidate) {
         self.abandon_packets(now);
         // RFC 9000 §9.4: behind another port of the same host is most likely the same path.
-        if candidate.remote.ip() != self.remote.ip() {
+        let (old, new) = (self.addresses, candidate.addresses);
+        if (new.remote.ip(), new.local) != (old.remote.ip(), old.local) {
             self.leave_path();
         }
-        self.remote = candidate.remote;
+        self.addresses = new;
         if let Some(id) = candidate.id {
             let old = self.ids.switch(id);
             self.ids.retire_taken(old.number);

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use internet::{ConnectionId, ResetToken, initial_keys};
 
 use crate::congestion::{Controller, Pacer};
+use crate::datagram::Addresses;
 use crate::event::{Completion, Event, Request};
 use crate::recovery::{Rtt, Skips, Totals};
 use crate::session::{Keys, Session, SessionError};
@@ -74,7 +75,8 @@ struct Peer {
 /// One connection of an [`crate::Endpoint`], to use its streams, look at it, or close it.
 pub struct Connection {
     side: Side,
-    remote: SocketAddr,
+    /// The path in use. Only packets that authenticate change it, and only by validation.
+    addresses: Addresses,
     config: Arc<Config>,
     ids: Ids,
     /// The destination id of the client's first packet.
@@ -136,7 +138,7 @@ pub struct Connection {
 pub(crate) struct Start {
     pub(crate) now: Instant,
     pub(crate) side: Side,
-    pub(crate) remote: SocketAddr,
+    pub(crate) addresses: Addresses,
     pub(crate) local_cid: ConnectionId,
     pub(crate) remote_cid: ConnectionId,
     pub(crate) original_dcid: ConnectionId,
@@ -169,7 +171,7 @@ impl Connection {
         spaces[0].keys = SpaceKeys::new(Epoch::Initial, keys);
         let mut connection = Self {
             side: start.side,
-            remote: start.remote,
+            addresses: start.addresses,
             ids: Ids::new(
                 start.local_cid,
                 start.remote_cid,
@@ -228,7 +230,7 @@ impl Connection {
 
     /// The peer's address.
     pub fn remote(&self) -> SocketAddr {
-        self.remote
+        self.addresses.remote
     }
 
     /// Whether the handshake is complete and the connection is not closing.

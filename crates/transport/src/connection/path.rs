@@ -1,11 +1,9 @@
 //! What is sent for the path's own sake (docs/PROTOCOL.md §4.8).
 
-use core::net::SocketAddr;
-
 use codec::Writer;
 use internet::{ConnectionId, PacketBuilder};
 
-use crate::datagram::Transmit;
+use crate::datagram::{Addresses, Transmit};
 use crate::frame::{self, PathData};
 use crate::recovery::SentFrame;
 use crate::{Epoch, Instant};
@@ -19,7 +17,7 @@ const PROBE_ROOM_MIN: usize = 40;
 
 /// A datagram that looks at a path.
 struct Probe {
-    remote: SocketAddr,
+    addresses: Addresses,
     /// The id of the peer to send it to.
     id: ConnectionId,
     /// How long it may be.
@@ -63,11 +61,14 @@ impl Connection {
                 continue;
             }
             let len = self.build_probe(now, &probe, out);
-            if let Some(candidate) = self.paths.as_mut().and_then(|p| p.candidate(probe.remote)) {
+            let Addresses { remote, local } = probe.addresses;
+            let paths = self.paths.as_mut();
+            if let Some(candidate) = paths.and_then(|p| p.candidate(probe.addresses)) {
                 candidate.on_sent(len);
             }
             return Some(Transmit {
-                remote: probe.remote,
+                remote,
+                local,
                 len,
                 segment_len: None,
                 ecn: None,
@@ -81,14 +82,14 @@ impl Connection {
 
     /// What is to be sent next to look at a path. It counts as sent.
     fn next_probe(&mut self, now: Instant) -> Option<Probe> {
-        let (remote, id) = (self.remote, self.ids.remote());
+        let (addresses, id) = (self.addresses, self.ids.remote());
         let paths = self.paths.as_mut()?;
         let moving = paths.moving.as_mut();
         let challenge = moving.and_then(|moving| moving.validation.take_due(now, true));
         let challenge = challenge.or_else(|| paths.asked.take());
         if challenge.is_some() || !paths.answers.is_empty() {
             return Some(Probe {
-                remote,
+                addresses,
                 id,
                 room: DATAGRAM_MIN,
                 challenge,
@@ -99,7 +100,7 @@ impl Connection {
         let room = candidate.room();
         let validation = candidate.validation.as_mut();
         Some(Probe {
-            remote: candidate.remote,
+            addresses: candidate.addresses,
             id: candidate.id.map_or(id, |other| other.id),
             room,
             challenge: validation.and_then(|v| v.take_due(now, room >= DATAGRAM_MIN)),
@@ -171,7 +172,8 @@ impl Connection {
         self.on_datagram_sent(now, len, true);
         self.mtu.on_probe_sent();
         Some(Transmit {
-            remote: self.remote,
+            remote: self.addresses.remote,
+            local: self.addresses.local,
             len,
             segment_len: None,
             ecn: self.ecn.mark(self.pto_count),

@@ -1,10 +1,10 @@
 //! Addresses that have to prove that somebody receives there (RFC 9000 §8.2, docs/PROTOCOL.md §4.10).
 
-use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::VecDeque;
 
 use crate::Instant;
+use crate::datagram::Addresses;
 use crate::frame::PathData;
 
 use super::DATAGRAM_MIN;
@@ -131,10 +131,10 @@ impl Answers {
     }
 }
 
-/// An address of the peer's beside the one in use.
+/// A path beside the one in use: another address of the peer's, or another of ours.
 #[derive(Debug)]
 pub(super) struct Candidate {
-    pub(super) remote: SocketAddr,
+    pub(super) addresses: Addresses,
     /// Bytes that came from there, and that were sent there (RFC 9000 §8.1).
     received: u64,
     sent: u64,
@@ -193,7 +193,7 @@ pub(super) struct Paths<S> {
     candidates: Vec<Candidate>,
     /// Where the newest packet came from that was no mere probe, if not over the path in use: only there
     /// may the peer have moved (RFC 9000 §9.3).
-    newest: Option<SocketAddr>,
+    newest: Option<Addresses>,
     /// Answers for the path in use.
     pub(super) answers: Answers,
     /// Whether the peer is still there: asked once when it seems to have moved.
@@ -236,20 +236,20 @@ impl<S> Paths<S> {
         })
     }
 
-    pub(super) fn candidate(&mut self, remote: SocketAddr) -> Option<&mut Candidate> {
+    pub(super) fn candidate(&mut self, addresses: Addresses) -> Option<&mut Candidate> {
         let mut candidates = self.candidates.iter_mut();
-        candidates.find(|candidate| candidate.remote == remote)
+        candidates.find(|candidate| candidate.addresses == addresses)
     }
 
-    /// A packet of `len` bytes has come from an address that is not in use. What makes room for it is
+    /// A packet of `len` bytes has come over a path that is not in use. What makes room for it is
     /// returned.
     pub(super) fn on_packet(
         &mut self,
         now: Instant,
-        remote: SocketAddr,
+        addresses: Addresses,
         len: usize,
     ) -> Option<Candidate> {
-        if let Some(candidate) = self.candidate(remote) {
+        if let Some(candidate) = self.candidate(addresses) {
             candidate.received += len as u64;
             candidate.heard = now;
             return None;
@@ -257,7 +257,7 @@ impl<S> Paths<S> {
         let full = self.candidates.len() >= CANDIDATES_MAX;
         let oldest = full.then(|| self.candidates.remove(0));
         self.candidates.push(Candidate {
-            remote,
+            addresses,
             received: len as u64,
             sent: 0,
             proven: false,
@@ -270,11 +270,11 @@ impl<S> Paths<S> {
         oldest
     }
 
-    /// The newest packet of all came from `remote`, an address that is not in use, and was no mere probe.
+    /// The newest packet of all came over the path `addresses`, which is not in use, and was no mere probe.
     /// Takes the candidate out if its path is valid already.
-    pub(super) fn on_newest(&mut self, remote: SocketAddr) -> Option<Candidate> {
-        self.newest = Some(remote);
-        let is_it = |candidate: &Candidate| candidate.remote == remote && candidate.valid;
+    pub(super) fn on_newest(&mut self, addresses: Addresses) -> Option<Candidate> {
+        self.newest = Some(addresses);
+        let is_it = |candidate: &Candidate| candidate.addresses == addresses && candidate.valid;
         let place = self.candidates.iter().position(is_it)?;
         Some(self.candidates.remove(place))
     }
@@ -306,7 +306,7 @@ impl<S> Paths<S> {
             }
             return None;
         }
-        if self.newest != Some(candidate.remote) {
+        if self.newest != Some(candidate.addresses) {
             (candidate.proven, candidate.valid) = (true, true);
             candidate.validation = None;
             return None;
@@ -355,13 +355,16 @@ mod tests {
     fn an_address_that_answers_the_last_short_challenge_gets_a_full_one() {
         let mut paths: Paths<()> = Paths::default();
         let mut now = Instant::ZERO;
-        let remote = SocketAddr::from(([192, 0, 2, 1], 1));
-        paths.on_packet(now, remote, 100);
+        let there = Addresses {
+            remote: ([192, 0, 2, 1], 1).into(),
+            local: None,
+        };
+        paths.on_packet(now, there, 100);
         let data = [7; 8];
         let second = Duration::from_secs(1);
-        let candidate = paths.candidate(remote).unwrap();
+        let candidate = paths.candidate(there).unwrap();
         candidate.validation = Some(Validation::new(now, data, second));
-        assert!(paths.on_newest(remote).is_none());
+        assert!(paths.on_newest(there).is_none());
         for _ in 0..ATTEMPTS {
             let candidate = paths.due(now).unwrap();
             let validation = candidate.validation.as_mut().unwrap();
@@ -373,6 +376,34 @@ mod tests {
         let validation = candidate.validation.as_mut().unwrap();
         let full = validation.take_due(now, true).unwrap();
         assert_ne!(full, data);
-        assert_eq!(paths.take_validated(full).map(|c| c.remote), Some(remote));
+        let valid = paths.take_validated(full).map(|c| c.addresses);
+        assert_eq!(valid, Some(there));
+    }
+
+    /// One address of the peer's, and two of ours that it asks at.
+    #[test]
+    fn another_address_of_ours_is_another_path() {
+        let mut paths: Paths<()> = Paths::default();
+        let at = |last: u8| Addresses {
+            remote: ([192, 0, 2, 1], 1).into(),
+            local: Some([198, 51, 100, last].into()),
+        };
+        for last in [1, 2] {
+            paths.on_packet(Instant::ZERO, at(last), 500);
+            let mut validation = Validation::new(Instant::ZERO, [last; 8], FORGET_AFTER);
+            validation.take_due(Instant::ZERO, true);
+            paths.candidate(at(last)).unwrap().validation = Some(validation);
+        }
+        // Neither earns anything for the other.
+        paths.candidate(at(1)).unwrap().on_sent(1500);
+        assert_eq!(paths.candidate(at(1)).unwrap().room(), 0);
+        assert_eq!(paths.candidate(at(2)).unwrap().room(), DATAGRAM_MIN);
+        assert!(paths.on_newest(at(2)).is_none());
+        let full = |last: u8| [last ^ 1, last, last, last, last, last, last, last];
+        assert!(paths.take_validated(full(1)).is_none(), "it is older");
+        let valid = paths.take_validated(full(2)).map(|c| c.addresses);
+        assert_eq!(valid, Some(at(2)));
+        let valid = paths.on_newest(at(1)).map(|c| c.addresses);
+        assert_eq!(valid, Some(at(1)), "it was valid already");
     }
 }

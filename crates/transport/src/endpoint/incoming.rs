@@ -150,7 +150,7 @@ impl Endpoint {
         let start = Start {
             now,
             side: Side::Server,
-            remote: meta.remote,
+            addresses: meta.addresses(),
             local_cid,
             remote_cid: scid,
             original_dcid: dcid,
@@ -259,7 +259,7 @@ impl Endpoint {
             self.stats.drops.count(DropReason::QueueFull);
             return false;
         }
-        self.answers.push_back((meta.remote, answer));
+        self.answers.push_back((meta.addresses(), answer));
         true
     }
 }

@@ -17,7 +17,7 @@ use crypto::{Random, Secret};
 use internet::{ConnectionId, ConnectionIds, Drops, ResetToken, Route};
 
 use crate::connection::{Connection, Counters, Start};
-use crate::datagram::{Meta, Transmit};
+use crate::datagram::{Addresses, Meta, Transmit};
 use crate::event::{CloseReason, Completion, ConnectionHandle, Event, Request};
 use crate::gate::{Gate, Load};
 use crate::machine::Machine;
@@ -95,7 +95,7 @@ pub struct Endpoint {
     /// Connections that have a request.
     requesting: VecDeque<ConnectionHandle>,
     /// Stateless answers: challenges, resets, version packets.
-    answers: VecDeque<(SocketAddr, Vec<u8>)>,
+    answers: VecDeque<(Addresses, Vec<u8>)>,
     /// Whose the last datagram is, if another worker's.
     stray: Option<u8>,
     /// A connection has begun to end since everything was sent.
@@ -150,7 +150,10 @@ impl Endpoint {
         let start = Start {
             now,
             side: Side::Client,
-            remote,
+            addresses: Addresses {
+                remote,
+                local: None,
+            },
             local_cid,
             remote_cid: original_dcid,
             original_dcid,
@@ -273,10 +276,11 @@ impl Endpoint {
         max_segments: usize,
         buffer: &mut Vec<u8>,
     ) -> Option<Transmit> {
-        if let Some((remote, answer)) = self.answers.pop_front() {
+        if let Some((to, answer)) = self.answers.pop_front() {
             buffer.extend_from_slice(&answer);
             return Some(Transmit {
-                remote,
+                remote: to.remote,
+                local: to.local,
                 len: answer.len(),
                 segment_len: None,
                 ecn: None,
