@@ -24,6 +24,7 @@ pub mod qlog;
 mod random;
 mod roaming;
 mod socket;
+mod source;
 #[cfg(target_os = "linux")]
 mod timer;
 #[cfg(target_os = "linux")]

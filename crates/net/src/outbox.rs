@@ -1,12 +1,14 @@
 //! What is on its way to the kernel.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use quinn_udp::{EcnCodepoint, UdpSockRef, UdpSocketState, is_msg_size_err};
 use transport::{Ecn, Instant, Machine, Transmit};
 
-use crate::socket::SocketStats;
+use crate::Clock;
+use crate::socket::{SocketStats, state_of};
+use crate::source::{Sources, may_be_source};
 
 /// Bytes in one system call. The kernel refuses more than 65,507 less a little, and splits
 /// just below that.
@@ -53,37 +55,40 @@ impl Outbox {
         true
     }
 
-    /// One system call for the next segments. An error other than `WouldBlock` drops what it was
-    /// for.
+    /// Sends the next segments, with one system call where nothing is amiss. An error other than
+    /// `WouldBlock` drops what it was for.
     pub(crate) fn send(
         &mut self,
+        clock: &Clock,
         io: &mio::net::UdpSocket,
-        state: &UdpSocketState,
-        ipv6: bool,
+        state: &mut UdpSocketState,
+        sources: &mut Sources,
         stats: &mut SocketStats,
     ) -> io::Result<()> {
-        let Some(transmit) = &self.pending else {
+        let Some(next) = self.next(state.max_gso_segments()) else {
             return Ok(());
         };
-        let segment_len = transmit.segment_len.unwrap_or(transmit.len).max(1);
-        let segments = (SEND_BYTES_MAX / segment_len).clamp(1, state.max_gso_segments().max(1));
-        let end = transmit.len.min(
-            self.sent
-                .saturating_add(segment_len.saturating_mul(segments)),
-        );
-        let contents = self.buffer.get(self.sent..end).unwrap_or_default();
-        let count = contents.len().div_ceil(segment_len);
-        let result = state.try_send(
-            UdpSockRef::from(io),
-            &quinn_udp::Transmit {
-                destination: as_family(transmit.remote, ipv6),
-                ecn: transmit.ecn.map(to_codepoint),
-                contents,
-                segment_size: (count > 1).then_some(segment_len),
-                src_ip: None,
-            },
-        );
-        let len = contents.len();
+        let source = sources.source(next.transmit.local, || clock.now());
+        let mut result = next.send(io, state, sources, source);
+        if let (Some(_), Some(local), Err(error)) = (source, next.transmit.local, &result)
+            && may_be_source(error.kind())
+        {
+            // It may be the source, or segmentation, or the network; without a source it shows.
+            // The state has taken EINVAL for a sign that the kernel knows neither offload nor ECN; one
+            // that begins anew learns it again, where it is so.
+            if error.kind() == io::ErrorKind::InvalidInput
+                && let Ok(unspoilt) = state_of(io)
+            {
+                *state = unspoilt;
+            }
+            result = next.send(io, state, sources, None);
+            if result.is_ok() {
+                stats.source_refused += 1;
+                sources.refuse(local, clock.now());
+            }
+        }
+        let Next { count, end, .. } = next;
+        let len = next.contents.len();
         match result {
             Ok(()) => {
                 stats.send_calls += 1;
@@ -115,6 +120,25 @@ impl Outbox {
         }
     }
 
+    /// What goes into the next call.
+    fn next(&self, segments_max: usize) -> Option<Next<'_>> {
+        let transmit = self.pending?;
+        let segment_len = transmit.segment_len.unwrap_or(transmit.len).max(1);
+        let segments = (SEND_BYTES_MAX / segment_len).clamp(1, segments_max.max(1));
+        let end = transmit.len.min(
+            self.sent
+                .saturating_add(segment_len.saturating_mul(segments)),
+        );
+        let contents = self.buffer.get(self.sent..end).unwrap_or_default();
+        Some(Next {
+            transmit,
+            contents,
+            segment_len,
+            count: contents.len().div_ceil(segment_len),
+            end,
+        })
+    }
+
     fn advance(&mut self, end: usize) {
         self.sent = end;
         if self.pending.as_ref().is_none_or(|t| end >= t.len) {
@@ -123,11 +147,34 @@ impl Outbox {
     }
 }
 
-/// `address` as a socket of this family takes it.
-fn as_family(address: SocketAddr, ipv6: bool) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V4(v4) if ipv6 => SocketAddr::new(v4.to_ipv6_mapped().into(), address.port()),
-        _ => address,
+/// As many segments as one call takes.
+struct Next<'a> {
+    transmit: Transmit,
+    contents: &'a [u8],
+    segment_len: usize,
+    count: usize,
+    /// Where they end in the outbox.
+    end: usize,
+}
+
+impl Next<'_> {
+    fn send(
+        &self,
+        io: &mio::net::UdpSocket,
+        state: &UdpSocketState,
+        sources: &Sources,
+        source: Option<IpAddr>,
+    ) -> io::Result<()> {
+        state.try_send(
+            UdpSockRef::from(io),
+            &quinn_udp::Transmit {
+                destination: sources.destination(self.transmit.remote),
+                ecn: self.transmit.ecn.map(to_codepoint),
+                contents: self.contents,
+                segment_size: (self.count > 1).then_some(self.segment_len),
+                src_ip: source,
+            },
+        )
     }
 }
 

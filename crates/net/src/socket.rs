@@ -12,6 +12,7 @@ use transport::{Ecn, Machine, Meta};
 
 use crate::Clock;
 use crate::outbox::Outbox;
+use crate::source::{Sources, local_address};
 
 /// Buffers that one system call fills. Each takes a whole train of merged datagrams; more of them
 /// would not fit a second-level cache when trains are long.
@@ -133,6 +134,9 @@ pub struct SocketStats {
     pub send_too_long: u64,
     /// Sends that failed for another reason: no route, refused, not permitted.
     pub send_errors: u64,
+    /// Times that the kernel did not send from the address that was asked, which may have gone, and then
+    /// did from one of its own choice. That address is tried again after 5 s.
+    pub source_refused: u64,
 }
 
 /// A UDP socket that feeds a [`Machine`] and sends what it has to say.
@@ -144,6 +148,7 @@ pub struct Socket {
     io: mio::net::UdpSocket,
     state: UdpSocketState,
     local: SocketAddr,
+    sources: Sources,
     buffers: Box<[u8]>,
     outbox: Outbox,
     stats: SocketStats,
@@ -186,9 +191,7 @@ impl Socket {
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         let io = mio::net::UdpSocket::from_std(socket.into());
-        let state = UdpSocketState::new(UdpSockRef::from(&io))?;
-        #[cfg(target_os = "linux")]
-        crate::timestamps::disable(&io);
+        let state = state_of(&io)?;
         // A kernel that grants less has its reasons, and we live with it.
         let _ = state.set_recv_buffer_size(UdpSockRef::from(&io), options.buffer_bytes);
         let _ = state.set_send_buffer_size(UdpSockRef::from(&io), options.buffer_bytes);
@@ -200,6 +203,7 @@ impl Socket {
             io,
             state,
             local,
+            sources: Sources::new(local),
             buffers: vec![0; RECEIVE_BUFFERS * RECEIVE_BUFFER_BYTES].into_boxed_slice(),
             outbox: Outbox::default(),
             stats: SocketStats::default(),
@@ -300,10 +304,9 @@ impl Socket {
                     return Progress::Idle;
                 }
             }
-            let sent =
-                self.outbox
-                    .send(&self.io, &self.state, self.local.is_ipv6(), &mut self.stats);
-            match sent {
+            let (sources, stats) = (&mut self.sources, &mut self.stats);
+            let state = &mut self.state;
+            match self.outbox.send(clock, &self.io, state, sources, stats) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Progress::Blocked;
@@ -372,6 +375,14 @@ impl Source for Socket {
     }
 }
 
+/// What quinn-udp knows of a socket, as of a new one.
+pub(crate) fn state_of(io: &mio::net::UdpSocket) -> io::Result<UdpSocketState> {
+    let state = UdpSocketState::new(UdpSockRef::from(io))?;
+    #[cfg(target_os = "linux")]
+    crate::timestamps::disable(io);
+    Ok(state)
+}
+
 /// Splits a train of merged datagrams and hands over each. Returns what it costs the budget.
 fn feed(
     machine: &mut impl Machine,
@@ -388,7 +399,7 @@ fn feed(
     }
     let meta_out = Meta {
         remote,
-        local: None,
+        local: local_address(meta.dst_ip),
         ecn: meta.ecn.map(from_codepoint),
     };
     stats.received_bytes += train.len() as u64;

@@ -1,7 +1,7 @@
 #![allow(unreachable_pub, reason = "shared by test programs")]
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use transport::{Ecn, Instant, Machine, Meta, Transmit};
 
@@ -9,6 +9,8 @@ use transport::{Ecn, Instant, Machine, Meta, Transmit};
 #[derive(Default)]
 pub struct Scripted {
     pub heard: Vec<(SocketAddr, Vec<u8>)>,
+    /// Which of our addresses it was sent to.
+    pub at: Vec<Option<IpAddr>>,
     /// The ECN bits of what was heard.
     pub marks: Vec<Option<Ecn>>,
     pub say: VecDeque<(Transmit, Vec<u8>)>,
@@ -29,14 +31,23 @@ impl Scripted {
         };
         self.say.push_back((transmit, bytes));
     }
+
+    /// What was said last is to leave from this address.
+    pub fn say_from(&mut self, local: Option<IpAddr>) {
+        if let Some((transmit, _)) = self.say.back_mut() {
+            transmit.local = local;
+        }
+    }
 }
 
 impl Machine for Scripted {
     fn handle_datagram(&mut self, _: Instant, meta: Meta, datagram: &mut [u8]) {
         self.heard.push((meta.remote, datagram.to_vec()));
         self.marks.push(meta.ecn);
+        self.at.push(meta.local);
         if self.echo {
             self.say(meta.remote, datagram.to_vec(), None);
+            self.say_from(meta.local);
         }
     }
 
