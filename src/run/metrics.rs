@@ -342,6 +342,11 @@ fn socket(registry: &mut Registry, stats: &SocketStats) {
     );
     number("socket_send_errors", "Sends that failed", stats.send_errors);
     number(
+        "socket_source_refused",
+        "Sends that the kernel made from another address than was asked, as that one has gone",
+        stats.source_refused,
+    );
+    number(
         "socket_receive_errors",
         "Errors of receiving, such as those that ICMP caused",
         stats.receive_errors,
