@@ -1,6 +1,6 @@
 //! A client, from its settings to its end.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use ::client::{
 };
 use chat::Username;
 use crypto::{Fingerprint, SecretBytes};
-use net::{BindOptions, Clock, Driver, OsRandom, Roaming, Waker, unix_time_ms, unix_time_s};
+use net::{BindOptions, Clock, Driver, OsRandom, Waker, unix_time_ms, unix_time_s};
 use store::Store;
 use store::device::SqliteStore;
 use tls::{ClientSessions, Trust, WallClock};
@@ -19,8 +19,9 @@ use transport::Instant;
 use super::crew::{Crew, Finished};
 use super::problem::Problem;
 use super::qlog::log_into;
-use super::resolve::{self, Lookup, resolve};
+use super::resolve::resolve;
 use super::signals::Endings;
+use super::way::{Way, any_port};
 
 /// What a client is to do.
 pub struct Settings {
@@ -127,13 +128,7 @@ struct Desk {
     crew: Crew<SqliteStore, RequestId, Completion>,
     endings: Endings,
     clock: WallClock,
-    host: String,
-    address: SocketAddr,
-    /// The server's name is being looked up once more.
-    lookup: Option<Lookup>,
-    /// At which of the client's attempts that was last done.
-    looked_up_at: u32,
-    roaming: Roaming,
+    way: Way,
     /// Logged in, and the connection stands.
     is_online: bool,
     /// The connection was lost and is being made again.
@@ -185,11 +180,7 @@ impl Desk {
             crew,
             endings,
             clock,
-            host: settings.host,
-            address,
-            lookup: None,
-            looked_up_at: 0,
-            roaming: Roaming::new(address),
+            way: Way::new(settings.host, address),
             is_online: false,
             is_away: false,
             leaving: None,
@@ -205,13 +196,15 @@ impl Desk {
                 self.driver.flush(&mut self.client);
                 return end;
             }
-            let patience = self.roaming.patience(self.driver.now());
+            let patience = self.way.patience(self.driver.now());
             self.driver
                 .turn(&mut self.client, Some(patience))
                 .map_err(|error| Problem::other(format!("the socket failed: {error}")))?;
             self.tell_time();
-            self.roam();
-            self.look_for_server();
+            self.way.roam(&mut self.client, &mut self.driver);
+            if self.is_away {
+                self.way.look_again(&mut self.client, &mut self.driver);
+            }
             self.take_in(front);
             if self.crew.is_lost() {
                 return Err(Problem::other("the local store's thread is lost".into()).into());
@@ -225,58 +218,11 @@ impl Desk {
         self.clock.set(unix_ms / 1000);
     }
 
-    /// Goes on from another socket when this one leads nowhere any more.
-    fn roam(&mut self) {
-        let now = self.driver.now();
-        let silence = self.client.silence(now);
-        if !(self.roaming).is_due(now, silence, self.driver.stats()) {
-            return;
-        }
-        // Without another socket the old one has to do: it may lead elsewhere by now.
-        let _ = (self.driver).rebind(any_port(self.address), &BindOptions::client());
-        self.client.network_changed(now);
-    }
-
-    /// Looks the server's name up once more for each attempt that failed: it may be somewhere else by now, or be
-    /// reached by another of its addresses.
-    fn look_for_server(&mut self) {
-        let attempts = self.client.attempts();
-        if self.is_away && self.lookup.is_none() && attempts > self.looked_up_at {
-            self.looked_up_at = attempts;
-            let waker = self.driver.waker();
-            let port = self.address.port();
-            // Without a thread the next attempt goes where the last one did.
-            self.lookup = Lookup::begin(&self.host, port, move || waker.wake()).ok();
-        }
-        let Some(addresses) = self.lookup.as_ref().and_then(Lookup::poll) else {
-            return;
-        };
-        self.lookup = None;
-        if self.is_away
-            && let Some(address) = resolve::after(self.address, &addresses)
-        {
-            self.go_to(address);
-        }
-    }
-
-    fn go_to(&mut self, address: SocketAddr) {
-        if address.is_ipv4() != self.address.is_ipv4()
-            && (self.driver)
-                .rebind(any_port(address), &BindOptions::client())
-                .is_err()
-        {
-            return;
-        }
-        self.address = address;
-        self.roaming = Roaming::new(address);
-        self.client.server_moved(address);
-    }
-
     /// What came from elsewhere than the socket.
     fn take_in(&mut self, front: &mut dyn Front) {
         let now = self.driver.now();
         if let Some(error) = self.driver.take_path_error() {
-            let address = self.address;
+            let address = self.way.address();
             let reason =
                 format!("{address}: {error}; is the server running, and is this its port?");
             self.client.path_error(now, &reason);
@@ -345,8 +291,7 @@ impl Desk {
 
     fn lost_connection(&mut self) {
         (self.is_online, self.is_away) = (false, true);
-        // The first attempt goes where the server was.
-        self.looked_up_at = self.client.attempts();
+        self.way.lost(&self.client);
         if self.leaving == Some(Stay::WhileConnected) {
             self.leave_at_once();
         }
@@ -382,13 +327,4 @@ impl Desk {
             }
         }
     }
-}
-
-/// Any port of any address of the same family.
-pub(super) fn any_port(address: SocketAddr) -> SocketAddr {
-    let any: IpAddr = match address.ip() {
-        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    SocketAddr::new(any, 0)
 }

@@ -13,9 +13,9 @@ use transport::{
 
 use crate::cli::exit::Exit;
 
-use super::client::any_port;
 use super::problem::Problem;
 use super::resolve::resolve;
+use super::way::any_port;
 
 /// A probe that is not answered in this time is lost.
 const PROBE_PATIENCE: Duration = Duration::from_secs(1);

@@ -19,3 +19,4 @@ mod seed;
 pub mod server;
 mod signals;
 mod voice;
+mod way;
