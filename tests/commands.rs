@@ -216,8 +216,7 @@ fn an_invitation_opens_a_server_that_takes_nobody_else() {
         assert_eq!(code, Some(0), "{err}");
         out.trim().to_owned()
     };
-    // The keys are there before anybody is invited.
-    fingerprint(&home);
+    // In an empty folder: the keys are made before anybody is invited.
     let invitation = invitation(&home);
     let server = Server::start_with(&home, &["-sp", "0", "--registration", "invite"]);
     let port = server.port.to_string();

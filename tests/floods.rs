@@ -27,7 +27,7 @@ use people::{Person, now};
 use transport::CloseReason;
 use undertone::cli::folders::{Program, data_folder};
 use undertone::cli::server::LogLevel;
-use undertone::run::log::Log;
+use undertone::run::log::{Form, Log};
 use undertone::run::server::{Host, Settings, Stop};
 
 const MIB: u64 = 1 << 20;
@@ -174,10 +174,11 @@ fn serves_few_half_open() {
         config,
     };
     let (host, listening) = Host::open(settings, Stop::Signals).unwrap();
-    let log = Log::new(LogLevel::Error, false);
-    log.metrics(listening.metrics.unwrap()).unwrap();
-    log.listening(listening.address, listening.fingerprint, false)
-        .unwrap();
+    let form = Form {
+        level: LogLevel::Error,
+        json: false,
+    };
+    Log::new(form).listening(&listening);
     host.run(&mut |_| {}).unwrap();
 }
 

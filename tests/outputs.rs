@@ -11,6 +11,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Write as _, pipe};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Client, Home, PATIENCE, Server, ended, output, signal, text};
@@ -72,23 +74,39 @@ fn h75_a_server_whose_log_nobody_reads_serves() {
 #[test]
 fn a_server_that_cannot_say_where_it_listens_does_listen() {
     let home = furnished();
-    // One that was free a moment ago.
-    let port = Server::start(&home).port;
-    let mut command = home.server();
-    command.args(["-sp", &port.to_string()]);
-    let mut child = command.stdout(full()).spawn().unwrap();
-    // It takes its time to come up.
-    let begin = Instant::now();
-    loop {
-        let mut bob = home.client();
-        bob.args(["-u", "Bob", "-p", "Bob", "-sp", &port.to_string()]);
-        if ended(&mut bob).0 == Some(0) {
-            break;
+    let (reader, stuffed) = stuffed();
+    for output in [Stdio::from(full()), Stdio::from(stuffed)] {
+        // One that was free a moment ago.
+        let port = Server::start(&home).port.to_string();
+        let mut command = home.server();
+        let mut child = command.args(["-sp", &port]).stdout(output).spawn().unwrap();
+        // It takes its time to come up.
+        let begin = Instant::now();
+        loop {
+            let mut bob = home.client();
+            bob.args(["-u", "Bob", "-p", "Bob", "-sp", &port]);
+            if ended(&mut bob).0 == Some(0) {
+                break;
+            }
+            assert!(begin.elapsed() < PATIENCE && child.try_wait().unwrap().is_none());
         }
-        assert!(begin.elapsed() < PATIENCE && child.try_wait().unwrap().is_none());
+        signal(child.id(), "TERM");
+        assert!(common::wait(&mut child).success());
     }
-    signal(child.id(), "TERM");
-    assert!(common::wait(&mut child).success());
+    drop(reader);
+}
+
+/// It has something to say at its end, and waits for nobody to read it.
+#[test]
+fn h79_a_server_that_cannot_go_on_ends_though_nobody_reads_why() {
+    let home = furnished();
+    // Its database is none.
+    std::fs::write(home.server_data().join("server.sqlite"), [b'x'; 4096]).unwrap();
+    let (reader, stuffed) = stuffed();
+    let mut command = home.server();
+    let mut child = command.args(["-sp", "0"]).stderr(stuffed).spawn().unwrap();
+    assert_eq!(common::wait(&mut child).code(), Some(1));
+    drop(reader);
 }
 
 /// Unlike a server, what is asked to print something fails when it cannot.
@@ -120,7 +138,18 @@ fn h89_a_client_whose_output_nobody_reads_can_be_ended() {
         assert!(reader.read_line(&mut line).unwrap() > 0);
     }
     // From here on nothing goes into the pipe, neither this nor the client's own words.
-    std::thread::spawn(move || while stuffing.write_all(&[b'\n'; 4096]).is_ok() {});
+    let stuffed = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&stuffed);
+    std::thread::spawn(move || {
+        while stuffing.write_all(b"\n").is_ok() {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let mut before = None;
+    while before != Some(stuffed.load(Ordering::Relaxed)) {
+        before = Some(stuffed.load(Ordering::Relaxed));
+        std::thread::sleep(Duration::from_secs(1));
+    }
     let begin = Instant::now();
     let status = loop {
         if let Some(status) = bob.try_wait().unwrap() {

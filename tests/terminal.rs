@@ -10,9 +10,9 @@ mod fixtures;
 use chat::Username;
 use client::Event;
 use common::{Client, Home, PATIENCE, Server, ignores};
-use rexpect::process::Signal;
+use rexpect::process::{Signal, WaitStatus};
 use rexpect::session::{Options, PtySession, spawn_with_options};
-use rustix::termios::{LocalModes, Winsize, tcgetattr, tcgetpgrp, tcsetwinsize};
+use rustix::termios::{Action, LocalModes, Winsize, tcflow, tcgetattr, tcgetpgrp, tcsetwinsize};
 use undertone::cli::line::{Console, Input};
 
 fn open(home: &Home, arguments: &[&str]) -> PtySession {
@@ -136,6 +136,31 @@ fn h89_signals_that_end_it_leave_the_terminal_as_it_was() {
     }
 }
 
+/// Somebody has pressed Ctrl-S, and the client stands still in the middle of a word.
+#[cfg(target_os = "linux")]
+#[test]
+fn h89_signals_that_end_a_client_that_stands_still_leave_the_terminal_as_it_was() {
+    let home = Home::new();
+    fixtures::furnish(&home, &["Alice", "Bob"]);
+    let server = Server::start(&home);
+    let mut alice = Client::login(&home, "Alice", server.port);
+    let mut bob = at_the_prompt(&home, server.port);
+    let tty = std::fs::File::open(format!("/proc/{}/fd/0", job(&bob))).unwrap();
+    tcflow(&tty, Action::OOff).unwrap();
+    // More than a terminal takes in.
+    let text = "x".repeat(1 << 16);
+    let sent = alice.send("Bob", &text);
+    alice.status(&sent, "delivered");
+    let begin = std::time::Instant::now();
+    while let Some(WaitStatus::StillAlive) = bob.process().status() {
+        assert!(begin.elapsed() < PATIENCE);
+        let _ = bob.process_mut().signal(Signal::SIGTERM);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert!(takes_lines(&bob));
+    tcflow(&tty, Action::OOn).unwrap();
+}
+
 /// A shell that starts the client as a job, tells when it has stopped, and at an empty line has it go
 /// on. It leaves the terminal's settings alone.
 const SHELL: &str = r#"set -m; "$@"
@@ -168,11 +193,15 @@ fn stops_and_goes_on(session: &mut PtySession) {
     until_lines(session, false);
 }
 
+/// The terminal's foreground job.
+fn job(session: &PtySession) -> i32 {
+    let terminal = session.process().get_file_handle().unwrap();
+    tcgetpgrp(&terminal).unwrap().as_raw_nonzero().get()
+}
+
 /// Stops the terminal's foreground job by a signal.
 fn stop(session: &PtySession) {
-    let terminal = session.process().get_file_handle().unwrap();
-    let job = tcgetpgrp(&terminal).unwrap();
-    let job = nix::unistd::Pid::from_raw(job.as_raw_nonzero().get());
+    let job = nix::unistd::Pid::from_raw(job(session));
     nix::sys::signal::kill(job, nix::sys::signal::SIGTSTP).unwrap();
 }
 

@@ -109,6 +109,7 @@ fn prepare(options: ClientOptions) -> Result<(client::Settings, Pins, Installati
         registration,
         database: slot.folder().join("client.sqlite"),
         qlog: options.qlog,
+        heeds_signals: true,
     };
     let pins = Pins {
         first_use: matches!(settings.trust, Trust::FirstUse),

@@ -10,7 +10,7 @@ use undertone::cli::folders::{Program, data_folder};
 use undertone::cli::server::{RegistrationPolicy, ServerAction, ServerOptions, server_options};
 use undertone::run::demo::{self, Demo};
 use undertone::run::front::is_terminal;
-use undertone::run::log::Log;
+use undertone::run::log::{Form, Log};
 use undertone::run::problem::Problem;
 use undertone::run::qlog::log_into;
 use undertone::run::server::{
@@ -25,9 +25,16 @@ fn main() -> ExitCode {
     match run(&options) {
         Ok(()) => Exit::Done.into(),
         Err(problem) => {
-            Log::new(options.log_level, options.json).problem(&problem);
+            Log::new(form(&options)).problem(&problem);
             problem.exit.into()
         }
+    }
+}
+
+fn form(options: &ServerOptions) -> Form {
+    Form {
+        level: options.log_level,
+        json: options.json,
     }
 }
 
@@ -64,9 +71,8 @@ fn run(options: &ServerOptions) -> Result<(), Problem> {
             let folder = data_folder(Program::Server, given)?;
             let fingerprint = identity(&folder)?;
             let address = (options.bind, options.port).into();
-            Log::new(options.log_level, options.json)
-                .listening(address, fingerprint, false)
-                .map_err(Problem::unwritten)
+            let lines = form(options).listening(address, fingerprint, false);
+            writeln!(stdout(), "{lines}").map_err(Problem::unwritten)
         }
     }
 }
@@ -87,12 +93,8 @@ fn serve(options: &ServerOptions, folder: PathBuf) -> Result<(), Problem> {
         config,
     };
     let (host, listening) = Host::open(settings, Stop::Signals)?;
-    let mut log = Log::new(options.log_level, options.json);
-    // A server whose words nobody reads serves all the same.
-    if let Some(address) = listening.metrics {
-        let _ = log.metrics(address);
-    }
-    let _ = log.listening(listening.address, listening.fingerprint, listening.is_new);
+    let mut log = Log::new(form(options));
+    log.listening(&listening);
     host.run(&mut |event| log.event(event))
 }
 

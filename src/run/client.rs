@@ -41,6 +41,8 @@ pub struct Settings {
     pub database: PathBuf,
     /// Where to write event logs of connections, if anywhere.
     pub qlog: Option<PathBuf>,
+    /// Leave at SIGINT, SIGTERM and SIGHUP; else they are somebody else's.
+    pub heeds_signals: bool,
 }
 
 /// What a person or a script wants done.
@@ -66,6 +68,11 @@ pub enum Command {
 pub trait Front {
     /// Told once, before anything else: how to be woken when there is a command.
     fn start(&mut self, waker: Waker) -> Result<(), Problem>;
+
+    /// What has to be done before the process ends without another word, such as for the terminal's settings.
+    fn put_back(&self) -> Box<dyn Fn() + Send> {
+        Box::new(|| {})
+    }
 
     /// Whether it was interrupted since the last call: the client is to leave as at [`Command::Quit`], but at once before
     /// the first login, and when said again. Asked also while a command waits for room.
@@ -126,7 +133,7 @@ struct Desk {
     client: Client,
     driver: Driver,
     crew: Crew<SqliteStore, RequestId, Completion>,
-    endings: Endings,
+    endings: Option<Endings>,
     clock: WallClock,
     way: Way,
     /// Logged in, and the connection stands.
@@ -173,7 +180,10 @@ impl Desk {
         let crew = Crew::start("client", store, &driver.waker())
             .map_err(|error| Problem::other(format!("cannot start a thread: {error}")))?;
         let waker = driver.waker();
-        let endings = Endings::listen(move || waker.wake())?;
+        let endings = match settings.heeds_signals {
+            true => Some(Endings::listen(move || waker.wake(), front.put_back())?),
+            false => None,
+        };
         Ok(Self {
             client,
             driver,
@@ -237,13 +247,16 @@ impl Desk {
             };
             self.client.handle_completion(now, completion);
         }
+        // Asked before: what was typed before comes first.
+        let is_interrupted = front.is_interrupted();
+        let is_signalled = (self.endings.as_ref()).is_some_and(|endings| endings.pending() > 0);
         while let Some(command) = self.held.take().or_else(|| front.poll()) {
             self.obey(command, front);
             if self.held.is_some() {
                 break;
             }
         }
-        if front.is_interrupted() || self.endings.pending() > 0 {
+        if is_interrupted || is_signalled {
             self.interrupt();
         }
     }

@@ -51,7 +51,11 @@ impl Demo {
         let (folder, host, listening, stop) = open(base)?;
         let waker = host.waker();
         let server = spawn("demo-server", move || host.run(&mut |_| {}))?;
-        let settings = settings(&folder, BOT, &listening)?;
+        let settings = Settings {
+            // They are for the demonstration, which ends it.
+            heeds_signals: false,
+            ..settings(&folder, BOT, &listening)?
+        };
         let bot = spawn("demo-bot", move || {
             // It ends with the server.
             let _ = client::run(settings, &mut Bot::default());
@@ -85,10 +89,11 @@ impl Demo {
     /// The machine does not let us listen for signals.
     pub fn wait(&self, ready: impl FnOnce()) -> Result<(), Problem> {
         let (sender, receiver) = channel();
-        let _endings = Endings::listen(move || {
+        let tell = move || {
             // Nobody waits for a second one.
             let _ = sender.send(());
-        })?;
+        };
+        let _endings = Endings::listen(tell, || {})?;
         ready();
         let _ = receiver.recv();
         Ok(())
@@ -163,6 +168,7 @@ fn settings(folder: &Path, name: &str, listening: &Listening) -> Result<Settings
         registration: None,
         database: own.join("client.sqlite"),
         qlog: None,
+        heeds_signals: true,
     })
 }
 

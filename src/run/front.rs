@@ -138,6 +138,13 @@ impl Front for LineFront {
         Ok(())
     }
 
+    fn put_back(&self) -> Box<dyn Fn() + Send> {
+        match &self.console {
+            Some(console) => Box::new(console.put_back()),
+            None => Box::new(|| {}),
+        }
+    }
+
     fn is_interrupted(&mut self) -> bool {
         // Where whoever read our output is gone, what is queued is on disk.
         core::mem::take(&mut self.is_unheard)

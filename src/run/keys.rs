@@ -50,6 +50,16 @@ pub(super) struct Keys {
     pub(super) is_new: bool,
 }
 
+/// The secrets in `folder`, if all of them are there.
+pub(super) fn load(folder: &Path) -> Result<Option<Keys>, Problem> {
+    let read = |name| read_secret(&folder.join(name));
+    let all = (read(IDENTITY)?, read(PASSWORDS)?, read(ENDPOINT)?);
+    let (Some(identity), Some(passwords), Some(endpoint)) = all else {
+        return Ok(None);
+    };
+    Keys::of(folder, identity, &passwords, &endpoint, false).map(Some)
+}
+
 /// Reads the secrets in `folder`, and makes those that are missing as long as there are no accounts
 /// that would be lost with them.
 pub(super) fn load_or_make(
@@ -72,28 +82,40 @@ pub(super) fn load_or_make(
         random.fill(&mut secret);
         Ok(SecretBytes::new(secret))
     })?;
-    let damaged = |name: &str| {
-        let path = folder.join(name);
-        Problem::other(format!(
-            "{} is damaged; restore it from a backup",
-            path.display()
-        ))
-    };
-    let signing = SigningKey::from_pkcs8(identity.expose()).map_err(|_| damaged(IDENTITY))?;
-    let secret: [u8; 32] = endpoint
-        .expose()
-        .try_into()
-        .map_err(|_| damaged(ENDPOINT))?;
-    Ok(Keys {
-        server: ServerKeys {
-            identity: Arc::new(signing),
-            passwords: ServerSecrets::from_bytes(passwords.expose())
-                .map_err(|_| damaged(PASSWORDS))?,
-            endpoint: Secret::from(secret),
-        },
-        identity_pkcs8: identity,
-        is_new,
-    })
+    Keys::of(folder, identity, &passwords, &endpoint, is_new)
+}
+
+impl Keys {
+    fn of(
+        folder: &Path,
+        identity: SecretBytes,
+        passwords: &SecretBytes,
+        endpoint: &SecretBytes,
+        is_new: bool,
+    ) -> Result<Self, Problem> {
+        let damaged = |name: &str| {
+            let path = folder.join(name);
+            Problem::other(format!(
+                "{} is damaged; restore it from a backup",
+                path.display()
+            ))
+        };
+        let signing = SigningKey::from_pkcs8(identity.expose()).map_err(|_| damaged(IDENTITY))?;
+        let secret: [u8; 32] = endpoint
+            .expose()
+            .try_into()
+            .map_err(|_| damaged(ENDPOINT))?;
+        Ok(Self {
+            server: ServerKeys {
+                identity: Arc::new(signing),
+                passwords: ServerSecrets::from_bytes(passwords.expose())
+                    .map_err(|_| damaged(PASSWORDS))?,
+                endpoint: Secret::from(secret),
+            },
+            identity_pkcs8: identity,
+            is_new,
+        })
+    }
 }
 
 fn load_or(

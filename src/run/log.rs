@@ -2,7 +2,7 @@
 //!
 //! Whoever reads it may be slow, gone, or a disk without room: the server goes on.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 
 use ::server::Event;
@@ -14,6 +14,7 @@ use crate::cli::address::{Host, ServerAddress};
 use crate::cli::server::LogLevel;
 
 use super::problem::Problem;
+use super::server::Listening;
 use super::voice::Voice;
 
 /// Lines a second of errors, and as many of everything else; what is more is counted. Strangers can cause some
@@ -23,40 +24,27 @@ const LINES_PER_SECOND: u32 = 20;
 /// What a server tells.
 #[derive(Debug)]
 pub struct Log {
-    level: LogLevel,
-    json: bool,
-    /// Of events; there is none before the first.
-    voice: Option<Voice>,
+    form: Form,
+    output: Voice,
+    errors: Voice,
     /// The second being counted, and the lines in it: of errors, and of everything else.
     second: u64,
     lines: [u32; 2],
     left_out: u64,
 }
 
-impl Log {
-    /// A log of this level; as JSON lines or for people.
-    pub const fn new(level: LogLevel, json: bool) -> Self {
-        Self {
-            level,
-            json,
-            voice: None,
-            second: 0,
-            lines: [0; 2],
-            left_out: 0,
-        }
-    }
+/// Which events are told, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Form {
+    /// Events up to this level.
+    pub level: LogLevel,
+    /// As JSON lines, or for people.
+    pub json: bool,
+}
 
-    /// The server listens: address, fingerprint, and both as one line that clients take.
-    ///
-    /// # Errors
-    /// Of standard output.
-    pub fn listening(
-        &self,
-        address: SocketAddr,
-        fingerprint: Fingerprint,
-        is_new: bool,
-    ) -> io::Result<()> {
-        let mut output = io::stdout();
+impl Form {
+    /// Where a server listens: address, fingerprint, and both as one line that clients take.
+    pub fn listening(self, address: SocketAddr, fingerprint: Fingerprint, is_new: bool) -> String {
         let shown = reachable(address);
         let url = ServerAddress {
             host: Host::from(shown.ip()),
@@ -64,43 +52,37 @@ impl Log {
             fingerprint: Some(fingerprint),
         };
         if self.json {
-            let event = json!({
+            return json!({
                 "event": "listening",
                 "address": address.to_string(),
                 "fingerprint": fingerprint.to_string(),
                 "url": url.to_string(),
                 "new_identity": is_new,
-            });
-            return writeln!(output, "{event}");
+            })
+            .to_string();
         }
-        if is_new {
-            writeln!(output, "made a new server key")?;
-        }
-        writeln!(output, "address      {address}")?;
-        writeln!(output, "fingerprint  {fingerprint}")?;
-        writeln!(output, "{url}")?;
-        match url.qr().filter(|_| output.is_terminal()) {
-            Some(code) => writeln!(output, "{code}"),
-            None => Ok(()),
+        let made = if is_new {
+            "made a new server key\n"
+        } else {
+            ""
+        };
+        let lines = format!("{made}address      {address}\nfingerprint  {fingerprint}\n{url}");
+        match url.qr().filter(|_| io::stdout().is_terminal()) {
+            Some(code) => format!("{lines}\n{code}"),
+            None => lines,
         }
     }
 
-    /// Where the server tells what it counts.
-    ///
-    /// # Errors
-    /// Of standard output.
-    pub fn metrics(&self, address: SocketAddr) -> io::Result<()> {
+    fn metrics(self, address: SocketAddr) -> String {
         let url = format!("http://{address}/metrics");
-        let line = match self.json {
+        match self.json {
             true => json!({"event": "metrics", "url": url}).to_string(),
             false => format!("metrics      {url}"),
-        };
-        writeln!(io::stdout(), "{line}")
+        }
     }
 
-    /// Why the server does not go on.
-    pub fn problem(&self, problem: &Problem) {
-        let line = match self.json {
+    fn problem(self, problem: &Problem) -> String {
+        match self.json {
             true => json!({
                 "event": "error",
                 "code": problem.code,
@@ -108,44 +90,78 @@ impl Log {
             })
             .to_string(),
             false => format!("error: {}", problem.message),
-        };
+        }
+    }
+
+    fn line(self, name: &str, text: &str) -> String {
+        match self.json {
+            true => json!({"event": name, "message": text}).to_string(),
+            false => text.to_owned(),
+        }
+    }
+}
+
+impl Log {
+    /// A log in this form.
+    pub fn new(form: Form) -> Self {
+        Self {
+            form,
+            output: Voice::into(io::stdout()),
+            errors: Voice::into(io::stderr()),
+            second: 0,
+            lines: [0; 2],
+            left_out: 0,
+        }
+    }
+
+    /// The server listens.
+    pub fn listening(&self, listening: &Listening) {
+        if let Some(address) = listening.metrics {
+            self.output.say(self.form.metrics(address), true);
+        }
+        let Listening {
+            address,
+            fingerprint,
+            is_new,
+            ..
+        } = *listening;
+        let lines = self.form.listening(address, fingerprint, is_new);
+        self.output.say(lines, true);
+    }
+
+    /// Why the server does not go on.
+    pub fn problem(&self, problem: &Problem) {
         // The exit code says it too.
-        let _ = writeln!(io::stderr(), "{line}");
+        self.errors.say(self.form.problem(problem), true);
     }
 
     /// Something that happened. What cannot be written now is counted, and told later.
     pub fn event(&mut self, event: &Event) {
-        for (line, stands_for) in self.lines_of(unix_time_s(), event) {
-            let voice = self.voice.get_or_insert_with(|| Voice::into(io::stderr()));
-            if !voice.say(line) {
-                self.left_out += stands_for;
+        self.left_out += self.errors.failed();
+        for line in self.lines_of(unix_time_s(), event) {
+            if !self.errors.say(line.text, line.is_error) {
+                self.left_out += line.stands_for;
             }
         }
     }
 
-    /// What to write of an event of this second, and how many lines are lost with each that is not written.
-    fn lines_of(
-        &mut self,
-        second: u64,
-        event: &Event,
-    ) -> impl Iterator<Item = (String, u64)> + use<> {
+    /// What to write of an event of this second.
+    fn lines_of(&mut self, second: u64, event: &Event) -> impl Iterator<Item = Line> + use<> {
+        let form = self.form;
         let (level, name, text) = describe(event);
-        let is_wanted = level <= self.level;
+        let is_wanted = level <= form.level;
         let earlier = if is_wanted { self.begin(second) } else { 0 };
-        let told = (earlier > 0).then(|| {
-            let text = format!("{earlier} more lines were left out");
-            (self.line("left_out", &text), earlier)
+        let told = (earlier > 0).then(|| Line {
+            text: form.line("left_out", &format!("{earlier} more lines were left out")),
+            stands_for: earlier,
+            is_error: false,
         });
-        let line = (is_wanted && self.has_room(level)).then(|| (self.line(name, &text), 1));
+        let line = (is_wanted && self.has_room(level)).then(|| Line {
+            text: form.line(name, &text),
+            stands_for: 1,
+            is_error: level == LogLevel::Error,
+        });
         told.into_iter().chain(line)
-    }
-
-    fn line(&self, name: &str, text: &str) -> String {
-        if self.json {
-            json!({"event": name, "message": text}).to_string()
-        } else {
-            text.to_owned()
-        }
     }
 
     /// Counts anew in another second. How many lines were left out before.
@@ -165,6 +181,14 @@ impl Log {
         self.left_out += u64::from(!room);
         room
     }
+}
+
+/// What is written of an event.
+struct Line {
+    text: String,
+    /// How many are lost with it where it is not written.
+    stands_for: u64,
+    is_error: bool,
 }
 
 /// An event's level, its name for programs, and its words for people.
@@ -231,11 +255,14 @@ mod tests {
     #[test]
     fn h75_lines_that_strangers_cause_are_few_and_crowd_out_no_error() {
         for json in [false, true] {
-            let mut log = Log::new(LogLevel::Warn, json);
+            let mut log = Log::new(Form {
+                level: LogLevel::Warn,
+                json,
+            });
             for second in 7..10 {
                 let lines: Vec<_> = (0..10_000)
                     .flat_map(|_| log.lines_of(second, &VIOLATION))
-                    .map(|(line, _)| line)
+                    .map(|line| line.text)
                     .collect();
                 let told = usize::from(second > 7);
                 assert_eq!(lines.len(), LINES_PER_SECOND as usize + told);
@@ -245,7 +272,7 @@ mod tests {
                     "{lines:?}"
                 );
                 let errors = log.lines_of(second, &Event::DiskFull);
-                let errors: Vec<_> = errors.map(|(line, _)| line).collect();
+                let errors: Vec<_> = errors.map(|line| line.text).collect();
                 assert!(errors.len() == 1 && errors[0].contains("the disk is full"));
                 // What reads JSON reads every line.
                 for line in lines.iter().chain(&errors) {
@@ -258,7 +285,10 @@ mod tests {
 
     #[test]
     fn h75_errors_are_bounded_as_well() {
-        let mut log = Log::new(LogLevel::Error, false);
+        let mut log = Log::new(Form {
+            level: LogLevel::Error,
+            json: false,
+        });
         let count = (0..1_000).flat_map(|_| log.lines_of(7, &Event::DiskFull));
         assert_eq!(count.count(), LINES_PER_SECOND as usize);
         assert_eq!(

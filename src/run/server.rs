@@ -210,7 +210,11 @@ fn is_there(store: &mut SqliteStore, name: &str) -> Result<bool, Problem> {
 /// # Errors
 /// The folder cannot be used.
 pub fn identity(folder: &Path) -> Result<Fingerprint, Problem> {
-    let keys = keys::load_or_make(&Turn::take(folder)?, folder, &mut OsRandom)?;
+    let keys = match keys::load(folder)? {
+        // Nothing has to be written.
+        Some(keys) => keys,
+        None => keys::load_or_make(&Turn::take(folder)?, folder, &mut OsRandom)?,
+    };
     Ok(keys.server.identity.verifying_key().fingerprint())
 }
 
@@ -219,6 +223,9 @@ pub fn identity(folder: &Path) -> Result<Fingerprint, Problem> {
 /// # Errors
 /// The folder cannot be used, or its files belong to a running server.
 pub fn invite(folder: &Path) -> Result<String, Problem> {
+    let turn = Turn::take(folder)?;
+    // A server without keys, and with a database, would not start any more.
+    keys::load_or_make(&turn, folder, &mut OsRandom)?;
     let mut store = open_store(folder)?;
     let bytes: [u8; INVITATION_BYTES] = random_array(&mut OsRandom);
     let code = bytes.map(|byte| format!("{byte:02x}")).concat();
@@ -264,7 +271,7 @@ impl Host {
             .map_err(|error| Problem::other(format!("cannot start a thread: {error}")))?;
         let waker = driver.waker();
         let endings = match stop {
-            Stop::Signals => Some(Endings::listen(move || waker.wake())?),
+            Stop::Signals => Some(Endings::listen(move || waker.wake(), || {})?),
             Stop::Flag(_) => None,
         };
         let channel = Box::new(sessions.clone());

@@ -1,12 +1,16 @@
 //! Lines that nobody has to read.
 
 use std::io::Write;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 /// Lines that wait for whoever reads them. One may be some hundred bytes long.
 const WAITING_MAX: usize = 256;
+/// Places among them that only urgent lines take.
+const KEPT_FOR_URGENT: usize = 32;
 /// How long what waits at the end may take to be read.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -15,37 +19,68 @@ const FAREWELL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Voice {
     /// Taken when it ends.
-    lines: Option<SyncSender<String>>,
+    lines: Option<Sender<String>>,
+    counts: Arc<Counts>,
     /// Nothing ever comes; it closes with the last line.
     ended: Receiver<()>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    waiting: AtomicUsize,
+    /// Lines that could not be written.
+    failed: AtomicU64,
 }
 
 impl Voice {
     /// Begins to write there. Without a thread every line is left out.
     pub(super) fn into(mut output: impl Write + Send + 'static) -> Self {
-        let (lines, waiting) = sync_channel::<String>(WAITING_MAX);
-        let (ends, ended) = sync_channel(0);
+        let (lines, waiting) = channel::<String>();
+        let (ends, ended) = sync_channel::<()>(0);
+        let counts = Arc::<Counts>::default();
+        let counted = Arc::clone(&counts);
         let write = move || {
             for mut line in waiting {
                 line.push('\n');
-                // Later there may be room again, or another reader.
-                let _ = output
+                let written = output
                     .write_all(line.as_bytes())
                     .and_then(|()| output.flush());
+                // Later there may be room again, or another reader.
+                counted
+                    .failed
+                    .fetch_add(u64::from(written.is_err()), Ordering::Relaxed);
+                counted.waiting.fetch_sub(1, Ordering::Relaxed);
             }
-            drop::<SyncSender<()>>(ends);
+            drop(ends);
         };
         let _ = thread::Builder::new().name("voice".to_owned()).spawn(write);
         Self {
             lines: Some(lines),
+            counts,
             ended,
         }
     }
 
     /// Whether there is room for the line, which will then be written.
-    pub(super) fn say(&self, line: String) -> bool {
-        let lines = self.lines.as_ref();
-        lines.is_some_and(|lines| lines.try_send(line).is_ok())
+    pub(super) fn say(&self, line: String, is_urgent: bool) -> bool {
+        let max = match is_urgent {
+            true => WAITING_MAX,
+            false => WAITING_MAX - KEPT_FOR_URGENT,
+        };
+        let Some(lines) = &self.lines else {
+            return false;
+        };
+        // Only this adds to it.
+        if self.counts.waiting.fetch_add(1, Ordering::Relaxed) < max && lines.send(line).is_ok() {
+            return true;
+        }
+        self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
+        false
+    }
+
+    /// How many lines could not be written since the last call.
+    pub(super) fn failed(&self) -> u64 {
+        self.counts.failed.swap(0, Ordering::Relaxed)
     }
 }
 
@@ -68,7 +103,7 @@ mod tests {
         let (mut reader, writer) = io::pipe().unwrap();
         let voice = Voice::into(writer);
         for line in ["one", "two", "three"] {
-            assert!(voice.say(line.to_owned()));
+            assert!(voice.say(line.to_owned(), false));
         }
         drop(voice);
         let mut written = String::new();
@@ -81,25 +116,28 @@ mod tests {
         let (mut reader, writer) = io::pipe().unwrap();
         let voice = Voice::into(writer);
         let long = "x".repeat(1 << 16);
-        let taken = (0..10_000).filter(|_| voice.say(long.clone())).count();
-        assert!((WAITING_MAX..=WAITING_MAX + 2).contains(&taken), "{taken}");
+        let taken = |is_urgent| {
+            let taken = (0..10_000).filter(|_| voice.say(long.clone(), is_urgent));
+            taken.count()
+        };
+        assert_eq!(taken(false), WAITING_MAX - KEPT_FOR_URGENT);
+        assert_eq!(taken(true), KEPT_FOR_URGENT);
         // It reads again, and so are lines taken again.
         let mut read = vec![0; 2 * long.len()];
         reader.read_exact(&mut read).unwrap();
-        while !voice.say(String::new()) {
+        while !voice.say(String::new(), true) {
             thread::yield_now();
         }
         drop(reader);
     }
 
     #[test]
-    fn a_write_that_fails_is_not_the_last() {
-        struct Full(Vec<io::Result<usize>>, SyncSender<Vec<u8>>);
+    fn a_write_that_fails_is_counted_and_not_the_last() {
+        struct Full(Vec<io::Result<usize>>, Sender<Vec<u8>>);
         impl Write for Full {
             fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0
-                    .pop()
-                    .unwrap_or(Err(io::ErrorKind::StorageFull.into()))?;
+                let full = || Err(io::ErrorKind::StorageFull.into());
+                self.0.pop().unwrap_or_else(full)?;
                 self.1.send(bytes.to_vec()).unwrap();
                 Ok(bytes.len())
             }
@@ -107,12 +145,14 @@ mod tests {
                 Ok(())
             }
         }
-        let (sender, written) = sync_channel(4);
-        let voice = Voice::into(Full(
-            vec![Ok(0), Err(io::ErrorKind::StorageFull.into())],
-            sender,
-        ));
-        assert!(voice.say("lost".to_owned()) && voice.say("written".to_owned()));
+        let (sender, written) = channel();
+        let full = Err(io::ErrorKind::StorageFull.into());
+        let voice = Voice::into(Full(vec![Ok(0), full], sender));
+        for line in ["lost", "written"] {
+            assert!(voice.say(line.to_owned(), false));
+        }
         assert_eq!(written.recv().unwrap(), b"written\n");
+        assert_eq!(voice.failed(), 1);
+        assert_eq!(voice.failed(), 0);
     }
 }

@@ -59,8 +59,7 @@ pub const TOLD_MAX: usize = 256;
 /// again.
 pub const TOLD_FOR: Duration = Duration::from_secs(60);
 
-/// How often it is noted that a device is there that stays connected, when it acknowledges
-/// something.
+/// How often it is noted that a device is there that stays connected, when it says something.
 pub const SEEN_EVERY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// A head of the directory is signed again when it is this old.

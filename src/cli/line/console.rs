@@ -101,7 +101,18 @@ impl Console {
 
     /// Whether Ctrl-C was typed at the prompt since the last call. No input comes after it.
     pub fn is_interrupted(&self) -> bool {
-        self.interrupted.swap(false, Ordering::Relaxed)
+        self.interrupted.swap(false, Ordering::Acquire)
+    }
+
+    /// Puts the terminal's settings back as they were, from any thread and without a word, for a process that ends in
+    /// this moment.
+    pub fn put_back(&self) -> impl Fn() + Send + use<> {
+        let terminal = self.terminal.clone();
+        move || {
+            if let Some(terminal) = &terminal {
+                terminal.put_back();
+            }
+        }
     }
 
     /// Whether there is a person at a terminal.

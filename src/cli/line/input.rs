@@ -62,7 +62,7 @@ impl<W: Fn()> Delivery<W> {
     }
 
     pub(super) fn interrupt(&self) {
-        self.interrupted.store(true, Ordering::Relaxed);
+        self.interrupted.store(true, Ordering::Release);
         (self.wake)();
     }
 }

@@ -100,6 +100,11 @@ impl Terminal {
         change(&self.0.settings, LEAVE);
     }
 
+    /// The settings alone. Writes nothing: nobody may read what is written.
+    pub(super) fn put_back(&self) {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0.settings);
+    }
+
     /// Lets no prompt change the settings any more. Tells whether one is shown, which has to be restored.
     pub(super) fn end(&self) -> bool {
         let _turn = self.turn();

@@ -134,7 +134,6 @@ impl Server {
 
     /// A device has everything up to a position.
     pub(super) fn acknowledge(&mut self, handle: ConnectionHandle, acknowledge: Acknowledge) {
-        self.see_device(handle);
         let Some(user) = self.user(handle) else {
             return;
         };

@@ -29,6 +29,7 @@ impl Server {
         message: SessionClientMessage,
     ) -> Result<(), Violation> {
         use SessionClientMessage as M;
+        self.see_device(handle);
         let user = self.user(handle).ok_or(OUT_OF_TURN)?;
         user.pace.count(now);
         match message {
