@@ -220,6 +220,22 @@ fn a_character_that_is_disabled_is_no_key() {
     bob.exp_string("over").unwrap();
 }
 
+/// Whoever was there before left it so, and a prompt has little or nothing to change.
+#[test]
+fn a_client_ends_also_where_the_terminal_took_single_keys_before() {
+    let home = Home::new();
+    fixtures::furnish(&home, &["Bob"]);
+    let server = Server::start(&home);
+    let port = server.port.to_string();
+    for before in ["stty -icanon", "stty raw -echo"] {
+        let mut bob = in_a_shell(&home, before, &["-u", "Bob", "-p", "Bob", "-sp", &port]);
+        bob.exp_string("> ").unwrap();
+        let job = nix::unistd::Pid::from_raw(job(&bob));
+        nix::sys::signal::kill(job, nix::sys::signal::SIGTERM).unwrap();
+        bob.exp_string("over").unwrap();
+    }
+}
+
 #[test]
 fn a_client_that_is_stopped_while_it_asks_for_the_password_leaves_the_terminal_as_it_was() {
     let home = Home::new();

@@ -68,7 +68,7 @@ impl Console {
             // A terminal without a cursor to move.
             return Ok(Self {
                 input: plain(wake)?,
-                output: Output::human(stdout(), Human::new(0, false)),
+                output: Output::human(stdout(), Human::new(columns(), false)),
                 interrupted: Arc::default(),
                 terminal: Some(terminal),
             });

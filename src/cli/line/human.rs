@@ -13,8 +13,10 @@ const CONTINUATION: &str = "    | ";
 const NOTE: &str = "-- ";
 /// What stands before a line of the program's own that asks for attention.
 const ALARM: &str = "!! ";
-/// Terminals narrower than this break lines as they like.
-const COLUMNS_MIN: usize = 40;
+/// Columns of a terminal that does not tell.
+const COLUMNS_UNKNOWN: usize = 80;
+/// A terminal is taken to have so many columns at least: room for a continuation and a wide character.
+const COLUMNS_MIN: usize = CONTINUATION.len() + 3;
 
 /// Events for people: lines that nobody else can forge.
 ///
@@ -22,7 +24,7 @@ const COLUMNS_MIN: usize = 40;
 /// begins with `-- ` or `!! ` is the program's own word.
 #[derive(Clone, Debug)]
 pub struct Human {
-    /// Columns of the terminal; `usize::MAX` if unknown.
+    /// Columns of the terminal.
     columns: usize,
     colors: bool,
     user: Option<Username>,
@@ -32,7 +34,7 @@ impl Human {
     /// For a terminal with so many columns; 0 if unknown.
     pub const fn new(columns: usize, colors: bool) -> Self {
         let mut human = Self {
-            columns: usize::MAX,
+            columns: COLUMNS_UNKNOWN,
             colors,
             user: None,
         };
@@ -42,10 +44,10 @@ impl Human {
 
     /// The terminal has so many columns now; 0 if unknown.
     pub const fn resize(&mut self, columns: usize) {
-        self.columns = if columns < COLUMNS_MIN {
-            usize::MAX
-        } else {
-            columns
+        self.columns = match columns {
+            0 => COLUMNS_UNKNOWN,
+            1..COLUMNS_MIN => COLUMNS_MIN,
+            _ => columns,
         };
     }
 
@@ -181,7 +183,7 @@ impl Page {
         }
         for character in word.chars() {
             let width = columns_of_character(character);
-            if width > 0 && self.column + width > self.columns {
+            if self.column + width > self.columns {
                 self.break_line();
             }
             self.lines.push(character);
@@ -229,9 +231,11 @@ fn columns_of(text: &str) -> usize {
     text.chars().map(columns_of_character).sum()
 }
 
-/// The most columns that a terminal gives a character: too few would let it break the line.
+/// The most columns that a terminal gives a character: too few would let it break the line, too many only break it
+/// early. Also what has no width of its own gets a column: a selector for emoji makes a narrow character wide, and
+/// some terminals draw marks of Indic scripts and parts of Hangul syllables by themselves.
 fn columns_of_character(character: char) -> usize {
-    character.width_cjk().unwrap_or(0)
+    character.width_cjk().unwrap_or(0).max(1)
 }
 
 #[cfg(test)]
@@ -257,8 +261,15 @@ mod tests {
         })
     }
 
+    /// On a terminal that is wide enough for every line.
     fn plain() -> Human {
-        Human::new(0, false)
+        Human::new(1000, false)
+    }
+
+    /// The most columns that a terminal gives a line.
+    fn widest(line: &str) -> usize {
+        use unicode_width::UnicodeWidthStr as _;
+        line.width().max(line.width_cjk())
     }
 
     #[test]
@@ -324,19 +335,27 @@ mod tests {
             assert_eq!(lines.lines().find(own), None, "{lines}");
         }
         // Nor by filling the line until the terminal breaks it, with words or with one long word.
-        let mut narrow = Human::new(40, false);
-        for filler in ["-- x\u{65e5} ", "-- ", "x", "\u{65e5}", " "] {
-            let lines = narrow.event(&message(&filler.repeat(200))).unwrap();
-            assert!(lines.lines().count() > 5);
-            for line in lines.lines() {
-                assert!(columns_of(line) < 40, "{line}");
+        let words = ["-- x\u{65e5} ", "-- ", "x", "\u{65e5}", " "];
+        let emoji = [
+            "1\u{fe0f}",
+            "\u{2764}\u{fe0f}",
+            "\u{a9}\u{fe0f}",
+            "#\u{fe0f}\u{20e3}",
+        ];
+        let marks = ["\u{995}\u{9be}", "\u{1112}\u{1161}\u{11ab}"];
+        for filler in [&words[..], &emoji, &marks].concat() {
+            // Of the narrowest the head's line alone is too wide, in which nothing is the sender's but the name.
+            for (columns, left_out) in [(200, 0), (40, 0), (20, 1), (9, 1), (0, 0)] {
+                let text = message(&filler.repeat(200));
+                let lines = Human::new(columns, false).event(&text).unwrap();
+                let most = if columns == 0 { 80 } else { columns };
+                for line in lines.lines().skip(left_out) {
+                    assert!(widest(line) < most, "{columns}: {line}");
+                }
+                assert!(lines.lines().count() > 1);
+                let mut rest = lines.lines().skip(1);
+                assert!(rest.all(|line| line.starts_with(CONTINUATION)));
             }
-            assert!(
-                lines
-                    .lines()
-                    .skip(1)
-                    .all(|line| line.starts_with(CONTINUATION))
-            );
         }
     }
 

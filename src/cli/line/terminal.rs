@@ -19,12 +19,12 @@ use std::time::Duration;
 
 use nix::sys::signal::{SIGTSTP, SigSet, kill, raise};
 use nix::unistd::Pid;
-use rustix::termios::{
-    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
-};
+use rustix::termios::{OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 
 /// The prompt is on its way into its mode, or out of it: how long until the next look.
 const CHANGING_TIME: Duration = Duration::from_millis(1);
+/// After so many looks it has what it wants.
+const CHANGING_LOOKS: u32 = 500;
 /// In place of a special character: there is none (`_POSIX_VDISABLE`; BSD has another value).
 const DISABLED: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
 /// Those that the editor looks at.
@@ -90,9 +90,10 @@ impl Terminal {
         tcgetattr(io::stdin()).is_ok_and(|now| self.is_other(&now))
     }
 
+    /// Whether these are a prompt's: what that changes is different. (All of it may have been so before.)
     fn is_other(&self, now: &Termios) -> bool {
-        let line_by_line = |it: &Termios| it.local_modes.contains(LocalModes::ICANON);
-        line_by_line(now) != line_by_line(&self.0.settings)
+        let modes = |it: &Termios| (it.local_modes, it.input_modes);
+        modes(now) != modes(&self.0.settings)
     }
 
     /// Puts back the settings, and erases the prompt.
@@ -168,9 +169,12 @@ impl Terminal {
         true
     }
 
-    /// Waits for a prompt that is on its way.
+    /// Waits for a prompt that is on its way. None where there is none, or it has nothing to change.
     fn settings_of_prompt(&self) -> Option<Termios> {
-        while self.is_asking() {
+        for _ in 0..CHANGING_LOOKS {
+            if !self.is_asking() {
+                break;
+            }
             let now = tcgetattr(io::stdin()).ok()?;
             if self.is_other(&now) {
                 return Some(now);
