@@ -247,9 +247,10 @@ fn remove(db: &Connection, head: &Head) -> Result<(), Fault> {
 }
 
 fn add_body(db: &Connection, sealed: &[u8]) -> Result<u64, Fault> {
-    // The checksum covers the id, so the id is chosen before the row is written.
-    let newest = BODIES.find(db, "ORDER BY id DESC LIMIT 1", [], |cells| cells.number())?;
-    let id = newest.unwrap_or(0).saturating_add(1);
+    // The checksum covers the id, so the id is chosen before the row is written. Only the index is asked: another body
+    // may be long, and one that takes an id that is taken is not inserted.
+    let newest: Option<i64> = db.query_row("SELECT max(id) FROM bodies", [], |row| row.get(0))?;
+    let id = clamp63(newest.map_or(0, i64::cast_unsigned).saturating_add(1));
     BODIES.insert(db, &[int63(id), blob(sealed)])?;
     Ok(id)
 }
