@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use ::client::Registration;
 use crypto::RsaBits;
 use tls::Trust;
+use undertone::cli::address::ServerAddress;
 use undertone::cli::client::{ClientOptions, ClientTask, DoctorOptions, client_task};
 use undertone::cli::exit::Exit;
 use undertone::cli::folders::{Program, data_folder};
@@ -18,6 +19,7 @@ use undertone::run::doctor::{Findings, Settings, examine};
 use undertone::run::front::{LineFront, Pins};
 use undertone::run::problem::Problem;
 use undertone::run::report::{to_json, to_table};
+use undertone::run::visit::key_of;
 
 fn main() -> ExitCode {
     let options = match client_task(std::env::args_os()) {
@@ -79,14 +81,10 @@ fn prepare(options: ClientOptions) -> Result<(client::Settings, Pins, Installati
         .resolve(&options.server, &known)
         .map_err(|error| untrusted(&error, &known))?;
     let server = &options.server;
-    let earlier = match &trust {
-        Trust::Pinned(key) => known
-            .names_of(*key)
-            .map_err(|error| Problem::trust(Exit::Other, error.to_string()))?,
-        _ => Vec::new(),
-    };
-    let user = options.user.key();
-    let slot = InstallationSlot::take(&folder, &earlier, &server.host_port(), user)?;
+    let is_known = known.find(server).is_ok_and(|key| key.is_some());
+    let (trust, names) = recognise(server, trust, &known)?;
+    let (name, user) = (server.host_port(), options.user.key());
+    let slot = InstallationSlot::take(&folder, &names, &name, user)?;
     let password = options
         .password
         .read(options.purpose, &mut |warning| {
@@ -112,11 +110,39 @@ fn prepare(options: ClientOptions) -> Result<(client::Settings, Pins, Installati
         heeds_signals: true,
     };
     let pins = Pins {
+        known_as: (names.into_iter().next()).filter(|first| !is_known && *first != name),
         first_use: matches!(settings.trust, Trust::FirstUse),
         known,
         server: options.server,
     };
     Ok((settings, pins, slot))
+}
+
+/// Finds out whether a server is one that is known by another name already, so that what is queued for it is sent and
+/// its users are known. Gives whom to trust, and the names.
+fn recognise(
+    server: &ServerAddress,
+    trust: Trust,
+    known: &KnownServers,
+) -> Result<(Trust, Vec<String>), Problem> {
+    let unreadable = |error: PinError| Problem::trust(Exit::Other, error.to_string());
+    let names_of = |key| known.names_of(key).map_err(unreadable);
+    if let Trust::Pinned(key) = trust {
+        return Ok((trust, names_of(key)?));
+    }
+    if known.is_empty().map_err(unreadable)? {
+        return Ok((trust, Vec::new()));
+    }
+    // The folder is chosen before the login, so it is asked for its key, which it proves to have.
+    let Some(key) = key_of(server.host.as_str(), server.port, trust.clone())? else {
+        return Ok((trust, Vec::new()));
+    };
+    let names = names_of(key)?;
+    let trust = match names.is_empty() {
+        true => trust,
+        false => Trust::Pinned(key),
+    };
+    Ok((trust, names))
 }
 
 fn untrusted(error: &TrustError, known: &KnownServers) -> Problem {

@@ -44,6 +44,11 @@ impl KnownServers {
         self.find_in(&self.read()?, server)
     }
 
+    /// Whether no server is known.
+    pub fn is_empty(&self) -> Result<bool, PinError> {
+        Ok(self.pins_in(&self.read()?).next().transpose()?.is_none())
+    }
+
     /// The names, as `host:port`, under which a server with this key is known; the oldest first.
     pub fn names_of(&self, key: Fingerprint) -> Result<Vec<String>, PinError> {
         let text = self.read()?;
@@ -212,6 +217,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let known = KnownServers::in_folder(root.path());
         assert_eq!(known.find(&server("h:1")).unwrap(), None);
+        assert!(known.is_empty().unwrap());
         known.pin(&server("h:1"), key(1)).unwrap();
         known.pin(&server("[::1]:1"), key(2)).unwrap();
         known.pin(&server("h:1"), key(1)).unwrap();
@@ -223,6 +229,7 @@ mod tests {
         let expected = format!("h:1 {}\n[::1]:1 {}\n", key(1), key(2));
         assert_eq!(fs::read_to_string(known.path()).unwrap(), expected);
         known.pin(&server("h:3"), key(1)).unwrap();
+        assert!(!known.is_empty().unwrap());
         assert_eq!(known.names_of(key(1)).unwrap(), ["h:1", "h:3"]);
         assert_eq!(known.names_of(key(2)).unwrap(), ["[::1]:1"]);
         assert_eq!(known.names_of(key(3)).unwrap(), Vec::<String>::new());

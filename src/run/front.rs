@@ -21,6 +21,8 @@ pub struct Pins {
     pub known: KnownServers,
     /// The server.
     pub server: ServerAddress,
+    /// The name by which the server is known, where this is another one.
+    pub known_as: Option<String>,
     /// The server may be anybody until the login has proven its key.
     pub first_use: bool,
 }
@@ -165,6 +167,13 @@ impl Front for LineFront {
             output.resized();
             output.event(event)
         });
+        if matches!(event, Event::Connected { .. })
+            && let Some(name) = self.pins.as_mut().and_then(|pins| pins.known_as.take())
+        {
+            let note =
+                format!("this server is the one known as {name}: the same contacts and messages");
+            self.write(|output| output.note(&note));
+        }
         if matches!(event, Event::Connected { .. }) && self.trusts_anybody() {
             let note = "this server is not known here yet; if the fingerprint above is not the one \
                         its operator gave you, leave now. The login will prove that it knows your \
@@ -188,17 +197,11 @@ impl Front for LineFront {
         let Some(pins) = &mut self.pins else {
             return;
         };
-        let was_first = core::mem::take(&mut pins.first_use);
-        let earlier = pins.known.names_of(fingerprint).unwrap_or_default();
-        let note = match (pins.known.pin(&pins.server, fingerprint), earlier.first()) {
-            (Err(error), _) => format!("cannot remember the server's key: {error}"),
-            (Ok(()), Some(name)) if was_first => format!(
-                "this server is the one known as {name}: from the next start on this client goes on with \
-                 the contacts and messages that it has from there"
-            ),
-            (Ok(()), _) => return,
-        };
-        self.write(|output| output.note(&note));
+        pins.first_use = false;
+        if let Err(error) = pins.known.pin(&pins.server, fingerprint) {
+            let note = format!("cannot remember the server's key: {error}");
+            self.write(|output| output.note(&note));
+        }
     }
 }
 

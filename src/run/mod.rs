@@ -18,5 +18,6 @@ mod resolve;
 mod seed;
 pub mod server;
 mod signals;
+pub mod visit;
 mod voice;
 mod way;
