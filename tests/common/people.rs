@@ -45,6 +45,8 @@ pub struct Heard {
     pub listed: Option<Instant>,
     /// Messages that could not be read, gaps, forks, changed keys: nothing of it should be.
     pub oddities: Vec<String>,
+    /// Connections made, lost and in trouble, for whoever has to find out what went wrong.
+    pub connections: Vec<String>,
     /// The client gave up.
     pub failure: Option<Failure>,
 }
@@ -198,9 +200,12 @@ impl Person {
             let (logins, shown, stored) = (heard.logins, heard.messages.len(), heard.stored);
             let (last, failure) = (heard.messages.last(), &heard.failure);
             let (reasons, reason) = (heard.reasons.len(), heard.reasons.last());
+            let connections = heard.connections.iter().rev().take(12).rev();
+            let connections: Vec<_> = connections.collect();
             panic!(
                 "{what} does not come: {logins} logins, {shown} messages shown, the last {last:?}, {stored} \
-                 stored, {reasons} reasons, the last {reason:?}, {failure:?}"
+                 stored, {reasons} reasons, the last {reason:?}, {failure:?}; at {:?} after {connections:#?}",
+                now()
             );
         }
     }
@@ -333,6 +338,15 @@ impl Desk {
 }
 
 fn note(heard: &mut Heard, event: Event) {
+    if matches!(
+        event,
+        Event::Connected { .. }
+            | Event::LoggedIn { .. }
+            | Event::Disconnected { .. }
+            | Event::Trouble { .. }
+    ) {
+        heard.connections.push(format!("{:?}: {event:?}", now()));
+    }
     match event {
         Event::LoggedIn { .. } => heard.logins += 1,
         Event::Online { .. } => {
