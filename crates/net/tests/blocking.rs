@@ -8,7 +8,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -18,10 +18,14 @@ use net::{BindOptions, Driver};
 use sim::Rng;
 use sim::null::NullSessions;
 use transport::{
-    Accept, Admission, Attempt, Config, Gate, Instant, Load, Mode, OpenGate, Sessions, Verdict,
+    Accept, Admission, Attempt, Config, ConnectionHandle, Endpoint, Event, Gate, Instant, Load,
+    Mode, OpenGate, Sessions, Verdict,
 };
 
 const PORT: u16 = 7;
+
+/// What is waited for that has to come.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn sessions() -> Box<dyn Sessions> {
     Box::new(NullSessions::client(Rng::new(1)))
@@ -76,6 +80,82 @@ fn streams(near: &Connection, far: &Connection, mode: Mode) -> (Stream, Stream) 
     let (port, other) = far.accept_stream().unwrap();
     assert_eq!(port, PORT);
     (stream, other)
+}
+
+/// A client of its own making, which says what it likes and hears when it likes.
+struct Rogue {
+    driver: Driver,
+    endpoint: Endpoint,
+    handle: ConnectionHandle,
+}
+
+impl Rogue {
+    /// Connected, and the server's end of it.
+    fn at(server: &Node) -> (Self, Connection) {
+        let any = (Ipv4Addr::LOCALHOST, 0).into();
+        let mut driver = Driver::bind(any, &BindOptions::default()).unwrap();
+        let mut endpoint = Endpoint::client(Config::default(), Box::new(net::OsRandom));
+        let (now, remote) = (driver.now(), server.local_addr());
+        let handle = endpoint.connect(now, remote, sessions().as_mut()).unwrap();
+        let mut rogue = Self {
+            driver,
+            endpoint,
+            handle,
+        };
+        while !rogue.turn().contains(&Event::Connected) {}
+        rogue.say(|_| ());
+        (rogue, server.accept_within(Some(PATIENCE)).unwrap())
+    }
+
+    /// Says what there is to say, hears the next datagrams, and gives what has happened.
+    fn turn(&mut self) -> Vec<Event> {
+        self.driver
+            .turn(&mut self.endpoint, Some(PATIENCE))
+            .unwrap();
+        std::iter::from_fn(|| self.endpoint.poll_event())
+            .map(|(_, event)| event)
+            .collect()
+    }
+
+    /// Says what there is to say, and hears nothing.
+    fn say(&mut self, what: impl FnOnce(&mut transport::Connection)) {
+        what(self.endpoint.connection(self.handle).unwrap());
+        self.driver.flush(&mut self.endpoint);
+    }
+}
+
+#[test]
+fn h32_whoever_asks_after_a_violation_is_answered_though_the_peer_has_fallen_silent() {
+    let server = server();
+    let (mut rogue, far) = Rogue::at(&server);
+    let (accepted, all) = mpsc::channel();
+    let accepting = thread::spawn(move || {
+        let mut accept = || far.accept_stream_within(Some(PATIENCE));
+        // As a server does: the next one as soon as one is there.
+        let end = loop {
+            match accept() {
+                Ok((_, stream)) => accepted.send(stream).unwrap(),
+                Err(error) => break error.kind(),
+            }
+        };
+        assert_eq!(end, io::ErrorKind::ConnectionAborted);
+        far.close(0, "").unwrap_err().kind()
+    });
+    rogue.say(|connection| {
+        for part in [&b"\x04good"[..], b"\x14cut off"] {
+            let stream = connection.open(PORT, Mode::Messages).unwrap();
+            connection.write_part(stream, part).unwrap();
+            connection.finish(stream).unwrap();
+        }
+    });
+    // It does not hear the CLOSE.
+    let end = accepting.join().unwrap();
+    assert_eq!(end, io::ErrorKind::ConnectionAborted);
+    for stream in all {
+        stream.set_read_timeout(Some(PATIENCE));
+        let error = stream.receive().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+    }
 }
 
 #[test]

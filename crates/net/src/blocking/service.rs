@@ -156,7 +156,10 @@ impl Service {
         let Some(held) = self.peers.get_mut(&handle) else {
             return refuse(command, error::gone);
         };
-        let Some(connection) = self.endpoint.connection(handle) else {
+        // Of a connection that is over nothing more is told, though it may still be there: until the peer
+        // has answered its CLOSE, or time is up.
+        let connection = self.endpoint.connection(handle);
+        let Some(connection) = connection.filter(|_| held.over.is_none()) else {
             return refuse(command, || held.error());
         };
         match command {
