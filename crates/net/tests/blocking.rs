@@ -18,14 +18,14 @@ use net::{BindOptions, Driver};
 use sim::Rng;
 use sim::null::NullSessions;
 use transport::{
-    Accept, Admission, Attempt, Config, ConnectionHandle, Endpoint, Event, Gate, Instant, Load,
-    Mode, OpenGate, Sessions, Verdict,
+    Accept, Admission, Attempt, Config, Gate, Instant, Load, Mode, OpenGate, Sessions, Verdict,
 };
 
-const PORT: u16 = 7;
+use rogue::{PATIENCE, Rogue};
 
-/// What is waited for that has to come.
-const PATIENCE: Duration = Duration::from_secs(20);
+mod rogue;
+
+const PORT: u16 = 7;
 
 fn sessions() -> Box<dyn Sessions> {
     Box::new(NullSessions::client(Rng::new(1)))
@@ -82,55 +82,13 @@ fn streams(near: &Connection, far: &Connection, mode: Mode) -> (Stream, Stream) 
     (stream, other)
 }
 
-/// A client of its own making, which says what it likes and hears when it likes.
-struct Rogue {
-    driver: Driver,
-    endpoint: Endpoint,
-    handle: ConnectionHandle,
-}
-
-impl Rogue {
-    /// Connected, and the server's end of it.
-    fn at(server: &Node) -> (Self, Connection) {
-        let any = (Ipv4Addr::LOCALHOST, 0).into();
-        let mut driver = Driver::bind(any, &BindOptions::default()).unwrap();
-        let mut endpoint = Endpoint::client(Config::default(), Box::new(net::OsRandom));
-        let (now, remote) = (driver.now(), server.local_addr());
-        let handle = endpoint.connect(now, remote, sessions().as_mut()).unwrap();
-        let mut rogue = Self {
-            driver,
-            endpoint,
-            handle,
-        };
-        while !rogue.turn().contains(&Event::Connected) {}
-        rogue.say(|_| ());
-        (rogue, server.accept_within(Some(PATIENCE)).unwrap())
-    }
-
-    /// Says what there is to say, hears the next datagrams, and gives what has happened.
-    fn turn(&mut self) -> Vec<Event> {
-        self.driver
-            .turn(&mut self.endpoint, Some(PATIENCE))
-            .unwrap();
-        std::iter::from_fn(|| self.endpoint.poll_event())
-            .map(|(_, event)| event)
-            .collect()
-    }
-
-    /// Says what there is to say, and hears nothing.
-    fn say(&mut self, what: impl FnOnce(&mut transport::Connection)) {
-        what(self.endpoint.connection(self.handle).unwrap());
-        self.driver.flush(&mut self.endpoint);
-    }
-}
-
 #[test]
 fn h32_whoever_asks_after_a_violation_is_answered_though_the_peer_has_fallen_silent() {
     let server = server();
     let (mut rogue, far) = Rogue::at(&server);
     let (accepted, all) = mpsc::channel();
     let accepting = thread::spawn(move || {
-        let mut accept = || far.accept_stream_within(Some(PATIENCE));
+        let accept = || far.accept_stream_within(Some(PATIENCE));
         // As a server does: the next one as soon as one is there.
         let end = loop {
             match accept() {
@@ -216,6 +174,79 @@ fn h20_streams_opened_and_reset_leave_nothing_to_accept() {
     let (_, stream) = far.accept_stream().unwrap();
     (&stream).read_to_string(&mut heard).unwrap();
     assert_eq!(heard, "last");
+}
+
+/// More than a peer takes in that does not read.
+static UNREAD: [u8; 512 << 10] = [1; 512 << 10];
+
+fn assert_reset(result: io::Result<()>) {
+    let error = result.map_err(|error| error.kind());
+    assert_eq!(error, Err(io::ErrorKind::ConnectionReset));
+}
+
+#[test]
+fn who_closes_a_stream_that_the_peer_reads_no_more_is_told() {
+    let (_server, _client, near, far) = pair();
+    let (stream, other) = streams(&near, &far, Mode::Bytes);
+    stream.set_write_timeout(Some(PATIENCE));
+    drop(other);
+    // Until it is known here.
+    while (&stream).write(b"anybody?").is_ok() {}
+    assert_reset(stream.close());
+    // Or not yet.
+    let (stream, other) = streams(&near, &far, Mode::Bytes);
+    stream.set_write_timeout(Some(PATIENCE));
+    (&stream).write_all(&UNREAD).unwrap();
+    stream.finish().unwrap();
+    drop(other);
+    assert_reset(stream.close());
+}
+
+#[test]
+fn who_closes_a_stream_that_was_reset_is_told() {
+    let (_server, _client, near, far) = pair();
+    for finishes in [false, true] {
+        let (stream, other) = streams(&near, &far, Mode::Bytes);
+        stream.set_write_timeout(Some(PATIENCE));
+        (&stream).write_all(&UNREAD).unwrap();
+        if finishes {
+            stream.finish().unwrap();
+        }
+        stream.reset(3).unwrap();
+        assert_reset(stream.close());
+        assert_reset((&other).read_to_end(&mut Vec::new()).map(drop));
+    }
+}
+
+#[test]
+fn a_stream_that_was_reset_keeps_no_connection_open() {
+    let (_server, _client, near, far) = pair();
+    let (stream, _other) = streams(&near, &far, Mode::Bytes);
+    (&stream).write_all(&UNREAD).unwrap();
+    stream.finish().unwrap();
+    stream.reset(3).unwrap();
+    drop((stream, near));
+    assert_reset(far.accept_stream_within(Some(PATIENCE)).map(drop));
+}
+
+#[test]
+fn who_waits_to_write_is_told_of_a_reset() {
+    let (_server, _client, near, far) = pair();
+    let (stream, _other) = streams(&near, &far, Mode::Bytes);
+    stream.set_write_timeout(Some(PATIENCE));
+    let stream = Arc::new(stream);
+    let writer = {
+        let stream = Arc::clone(&stream);
+        thread::spawn(move || {
+            loop {
+                (&*stream).write_all(&UNREAD)?;
+            }
+        })
+    };
+    // It waits for room by then, or is told as soon as it writes on.
+    thread::sleep(Duration::from_millis(100));
+    stream.reset(3).unwrap();
+    assert_reset(writer.join().unwrap());
 }
 
 /// Sends back whatever comes on any stream of any connection.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 
-use transport::{Connection, Instant, StreamError, StreamId};
+use transport::{Connection, Instant, Mode, StreamError, StreamId};
 
 use super::command::{Reply, Wait};
 use super::error;
@@ -16,11 +16,12 @@ const NOBODY_READS: u32 = 0;
 pub(super) struct Streams {
     /// Opened by the peer and not yet accepted; as many as the transport lets it have open.
     opened: VecDeque<(StreamId, u16)>,
+    /// Those with a handle, or that can still be accepted, and under which code our direction of
+    /// each was broken off, if it was.
+    in_use: BTreeMap<StreamId, Option<u64>>,
     /// Finished here and not yet acknowledged there.
     unacknowledged: BTreeSet<StreamId>,
     any_written: bool,
-    /// Those that the peer reads no more, with its code, until their handle goes.
-    stopped: BTreeMap<StreamId, u64>,
     parked: Vec<Parked>,
 }
 
@@ -32,6 +33,18 @@ struct Parked {
 impl Streams {
     pub(super) fn opened(&mut self, stream: StreamId, port: u16) {
         self.opened.push_back((stream, port));
+        self.in_use.insert(stream, None);
+    }
+
+    pub(super) fn open(
+        &mut self,
+        connection: &mut Connection,
+        port: u16,
+        mode: Mode,
+    ) -> Result<StreamId, StreamError> {
+        let stream = connection.open(port, mode)?;
+        self.in_use.insert(stream, None);
+        Ok(stream)
     }
 
     /// The peer has given up a stream. One that nobody has accepted yet never was: with its end the
@@ -48,9 +61,11 @@ impl Streams {
         self.unacknowledged.remove(&stream);
     }
 
-    pub(super) fn stopped(&mut self, stream: StreamId, code: u64) {
-        if self.unacknowledged.remove(&stream) {
-            self.stopped.insert(stream, code);
+    /// Our direction is over before everything has arrived: the peer reads no more, or it was reset.
+    pub(super) fn broken_off(&mut self, stream: StreamId, code: u64) {
+        self.unacknowledged.remove(&stream);
+        if let Some(broken_off) = self.in_use.get_mut(&stream) {
+            *broken_off = Some(code);
         }
     }
 
@@ -75,9 +90,22 @@ impl Streams {
         Ok(())
     }
 
+    /// The transport tells nothing of a direction that was reset here: who waits for it is told now.
+    pub(super) fn break_off(
+        &mut self,
+        connection: &mut Connection,
+        stream: StreamId,
+        code: u32,
+    ) -> Result<(), StreamError> {
+        connection.reset(stream, code)?;
+        self.broken_off(stream, code.into());
+        self.retry(connection, Some(stream));
+        Ok(())
+    }
+
     /// Nobody holds the stream any more. That it may be over already is fine.
     pub(super) fn release(&mut self, connection: &mut Connection, stream: StreamId) {
-        self.stopped.remove(&stream);
+        self.in_use.remove(&stream);
         let _ = self.finish(connection, stream);
         let _ = connection.stop(stream, NOBODY_READS);
     }
@@ -162,9 +190,9 @@ impl Streams {
         if self.unacknowledged.contains(&stream) {
             return Err(StreamError::Blocked);
         }
-        match self.stopped.get(&stream) {
-            Some(code) => Err(StreamError::Ended(*code)),
-            None => Ok(()),
+        match self.in_use.get(&stream) {
+            Some(Some(code)) => Err(StreamError::Ended(*code)),
+            _ => Ok(()),
         }
     }
 }

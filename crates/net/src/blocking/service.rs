@@ -94,6 +94,8 @@ impl Service {
             if let Some(error) = self.driver.take_path_error() {
                 self.path_error = Some(error);
             }
+            // Before anybody is told how a stream stands.
+            self.drain();
             while let Ok(command) = self.commands.try_recv() {
                 self.obey(command);
             }
@@ -164,7 +166,7 @@ impl Service {
         };
         match command {
             OnConnection::Open { port, mode, reply } => {
-                answer(&reply, connection.open(port, mode));
+                answer(&reply, held.streams.open(connection, port, mode));
             }
             OnConnection::Listen { port, reply } => {
                 connection.listen(port);
@@ -204,7 +206,7 @@ impl Service {
                 stream,
                 code,
                 reply,
-            } => answer(&reply, connection.reset(stream, code)),
+            } => answer(&reply, held.streams.break_off(connection, stream, code)),
             OnConnection::ReleaseStream(stream) => held.streams.release(connection, stream),
             OnConnection::Wait { what, timeout } => {
                 let deadline = timeout.map(|timeout| now + timeout);
@@ -291,7 +293,7 @@ impl Service {
                 Some(stream)
             }
             Event::Stopped { stream, code } => {
-                held.streams.stopped(stream, code);
+                held.streams.broken_off(stream, code);
                 Some(stream)
             }
             Event::Reset { stream, .. } => {

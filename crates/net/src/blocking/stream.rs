@@ -84,8 +84,8 @@ impl Stream {
     /// All modes but bytes: hands over a whole message, when there is room for it.
     ///
     /// # Errors
-    /// `TimedOut`; `FileTooLarge`, also when a datagram does not fit into a packet; `ConnectionReset`, when the peer reads no more; `InvalidInput`, in
-    /// byte mode; the connection is over.
+    /// `TimedOut`; `FileTooLarge`, also when a datagram does not fit into a packet; `ConnectionReset`, when the peer reads no more or our
+    /// direction was reset; `InvalidInput`, in byte mode; the connection is over.
     pub fn send(&self, message: &[u8]) -> io::Result<()> {
         self.hand_over(message, None)
     }
@@ -134,7 +134,8 @@ impl Stream {
     /// Ends our direction and waits until the peer's transport has acknowledged everything.
     ///
     /// # Errors
-    /// `TimedOut`; `ConnectionReset`, when the peer reads no more; the connection is over.
+    /// `TimedOut`; `ConnectionReset`, when the peer reads no more or our direction was reset, so that not
+    /// everything arrived; the connection is over.
     pub fn close(self) -> io::Result<()> {
         match self.finish() {
             Err(error) if error.kind() != io::ErrorKind::NotConnected => return Err(error),
@@ -145,10 +146,11 @@ impl Stream {
         (self.shared).wait(timeout, |reply| Wait::Acknowledged { stream, reply })
     }
 
-    /// Breaks our direction off at once. The peer is told `code`.
+    /// Breaks our direction off at once, finished or not: what has not arrived is dropped. The peer is
+    /// told `code`, and so is whoever waits here to write.
     ///
     /// # Errors
-    /// It has ended already; the connection is over.
+    /// Everything has arrived already, or it was broken off before; the connection is over.
     pub fn reset(&self, code: u32) -> io::Result<()> {
         let stream = self.id;
         self.shared.ask(|reply| OnConnection::Reset {

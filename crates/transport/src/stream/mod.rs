@@ -93,8 +93,8 @@ pub enum StreamError {
     /// The stream carries bytes and the call is for messages, or the other way round.
     #[error("the stream is in the other mode")]
     WrongMode,
-    /// The peer reset this direction, or refuses to read it.
-    #[error("the peer ended the stream (code {0})")]
+    /// This direction was reset, here or by the peer, or the peer refuses to read it.
+    #[error("the stream was broken off (code {0})")]
     Ended(u64),
     /// The message is longer than what the peer takes.
     #[error("the message is too long")]
