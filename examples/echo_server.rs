@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a program")]
 
 use std::error::Error;
+use std::time::Duration;
 use std::{env, io, thread};
 
 use crypto::{RsaBits, Secret, SigningKey};
@@ -21,10 +22,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let identity = SigningKey::generate(RsaBits::B3072, &mut OsRandom)?;
     let fingerprint = identity.verifying_key().fingerprint();
     let pkcs8 = identity.to_pkcs8();
-    let certificate = NodeCertificate::issue(pkcs8.expose(), unix_time_s(), Lifetime::Online)?;
+    let issue = || NodeCertificate::issue(pkcs8.expose(), unix_time_s(), Lifetime::Online);
     let clock = WallClock::new(unix_time_s());
+    let sessions = ServerSessions::new(issue()?, &clock)?;
     let accept = Accept {
-        sessions: Box::new(ServerSessions::new(certificate, &clock)?),
+        sessions: Box::new(sessions.clone()),
         gate: Box::new(AddressGate::new(Secret::generate(&mut OsRandom))),
         secret: Secret::generate(&mut OsRandom),
     };
@@ -34,8 +36,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let local = node.local_addr();
     println!("cargo run --example echo_client -- {local} {fingerprint}");
     loop {
-        let connection = node.accept()?;
+        // Handshakes go by this clock, and the certificate is good for a week: neither waits for somebody to come.
+        let accepted = node.accept_within(Some(Duration::from_secs(60)));
         clock.set(unix_time_s());
+        if sessions.needs_renewal() {
+            sessions.renew(issue()?);
+        }
+        let connection = match accepted {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => continue,
+            accepted => accepted?,
+        };
         println!("{} is here", connection.remote_addr());
         thread::spawn(move || {
             let end = serve(&connection).err();
