@@ -37,7 +37,7 @@ pub struct BindOptions {
     /// has no use for them: strangers can cause them. Default: no.
     pub icmp_errors: bool,
     /// Others of this user's sockets may be bound to the same address, and the kernel deals its
-    /// senders out among them (SO_REUSEPORT). Default: no. [`crate::bind_workers`] sets it.
+    /// senders out among them (SO_REUSEPORT). Default: no. [`crate::bind_workers`] decides by itself.
     pub reuse_port: bool,
     /// How long a [`crate::Driver`] looks again and again before it sleeps: what comes meanwhile is
     /// answered without the 5 to 50 us that waking up takes, timers are due to the microsecond

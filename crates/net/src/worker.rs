@@ -27,6 +27,9 @@ const PARCELS_PER_TURN: usize = 512;
 /// they may come to another, which reads in the connection id whose they are and hands them over.
 /// Nothing is shared but that.
 ///
+/// Of `options`, [`BindOptions::reuse_port`] does not count: several share the address, one has it
+/// for itself. Sockets of others, who would not hand over what is a worker's, belong at no address of workers.
+///
 /// ```no_run
 /// # fn serve(accept: fn() -> transport::Accept) -> std::io::Result<()> {
 /// let address = "0.0.0.0:5000".parse().unwrap();
