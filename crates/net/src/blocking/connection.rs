@@ -11,7 +11,9 @@ use super::stream::Stream;
 /// A connection of a [`super::Node`]. Clones are the same connection.
 ///
 /// When the last clone and the last stream of it are dropped it closes: when the peer has acknowledged
-/// what was written, and half a second after that, in which it can read it.
+/// what was written, and half a second after that, in which it can read it. A peer that takes less than 64 KiB
+/// of it in a minute, and does not have it all by then, is not waited for any longer: who has to know keeps a
+/// handle and closes the streams ([`Stream::close`]).
 #[derive(Clone)]
 pub struct Connection {
     shared: Arc<Shared>,

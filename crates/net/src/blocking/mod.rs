@@ -24,6 +24,7 @@
 mod command;
 mod connection;
 mod error;
+mod farewell;
 mod node;
 mod parked;
 mod service;

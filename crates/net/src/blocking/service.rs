@@ -6,11 +6,13 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use transport::{
-    CloseReason, Completion, ConnectionHandle, Endpoint, Event, Instant, Request, StreamError,
+    CloseReason, Completion, Connection, ConnectionHandle, Endpoint, Event, Instant, Request,
+    StreamError,
 };
 
 use super::command::{Command, OnConnection, Peer, Reply};
 use super::error;
+use super::farewell::{Farewell, STEP};
 use super::parked::{Streams, fail};
 use super::solver::Solver;
 use crate::{Driver, PathError};
@@ -43,6 +45,8 @@ pub(super) struct Service {
     path_error: Option<PathError>,
     /// When a dropped node stops waiting for acknowledgements.
     shutdown: Option<Instant>,
+    /// How long a peer gets for each part of what it has not acknowledged when no handle is left.
+    farewell_step: Duration,
 }
 
 /// A connection that exists, or that a handle still knows.
@@ -55,6 +59,8 @@ struct Held {
     claimed: bool,
     /// No handle is left.
     released: bool,
+    /// How long the peer is waited for then.
+    farewell: Option<Farewell>,
     /// When it closes, now that no handle is left and everything is acknowledged.
     close_at: Option<Instant>,
     /// Why it is over.
@@ -78,6 +84,7 @@ impl Service {
             accepting: Vec::new(),
             path_error: None,
             shutdown: None,
+            farewell_step: STEP,
         }
     }
 
@@ -224,6 +231,10 @@ impl Service {
             self.peers.remove(&handle);
             return;
         }
+        if let Some(connection) = self.endpoint.connection(handle) {
+            let (now, sent) = (self.driver.now(), sent(connection));
+            held.farewell = Some(Farewell::begin(now, sent, self.farewell_step));
+        }
         self.close_if_done(handle);
     }
 
@@ -246,10 +257,14 @@ impl Service {
                 Duration::ZERO
             };
             held.close_at = Some(now + grace);
+            held.farewell = None;
         }
         let due = held.close_at.is_some_and(|close_at| close_at <= now);
-        if due || given_up || !connection.is_open() {
+        let farewell = held.farewell.as_mut();
+        let stalled = farewell.is_some_and(|farewell| farewell.is_over(now, sent(connection)));
+        if due || stalled || given_up || !connection.is_open() {
             held.close_at = None;
+            held.farewell = None;
             connection.close(now, 0, "");
         }
     }
@@ -372,7 +387,7 @@ impl Service {
                 deadline + CLOSE_WAIT
             }
         });
-        let closing = self.peers.values().filter_map(|held| held.close_at);
+        let closing = self.peers.values().filter_map(Held::deadline);
         waiting
             .chain(accepting)
             .chain(closing)
@@ -391,7 +406,7 @@ impl Service {
             let _ = reply.send(Err(error::timed_out()));
         }
         let given_up = self.shutdown.is_some_and(|deadline| now >= deadline);
-        let due = |held: &Held| given_up || held.close_at.is_some_and(|at| at <= now);
+        let due = |held: &Held| given_up || held.deadline().is_some_and(|at| at <= now);
         let due: Vec<_> = (self.peers.iter())
             .filter_map(|(handle, held)| due(held).then_some(*handle))
             .collect();
@@ -402,12 +417,26 @@ impl Service {
 }
 
 impl Held {
+    /// When it is to be closed, or looked at again whether it is, now that no handle is left.
+    fn deadline(&self) -> Option<Instant> {
+        let farewell = self.farewell.as_ref().map(Farewell::deadline);
+        self.close_at.into_iter().chain(farewell).min()
+    }
+
     fn error(&self) -> io::Error {
         match &self.over {
             Some((reason, path)) => error::of_connection(reason.clone(), *path),
             None => error::gone(),
         }
     }
+}
+
+/// Bytes of streams that were ever sent, each counted once.
+fn sent(connection: &Connection) -> u64 {
+    let counters = connection.stats().counters;
+    counters
+        .stream_bytes_sent
+        .saturating_sub(counters.stream_bytes_resent)
 }
 
 fn answer<T>(reply: &Reply<T>, result: Result<T, StreamError>) {
@@ -430,3 +459,6 @@ fn refuse(command: OnConnection, error: impl Fn() -> io::Error) {
         OnConnection::Release | OnConnection::ReleaseStream(_) => {}
     }
 }
+
+#[cfg(test)]
+mod tests;
