@@ -219,6 +219,29 @@ fn who_closes_a_stream_that_was_reset_is_told() {
 }
 
 #[test]
+fn who_comes_late_to_a_stream_that_was_broken_off_is_told() {
+    let (_server, _client, near, _far) = pair();
+    for mode in [Mode::Bytes, Mode::Messages] {
+        let stream = near.open(PORT + 1, mode).unwrap();
+        let write = || match mode {
+            Mode::Bytes => (&stream).write_all(b"hello?"),
+            _ => stream.send(b"hello?"),
+        };
+        let _ = write();
+        // Until nothing is left of it but the handle.
+        while stream.set_priority(0).is_ok() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert_reset(write());
+        assert_reset(match mode {
+            Mode::Bytes => (&stream).read(&mut [0; 16]).map(drop),
+            _ => stream.receive().map(drop),
+        });
+        assert_reset(stream.close());
+    }
+}
+
+#[test]
 fn a_stream_that_was_reset_keeps_no_connection_open() {
     let (_server, _client, near, far) = pair();
     let (stream, _other) = streams(&near, &far, Mode::Bytes);

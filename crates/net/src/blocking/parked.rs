@@ -16,13 +16,20 @@ const NOBODY_READS: u32 = 0;
 pub(super) struct Streams {
     /// Opened by the peer and not yet accepted; as many as the transport lets it have open.
     opened: VecDeque<(StreamId, u16)>,
-    /// Those with a handle, or that can still be accepted, and under which code our direction of
-    /// each was broken off, if it was.
-    in_use: BTreeMap<StreamId, Option<u64>>,
+    /// Those with a handle, or that can still be accepted.
+    in_use: BTreeMap<StreamId, BrokenOff>,
     /// Finished here and not yet acknowledged there.
     unacknowledged: BTreeSet<StreamId>,
     any_written: bool,
     parked: Vec<Parked>,
+}
+
+/// Under which codes a stream's directions were broken off, if they were. The transport forgets it when
+/// both are over.
+#[derive(Clone, Copy, Default)]
+struct BrokenOff {
+    ours: Option<u64>,
+    theirs: Option<u64>,
 }
 
 struct Parked {
@@ -33,7 +40,7 @@ struct Parked {
 impl Streams {
     pub(super) fn opened(&mut self, stream: StreamId, port: u16) {
         self.opened.push_back((stream, port));
-        self.in_use.insert(stream, None);
+        self.in_use.insert(stream, BrokenOff::default());
     }
 
     pub(super) fn open(
@@ -43,13 +50,16 @@ impl Streams {
         mode: Mode,
     ) -> Result<StreamId, StreamError> {
         let stream = connection.open(port, mode)?;
-        self.in_use.insert(stream, None);
+        self.in_use.insert(stream, BrokenOff::default());
         Ok(stream)
     }
 
     /// The peer has given up a stream. One that nobody has accepted yet never was: with its end the
     /// peer may open another, and so on.
-    pub(super) fn reset(&mut self, connection: &mut Connection, stream: StreamId) {
+    pub(super) fn reset(&mut self, connection: &mut Connection, stream: StreamId, code: u64) {
+        if let Some(broken_off) = self.in_use.get_mut(&stream) {
+            broken_off.theirs = Some(code);
+        }
         let before = self.opened.len();
         self.opened.retain(|&(opened, _)| opened != stream);
         if self.opened.len() < before {
@@ -65,7 +75,7 @@ impl Streams {
     pub(super) fn broken_off(&mut self, stream: StreamId, code: u64) {
         self.unacknowledged.remove(&stream);
         if let Some(broken_off) = self.in_use.get_mut(&stream) {
-            *broken_off = Some(code);
+            broken_off.ours = Some(code);
         }
     }
 
@@ -156,18 +166,25 @@ impl Streams {
 
     /// Gives back what has to wait.
     fn attempt(&mut self, connection: &mut Connection, what: Wait) -> Option<Wait> {
+        let stream = stream_of(&what);
+        let broken_off = stream.and_then(|stream| self.in_use.get(&stream).copied());
+        let BrokenOff { ours, theirs } = broken_off.unwrap_or_default();
         let is_answered = match &what {
             Wait::AcceptStream { reply } => {
                 let opened = self.opened.pop_front();
                 answer(reply, opened.ok_or(StreamError::Blocked))
             }
-            Wait::Read { stream, max, reply } => answer(reply, read(connection, *stream, *max)),
+            Wait::Read { stream, max, reply } => {
+                answer(reply, or_why(theirs, read(connection, *stream, *max)))
+            }
             Wait::Write {
                 stream,
                 data,
                 reply,
-            } => answer(reply, connection.write(*stream, data)),
-            Wait::Receive { stream, reply } => answer(reply, connection.receive(*stream)),
+            } => answer(reply, or_why(ours, connection.write(*stream, data))),
+            Wait::Receive { stream, reply } => {
+                answer(reply, or_why(theirs, connection.receive(*stream)))
+            }
             Wait::Send {
                 stream,
                 message,
@@ -178,22 +195,33 @@ impl Streams {
                     Some(deadline) => connection.send_until(*stream, message, *deadline),
                     None => connection.send(*stream, message),
                 };
-                answer(reply, sent)
+                answer(reply, or_why(ours, sent))
             }
-            Wait::Acknowledged { stream, reply } => answer(reply, self.acknowledgement(*stream)),
+            Wait::Acknowledged { stream, reply } => {
+                answer(reply, self.acknowledgement(*stream, ours))
+            }
         };
         (!is_answered).then_some(what)
     }
 
     /// Whether everything of a stream that was finished has arrived.
-    fn acknowledgement(&self, stream: StreamId) -> Result<(), StreamError> {
+    fn acknowledgement(
+        &self,
+        stream: StreamId,
+        broken_off: Option<u64>,
+    ) -> Result<(), StreamError> {
         if self.unacknowledged.contains(&stream) {
             return Err(StreamError::Blocked);
         }
-        match self.in_use.get(&stream) {
-            Some(Some(code)) => Err(StreamError::Ended(*code)),
-            _ => Ok(()),
-        }
+        broken_off.map_or(Ok(()), |code| Err(StreamError::Ended(code)))
+    }
+}
+
+/// Of a direction that the transport knows no more: that it was broken off, if it was.
+fn or_why<T>(broken_off: Option<u64>, result: Result<T, StreamError>) -> Result<T, StreamError> {
+    match (result, broken_off) {
+        (Err(StreamError::Unknown), Some(code)) => Err(StreamError::Ended(code)),
+        (result, _) => result,
     }
 }
 

@@ -311,9 +311,9 @@ impl Service {
                 held.streams.broken_off(stream, code);
                 Some(stream)
             }
-            Event::Reset { stream, .. } => {
+            Event::Reset { stream, code } => {
                 if let Some(connection) = self.endpoint.connection(handle) {
-                    held.streams.reset(connection, stream);
+                    held.streams.reset(connection, stream, code);
                 }
                 Some(stream)
             }
