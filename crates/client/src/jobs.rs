@@ -230,12 +230,15 @@ impl RegistrationJob {
     fn run(self, random: &mut dyn Random) -> Result<RegisterFinish, LoginError> {
         let password = self.registration.finish(&self.response, random)?;
         let version = 1;
-        let bag = keybag::seal(
+        let mut bag = keybag::seal(
             &self.identity,
             version,
             password.export_key.expose(),
             random,
         );
+        if planted!(BagUnsealed) {
+            bag = (self.identity.signing_key().to_pkcs8().expose()).to_vec();
+        }
         let public = self.identity.public();
         let mut finish = RegisterFinish {
             record: password.record,

@@ -73,6 +73,7 @@ bugs! {
     EarlyStopUntold = "early-stop-untold",
     // Clients, from here on in worlds of whole systems.
     TextsUnsealed = "texts-unsealed",
+    BagUnsealed = "bag-unsealed",
     AcknowledgedBeforeStored = "acknowledged-before-stored",
     ShownTwice = "shown-twice",
     ShownOutOfOrder = "shown-out-of-order",

@@ -6,6 +6,7 @@
 //! of RSA signatures, which changes no size, and that of TLS, in whose worlds a seed may go another way.
 #![forbid(unsafe_code)]
 
+mod canaries;
 #[cfg(any(test, feature = "danger"))]
 pub mod null;
 #[cfg(feature = "planted")]

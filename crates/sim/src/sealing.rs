@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use internet::{Protection, SAMPLE_LEN, TAG_LEN, Unauthentic};
 use transport::{Epoch, KeyChange, Keys, Session, SessionError, Sessions};
 
-use crate::world::holds;
+use crate::canaries::Canaries;
 
 /// A number under which nobody seals anything: the largest that a packet has room for.
 const IDENTIFYING_NUMBER: u64 = (1 << 62) - 1;
@@ -21,7 +21,7 @@ pub struct Watch(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    canaries: Vec<Vec<u8>>,
+    canaries: Canaries,
     /// The last number that each key has sealed.
     last: BTreeMap<KeyId, u64>,
     wrong: Option<String>,
@@ -29,8 +29,11 @@ struct State {
 
 impl Watch {
     /// From now on no packet may hold these bytes.
+    ///
+    /// # Panics
+    /// When they are fewer than four.
     pub fn add_canary(&self, bytes: &[u8]) {
-        self.lock().canaries.push(bytes.to_vec());
+        self.lock().canaries.add(bytes);
     }
 
     /// The first thing that should not have been sealed.
@@ -63,7 +66,7 @@ impl Watch {
             let wrong = || format!("packet number {number} under one key again");
             state.wrong.get_or_insert_with(wrong);
         }
-        if holds(payload, &state.canaries) {
+        if state.canaries.are_in(payload) {
             let wrong = || "a packet holds a canary before it is sealed".to_owned();
             state.wrong.get_or_insert_with(wrong);
         }

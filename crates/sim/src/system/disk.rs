@@ -22,14 +22,14 @@ impl Disk {
 
     /// Writes at the end. Until the next sync any part of it may be lost.
     pub(super) fn append(&mut self, bytes: &[u8]) {
-        let canary = keys::CANARY.as_bytes();
-        let begin = self.bytes.len().saturating_sub(canary.len() - 1);
+        let canaries = keys::canaries();
+        let begin = (self.bytes.len() + 1).saturating_sub(canaries.len_max());
         self.bytes.extend_from_slice(bytes);
         let new = self.bytes.get(begin..).unwrap_or_default();
-        self.is_readable |= new.windows(canary.len()).any(|window| window == canary);
+        self.is_readable |= canaries.are_in(new);
     }
 
-    /// Whether a text or a password was ever written to it.
+    /// Whether a text, a password or a key of a user was ever written to it.
     pub(super) fn is_readable(&self) -> bool {
         self.is_readable
     }
@@ -106,15 +106,17 @@ mod tests {
 
     #[test]
     fn what_was_written_down_is_noticed_whatever_becomes_of_it() {
-        let (head, tail) = keys::CANARY.as_bytes().split_at(5);
-        let mut disk = Disk::default();
-        disk.append(b"something else");
-        disk.append(head);
-        assert!(!disk.is_readable());
-        disk.append(tail);
-        disk.truncate(3);
-        disk.append(&[0; 100]);
-        assert!(disk.is_readable());
+        for canary in keys::canaries().iter() {
+            let (head, tail) = canary.split_at(5);
+            let mut disk = Disk::default();
+            disk.append(b"something else");
+            disk.append(head);
+            assert!(!disk.is_readable());
+            disk.append(tail);
+            disk.truncate(3);
+            disk.append(&[0; 100]);
+            assert!(disk.is_readable());
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Names, keys and passwords that everybody knows, and channels made of them.
 
 use core::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use chat::Username;
 use chat::login::{KsfId, ServerSecrets};
@@ -13,11 +13,15 @@ use server::ServerKeys;
 use tls::{ClientSessions, Lifetime, NodeCertificate, ServerSessions, Trust, WallClock};
 use transport::Sessions;
 
+use crate::canaries::Canaries;
 use crate::null::NullSessions;
 use crate::{Rng, Watch, WatchedSessions};
 
 /// What nobody but the two who talk, and nothing but their memory, may ever hold.
 pub(super) const CANARY: &str = "PLAINTEXT-CANARY";
+
+/// Bytes of a secret key that it is known by.
+const KEY_PART: usize = 24;
 
 /// Where the server is.
 pub(super) const SERVER: SocketAddr = SocketAddr::new(
@@ -65,8 +69,30 @@ pub(super) fn impostor(name: &str) -> Option<Identity> {
 fn identity_with(name: &str, account: usize) -> Result<Identity, String> {
     let signing = rsa3072_signing(account);
     let decryption = rsa3072_decryption(account ^ 1);
-    Identity::from_keys(name, signing, decryption, Vec::new(), Secret::from([8; 32]))
+    let archive = archive_key(account);
+    Identity::from_keys(name, signing, decryption, Vec::new(), archive)
         .map_err(|error| error.to_string())
+}
+
+fn archive_key(account: usize) -> Secret<32> {
+    Secret::generate(&mut SeededRandom::new(100 + account as u64))
+}
+
+/// What is never to be seen but by the two who talk: what all texts and passwords begin with, and of each secret
+/// key of an account a part. The middle of an RSA key's PKCS#8 lies in a prime.
+pub(super) fn canaries() -> &'static Canaries {
+    static CANARIES: LazyLock<Canaries> = LazyLock::new(|| {
+        let mut canaries = Canaries::default();
+        canaries.add(CANARY.as_bytes());
+        for account in 0..NAMES.len() {
+            let key = rsa3072_pkcs8(account);
+            let middle = key.len() / 2;
+            canaries.add(&key[middle..middle + KEY_PART]);
+            canaries.add(archive_key(account).expose());
+        }
+        canaries
+    });
+    &CANARIES
 }
 
 /// Of the keys of an account: that of its signature key and that of its encryption key.

@@ -80,8 +80,10 @@ impl<'a> System<'a> {
         let mut world = World::new(plan.seed);
         world.set_default_link(plan.link.clone());
         let sealing = Watch::default();
-        world.add_canary(keys::CANARY.as_bytes());
-        sealing.add_canary(keys::CANARY.as_bytes());
+        for canary in keys::canaries().iter() {
+            world.add_canary(canary);
+            sealing.add_canary(canary);
+        }
         let settings = HostSettings {
             seed: plan.seed,
             gated: plan.gated,

@@ -183,13 +183,3 @@ pub(super) fn brings_token(datagram: &[u8]) -> bool {
     let token = behind(5).and_then(behind).and_then(|at| datagram.get(at));
     is_initial && token.is_some_and(|length| *length > 0)
 }
-
-/// Whether `bytes` holds any of `canaries`.
-pub(crate) fn holds(bytes: &[u8], canaries: &[Vec<u8>]) -> bool {
-    canaries.iter().any(|canary| {
-        !canary.is_empty()
-            && bytes
-                .windows(canary.len())
-                .any(|window| window == canary.as_slice())
-    })
-}

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use transport::{Instant, Machine};
 
 use crate::Rng;
+use crate::canaries::Canaries;
 
 use insistence::Insistence;
 use invariants::Amplification;
@@ -23,8 +24,6 @@ use link::Path;
 use schedule::{Schedule, What};
 use trace::Trace;
 
-#[cfg(any(test, feature = "danger"))]
-pub(crate) use invariants::holds;
 pub use invariants::{Violation, ViolationKind};
 pub use link::Link;
 #[cfg(any(test, feature = "danger"))]
@@ -126,7 +125,7 @@ pub struct World<M> {
     bottlenecks: BTreeMap<u32, Instant>,
     amplification: Amplification,
     insistence: Insistence,
-    canaries: Vec<Vec<u8>>,
+    canaries: Canaries,
     capture: Option<Vec<Captured>>,
     stats: DatagramStats,
     trace: Trace,
@@ -151,7 +150,7 @@ impl<M: Machine> World<M> {
             bottlenecks: BTreeMap::new(),
             amplification: Amplification::default(),
             insistence: Insistence::default(),
-            canaries: Vec::new(),
+            canaries: Canaries::default(),
             capture: None,
             stats: DatagramStats::default(),
             trace: Trace::default(),
@@ -285,8 +284,11 @@ impl<M: Machine> World<M> {
     }
 
     /// From now on no datagram may hold these bytes.
+    ///
+    /// # Panics
+    /// When they are fewer than four.
     pub fn add_canary(&mut self, bytes: &[u8]) {
-        self.canaries.push(bytes.to_vec());
+        self.canaries.add(bytes);
     }
 
     /// From now on datagrams are kept as they leave their senders.

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use transport::{Instant, Machine, Meta, Transmit};
 
-use super::invariants::{ViolationKind, brings_token, holds};
+use super::invariants::{ViolationKind, brings_token};
 use super::link::{Fate, Path};
 use super::schedule::What;
 use super::trace::Kind;
@@ -276,7 +276,7 @@ impl<M: Machine> World<M> {
                 received,
             });
         }
-        if holds(bytes, &self.canaries) {
+        if self.canaries.are_in(bytes) {
             self.violation = Some(ViolationKind::Leaked { from, to });
         }
     }
