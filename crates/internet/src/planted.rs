@@ -34,6 +34,7 @@ bugs! {
     SeenBeforeAuthentic = "seen-before-authentic",
     AmplificationUnlimited = "amplification-unlimited",
     NonceReusedByProbe = "nonce-reused-by-probe",
+    NumbersAgainWithToken = "numbers-again-with-token",
     KeyUpdateTooEarly = "key-update-too-early",
     PreviousKeysDroppedUnheard = "previous-keys-dropped-unheard",
     IdLeftInMap = "id-left-in-map",

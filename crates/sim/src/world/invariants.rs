@@ -54,6 +54,14 @@ pub enum ViolationKind {
         /// Where to.
         to: SocketAddr,
     },
+    /// Two packets were sealed with one key and nonce.
+    #[error("{from} used the number {number} of an Initial again")]
+    NumberAgain {
+        /// Who sent.
+        from: SocketAddr,
+        /// The number.
+        number: u64,
+    },
 }
 
 /// How one node stands to one address.

@@ -1,5 +1,6 @@
 #[cfg(any(test, feature = "danger"))]
 mod forgery;
+mod initials;
 mod insistence;
 mod invariants;
 mod link;
@@ -18,6 +19,7 @@ use transport::{Instant, Machine};
 use crate::Rng;
 use crate::canaries::Canaries;
 
+use initials::Initials;
 use insistence::Insistence;
 use invariants::Amplification;
 use link::Path;
@@ -125,6 +127,7 @@ pub struct World<M> {
     bottlenecks: BTreeMap<u32, Instant>,
     amplification: Amplification,
     insistence: Insistence,
+    initials: Initials,
     canaries: Canaries,
     capture: Option<Vec<Captured>>,
     stats: DatagramStats,
@@ -150,6 +153,7 @@ impl<M: Machine> World<M> {
             bottlenecks: BTreeMap::new(),
             amplification: Amplification::default(),
             insistence: Insistence::default(),
+            initials: Initials::default(),
             canaries: Canaries::default(),
             capture: None,
             stats: DatagramStats::default(),

@@ -279,6 +279,9 @@ impl<M: Machine> World<M> {
         if self.canaries.are_in(bytes) {
             self.violation = Some(ViolationKind::Leaked { from, to });
         }
+        if let Some(number) = self.initials.sent(bytes) {
+            self.violation = Some(ViolationKind::NumberAgain { from, number });
+        }
     }
 
     pub(super) fn path(&mut self, from: NodeId, to: SocketAddr) -> &mut Path {

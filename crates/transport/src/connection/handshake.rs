@@ -338,6 +338,9 @@ impl Connection {
         let space = &mut self.spaces[0];
         // The server has forgotten what came without the token.
         space.sent.discard(&mut self.totals);
+        if planted!(NumbersAgainWithToken) {
+            space.sent = crate::recovery::SentPackets::default();
+        }
         space.crypto.resend_all();
         space.probes = 2;
     }
