@@ -1,8 +1,24 @@
+use chat::message::{MessageId, SessionServerMessage};
+
 use super::Server;
 use crate::limits::{PEER_OPS_MAX, TOLD_MAX};
 use crate::peer::Phase;
 
 impl Server {
+    /// Adds the messages of which somebody was told that they are stored, since this was called first or last.
+    #[doc(hidden)]
+    pub fn take_promised(&mut self, promised: &mut Vec<MessageId>) {
+        promised.append(self.promised.get_or_insert_default());
+    }
+
+    pub(super) fn note_promise(&mut self, message: &SessionServerMessage) {
+        if let (Some(promised), SessionServerMessage::Stored(stored)) =
+            (&mut self.promised, message)
+        {
+            promised.push(stored.message_id);
+        }
+    }
+
     /// Whether what always has to hold does, in its endpoint and in its own books. For simulations.
     ///
     /// # Errors

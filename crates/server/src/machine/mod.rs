@@ -88,6 +88,9 @@ pub struct Server {
     /// Invitations that a registration under way is about to use up.
     invitations: BTreeSet<String>,
     events: Events,
+    /// Messages of which it was said that they are stored, if anybody asks.
+    #[cfg(feature = "danger-checking")]
+    promised: Option<Vec<chat::message::MessageId>>,
     wall_ms: u64,
     state: State,
 }
@@ -145,6 +148,8 @@ impl Server {
             inserting: 0,
             invitations: BTreeSet::new(),
             events: Events::default(),
+            #[cfg(feature = "danger-checking")]
+            promised: None,
             wall_ms: 0,
             state: State::Running,
         }

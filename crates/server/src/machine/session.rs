@@ -52,7 +52,10 @@ impl Server {
         handle: ConnectionHandle,
         message: impl Into<SessionServerMessage>,
     ) {
-        self.say(handle, Port::Session, message.into().encode());
+        let message = message.into();
+        #[cfg(feature = "danger-checking")]
+        self.note_promise(&message);
+        self.say(handle, Port::Session, message.encode());
     }
 
     /// Asks the store for something on behalf of a user, which is not read while too much is under

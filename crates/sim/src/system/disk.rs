@@ -34,6 +34,11 @@ impl Disk {
         self.is_readable
     }
 
+    /// What of it is certain to be there after a crash.
+    pub(super) fn synced(&self) -> &[u8] {
+        self.bytes.get(..self.synced).unwrap_or_default()
+    }
+
     /// Everything is certain from here on.
     pub(super) fn sync(&mut self) {
         self.synced = self.bytes.len();

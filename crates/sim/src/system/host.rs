@@ -17,6 +17,7 @@ use super::malice::{Deceiving, Malice};
 use super::meter::{Meter, Probe};
 use super::plan::SystemBug;
 use super::process::Conditions;
+use super::promises::Promises;
 use crate::{Rng, Watch};
 
 pub(super) type Relay = Journal<relay::MemoryStore>;
@@ -52,6 +53,8 @@ pub(super) struct Host {
     clock: WallClock,
     pub(super) conditions: Conditions,
     malice: Option<Malice>,
+    /// Of a server that keeps them.
+    promises: Option<Promises>,
     /// Whose mailbox takes nothing, and until when.
     pub(super) full: Option<(String, Instant)>,
     /// Processes so far.
@@ -72,6 +75,7 @@ impl Host {
             conditions: Conditions::new(Rng::stream(settings.seed, "host", 0)),
             malice: (settings.deceives)
                 .then(|| Malice::new(Rng::stream(settings.seed, "malice", 0))),
+            promises: (!settings.deceives).then(Promises::default),
             full: None,
             lives: 0,
             ended: None,
@@ -165,6 +169,11 @@ impl Host {
         running.unwrap_or(&self.disk)
     }
 
+    /// The first message that the server has said to be stored when it was not.
+    pub(super) fn broken_promise(&self) -> Option<&str> {
+        self.promises.as_ref()?.broken.as_deref()
+    }
+
     fn tell_clock(&mut self, now: Instant) {
         self.clock.set(self.conditions.wall_ms(now) / 1000);
     }
@@ -184,6 +193,11 @@ impl Host {
             while let Some(request) = (process.meter).count(|| process.server.poll_request()) {
                 idle = false;
                 process.take(now, request, &mut self.conditions);
+            }
+            if let Some(promises) = &mut self.promises {
+                // Before anything more is synced.
+                process.server.take_promised(&mut promises.named);
+                promises.compare(process.journal.disk());
             }
             process.turn_store(now, &mut self.conditions, self.malice.as_mut(), full);
             while let Some(completion) = process.crew.poll(now) {

@@ -30,6 +30,9 @@ impl Host {
         if self.disk().is_readable() {
             return Err("the server's disk holds a canary".to_owned());
         }
+        if let Some(broken) = self.broken_promise() {
+            return Err(broken.to_owned());
+        }
         let Some(server) = self.server() else {
             return Ok(());
         };

@@ -220,7 +220,7 @@ fn encode<Op: Serialize>(ops: &[Op]) -> Vec<u8> {
 }
 
 /// The record that begins at `at`, if it is whole, and where the next one begins.
-fn record<Op: DeserializeOwned>(
+pub(super) fn record<Op: DeserializeOwned>(
     bytes: &[u8],
     at: usize,
     believes: bool,

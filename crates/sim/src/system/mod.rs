@@ -23,6 +23,7 @@ mod node;
 mod owed;
 mod plan;
 mod process;
+mod promises;
 mod run;
 mod shown;
 
