@@ -7,6 +7,7 @@ use client::{Delivery, Event, Failure};
 use transport::Instant;
 
 use super::keys::CANARY;
+use super::order::Order;
 use crate::Rng;
 use crate::seeds::{Fault, Faults};
 
@@ -59,8 +60,8 @@ pub(super) struct Book {
     pub(super) parties: Vec<Party>,
     pub(super) letters: BTreeMap<MessageId, Letter>,
     places: BTreeMap<(usize, usize), u64>,
-    /// By sending installation, recipient and showing installation: the place shown last.
-    pub(super) last_shown: BTreeMap<(usize, usize, usize), u64>,
+    /// By sending installation, recipient and showing installation.
+    pub(super) orders: BTreeMap<(usize, usize, usize), Order>,
     /// When the present process of the server had read its accounts.
     pub(super) ready_at: Option<Instant>,
     /// The accounts that are online, where that is certain.
@@ -87,7 +88,7 @@ impl Book {
             parties: accounts.map(party).collect(),
             letters: BTreeMap::new(),
             places: BTreeMap::new(),
-            last_shown: BTreeMap::new(),
+            orders: BTreeMap::new(),
             ready_at: None,
             online: None,
             lists: 0,

@@ -20,6 +20,7 @@ mod keys;
 mod malice;
 mod meter;
 mod node;
+mod order;
 mod owed;
 mod plan;
 mod process;

@@ -57,12 +57,22 @@ impl Book {
             return Err(format!("{by} shows {id} a second time"));
         }
         self.shown += 1;
-        let last = self.last_shown.entry(origin).or_insert(0);
-        if honest && place <= *last {
-            return Err(format!("{by} shows {place} after {last}"));
+        let untold = self.excused_up_to(origin);
+        let order = self.orders.entry(origin).or_default();
+        let highest = order.highest;
+        if honest && place <= highest {
+            return Err(format!("{by} shows {place} after {highest}"));
         }
-        *last = place;
-        Ok(())
+        let shown = order.show(place, message.gap, untold);
+        shown.map_err(|wrong| format!("{by} shows {wrong}"))
+    }
+
+    /// The last place that a process had noted as shown and did not show.
+    fn excused_up_to(&self, (from, to, by): (usize, usize, usize)) -> u64 {
+        let letters = self.letters.values();
+        let of_it = letters.filter(|letter| (letter.from, letter.to) == (from, to));
+        let excused = of_it.filter(|letter| letter.excused.contains(&by));
+        excused.map(|letter| letter.place).max().unwrap_or(0)
     }
 
     /// What is missing before a letter is marked by a gap, and nothing else is.
