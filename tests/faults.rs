@@ -31,9 +31,9 @@ const WRITING: &str = "pwrite64,fsync,fdatasync,ftruncate,unlink";
 /// Syncing, by whatever name.
 const SYNCING: &str = "fsync,fdatasync";
 
-/// What comes over the network and goes out to it.
+/// What comes over the network and goes out to it. (By `recvfrom` nothing comes but the word that there was a signal.)
 const SENDING: &str = "sendto,sendmsg,sendmmsg";
-const RECEIVING: &str = "recvfrom,recvmsg,recvmmsg";
+const RECEIVING: &str = "recvmsg,recvmmsg";
 
 /// So many storage calls of three messages are the last one of a server's life. All of them by
 /// `UNDERTONE_FAULTS`.
@@ -492,7 +492,7 @@ fn whereabouts(folder: &Path) -> BTreeMap<Vec<u8>, PathBuf> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(whereabouts(&path));
-        } else if !path.ends_with("server.sqlite.lock") {
+        } else if path.extension().is_none_or(|extension| extension != "lock") {
             let before = found.insert(std::fs::read(&path).unwrap(), path);
             assert_eq!(before, None);
         }
